@@ -1,0 +1,1 @@
+"""The worklist API process: UPS-RS, JSON and pages."""

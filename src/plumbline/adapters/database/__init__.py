@@ -1,0 +1,1 @@
+"""The store: SQLAlchemy, PostgreSQL or SQLite."""

@@ -1,0 +1,1 @@
+"""DICOM files on disk, read into exams and volumes."""

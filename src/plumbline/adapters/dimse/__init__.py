@@ -1,0 +1,1 @@
+"""DICOM associations: receiving and sending."""

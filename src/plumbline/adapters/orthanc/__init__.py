@@ -1,0 +1,1 @@
+"""The Orthanc archive behind the pipeline's archive port."""

@@ -1,0 +1,1 @@
+"""Levels and their names, vertebra frames, numbering and its doubts. Pure."""

@@ -1,0 +1,1 @@
+"""What an exam is: study, series, order, surgical history, recognition, completeness. Pure."""

@@ -1,0 +1,106 @@
+"""The exam as the headers describe it: Patient, Study, Series, Instance. Plain values, no DICOM library.
+
+Adapters fill these from DICOM files or from DICOM JSON; every attribute that a sender may leave out
+may be None or empty here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PatientIdentity:
+    """Who the exam says it is of. Never written to a log.
+
+    ``patient_id`` (0010,0020) means something only together with ``issuer`` (0010,0021).
+    """
+
+    patient_id: str
+    issuer: str | None = None
+    birth_date: date | None = None
+    sex: str | None = None
+    other_ids: tuple[tuple[str, str | None], ...] = ()
+    """Further (patient ID, issuer) pairs of Other Patient IDs Sequence (0010,1002)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One SOP Instance and the geometry of its image plane, where it has one."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    instance_number: int | None = None
+    image_type: tuple[str, ...] = ()
+    rows: int | None = None
+    columns: int | None = None
+    number_of_frames: int = 1
+    image_position_lps_mm: tuple[float, float, float] | None = None
+    image_orientation: tuple[float, ...] | None = None
+    """Six direction cosines (0020,0037)."""
+    pixel_spacing_mm: tuple[float, float] | None = None
+    """(between rows, between columns) (0028,0030)."""
+    transfer_syntax_uid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One Series: the attributes that recognition reads, and its instances."""
+
+    series_instance_uid: str
+    modality: str
+    instances: tuple[Instance, ...]
+    number: int | None = None
+    description: str | None = None
+    protocol_name: str | None = None
+    body_part_examined: str | None = None
+    laterality: str | None = None
+    view_position: str | None = None
+    patient_position: str | None = None
+    patient_orientation: tuple[str, ...] = ()
+    contrast_agent: str | None = None
+    slice_thickness_mm: float | None = None
+    kernel: str | None = None
+    kvp: float | None = None
+    manufacturer: str | None = None
+    model_name: str | None = None
+    frame_of_reference_uid: str | None = None
+    acquired_at: datetime | None = None
+    scanning_sequence: tuple[str, ...] = ()
+    echo_time_ms: float | None = None
+    repetition_time_ms: float | None = None
+    inversion_time_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One Study (the same Study Instance UID) as far as it is known now."""
+
+    study_instance_uid: str
+    patient: PatientIdentity
+    series: tuple[Series, ...]
+    performed_at: datetime | None = None
+    """Study Date and Time; the time may be midnight where only a date was given."""
+    has_time: bool = False
+    description: str | None = None
+    accession_number: str | None = None
+    study_id: str | None = None
+    requested_procedure_description: str | None = None
+    reason_for_study: tuple[str, ...] = ()
+    """Texts and code meanings of (0040,1002), (0040,100A), (0032,1030) and the like."""
+    admitting_diagnoses: tuple[str, ...] = ()
+    institution: str | None = None
+    procedure_codes: tuple[tuple[str, str, str], ...] = ()
+    """(value, scheme, meaning) of (0008,1032) and (0032,1064)."""
+
+    def instances(self) -> Iterator[Instance]:
+        """All instances, series by series."""
+        for series in self.series:
+            yield from series.instances
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Modalities of its series, sorted, each once."""
+        return tuple(sorted({series.modality for series in self.series}))

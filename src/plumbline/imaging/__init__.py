@@ -1,0 +1,1 @@
+"""Volumes and radiographs: hardware, localisation, registration, drawing. numpy and SimpleITK only."""

@@ -1,0 +1,1 @@
+"""Candidates, roles, comparability and the explained choice of a reference. Pure."""

@@ -1,0 +1,1 @@
+"""Structured report, key object selection and evidence pictures as DICOM objects."""

@@ -1,0 +1,1 @@
+"""The UPS workitem state machine. Pure."""
