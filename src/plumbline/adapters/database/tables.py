@@ -1,0 +1,190 @@
+"""Tables of the store. The same on PostgreSQL and SQLite; migrations are in ``migrations/``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, DateTime, Index, Integer, String, Text, TypeDecorator, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Document = JSON().with_variant(JSONB(), "postgresql")
+RowId = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class Moment(TypeDecorator[datetime]):
+    """A point in time, UTC on both stores (SQLite keeps no zone)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Registry of all tables."""
+
+
+class ExamRow(Base):
+    """One study under care."""
+
+    __tablename__ = "exams"
+
+    study_instance_uid: Mapped[str] = mapped_column(String(64), primary_key=True)
+    revision: Mapped[int] = mapped_column(default=0)
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    has_grown: Mapped[bool] = mapped_column(default=False)
+    """Instances arrived after the current revision was completed."""
+    patient: Mapped[dict[str, Any]] = mapped_column(Document)
+    sender: Mapped[str] = mapped_column(String(64))
+    first_instance_at: Mapped[datetime] = mapped_column(Moment)
+    last_instance_at: Mapped[datetime] = mapped_column(Moment, index=True)
+    completed_at: Mapped[datetime | None] = mapped_column(Moment)
+    revision_digest: Mapped[str | None] = mapped_column(String(64))
+    note: Mapped[str | None] = mapped_column(Text)
+
+
+class InstanceRow(Base):
+    """One held instance, and where its bytes lie."""
+
+    __tablename__ = "instances"
+
+    sop_instance_uid: Mapped[str] = mapped_column(String(64), primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(String(64), index=True)
+    series_instance_uid: Mapped[str] = mapped_column(String(64))
+    sop_class_uid: Mapped[str] = mapped_column(String(64))
+    transfer_syntax_uid: Mapped[str] = mapped_column(String(64))
+    sha256: Mapped[str] = mapped_column(String(64))
+    segment: Mapped[str] = mapped_column(String(64))
+    offset: Mapped[int] = mapped_column(BigInteger)
+    length: Mapped[int] = mapped_column(BigInteger)
+    sender: Mapped[str] = mapped_column(String(64))
+    received_at: Mapped[datetime] = mapped_column(Moment)
+    order: Mapped[int] = mapped_column(BigInteger)
+    """Order of recording within the study."""
+
+
+class QuarantineRow(Base):
+    """Received, not usable, kept for a person to look at."""
+
+    __tablename__ = "quarantine"
+    __table_args__ = (UniqueConstraint("segment", "offset"),)
+
+    entry_id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
+    reason: Mapped[str] = mapped_column(String(40), index=True)
+    sentence: Mapped[str] = mapped_column(Text)
+    sender: Mapped[str] = mapped_column(String(64))
+    received_at: Mapped[datetime] = mapped_column(Moment)
+    segment: Mapped[str | None] = mapped_column(String(64))
+    offset: Mapped[int | None] = mapped_column(BigInteger)
+    length: Mapped[int | None] = mapped_column(BigInteger)
+    study_instance_uid: Mapped[str | None] = mapped_column(String(64), index=True)
+    sop_instance_uid: Mapped[str | None] = mapped_column(String(64))
+
+
+class CursorRow(Base):
+    """How far something was read: the journal, the archive's changes."""
+
+    __tablename__ = "cursors"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)
+
+
+class StepRow(Base):
+    """One step of one revision of one exam; claimed by a lease."""
+
+    __tablename__ = "steps"
+    __table_args__ = (
+        UniqueConstraint("study_instance_uid", "revision", "name"),
+        Index("ix_steps_waiting", "state", "not_before"),
+    )
+
+    step_id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
+    study_instance_uid: Mapped[str] = mapped_column(String(64), index=True)
+    revision: Mapped[int] = mapped_column()
+    name: Mapped[str] = mapped_column(String(20))
+    state: Mapped[str] = mapped_column(String(12))
+    """``ready``, ``held``, ``done``, ``ended``, ``failed``."""
+    attempts: Mapped[int] = mapped_column(default=0)
+    holder: Mapped[str | None] = mapped_column(String(120))
+    lease_until: Mapped[datetime | None] = mapped_column(Moment)
+    not_before: Mapped[datetime] = mapped_column(Moment)
+    rung_at: Mapped[datetime | None] = mapped_column(Moment)
+    """When the doorbell was last rung for it."""
+    error: Mapped[str | None] = mapped_column(Text)
+    result: Mapped[dict[str, Any] | None] = mapped_column(Document)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    started_at: Mapped[datetime | None] = mapped_column(Moment)
+    finished_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class OutboxRow(Base):
+    """A message that a committed change owes to somebody; sent at least once."""
+
+    __tablename__ = "outbox"
+
+    message_id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
+    topic: Mapped[str] = mapped_column(String(40))
+    row_id: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class OrderRow(Base):
+    """An order that came in by HL7, FHIR or from an operator."""
+
+    __tablename__ = "orders"
+
+    order_id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
+    accession_number: Mapped[str | None] = mapped_column(String(64), index=True)
+    study_instance_uid: Mapped[str | None] = mapped_column(String(64), index=True)
+    document: Mapped[dict[str, Any]] = mapped_column(Document)
+    received_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class WorkitemRow(Base):
+    """One UPS workitem. ``dataset`` is the DICOM JSON without the Transaction UID, which is the lock."""
+
+    __tablename__ = "workitems"
+    __table_args__ = (Index("ix_workitems_reading_order", "state", "priority_rank", "created_at"),)
+
+    workitem_uid: Mapped[str] = mapped_column(String(64), primary_key=True)
+    study_instance_uid: Mapped[str | None] = mapped_column(String(64), index=True)
+    state: Mapped[str] = mapped_column(String(16))
+    priority_rank: Mapped[int] = mapped_column()
+    """0 HIGH, 1 MEDIUM, 2 LOW."""
+    transaction_uid: Mapped[str | None] = mapped_column(String(64))
+    dataset: Mapped[dict[str, Any]] = mapped_column(Document)
+    version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    updated_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class PublicationRow(Base):
+    """One object owed to one destination, and whether it arrived."""
+
+    __tablename__ = "publications"
+    __table_args__ = (UniqueConstraint("study_instance_uid", "revision", "destination", "object_uid"),)
+
+    publication_id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
+    study_instance_uid: Mapped[str] = mapped_column(String(64), index=True)
+    revision: Mapped[int] = mapped_column()
+    destination: Mapped[str] = mapped_column(String(64))
+    object_uid: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(20))
+    state: Mapped[str] = mapped_column(String(12))
+    attempts: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    published_at: Mapped[datetime | None] = mapped_column(Moment)

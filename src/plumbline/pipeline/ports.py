@@ -1,0 +1,346 @@
+"""What the path needs from outside, as Protocols. Adapters implement them; ``plumbline.testing`` ships in-memory ones.
+
+Nothing here names a library. Datasets that only travel through (for reports) are opaque to the pipeline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from plumbline.exams.order import Order
+from plumbline.exams.study import PatientIdentity, Study
+from plumbline.imaging.volume import Volume
+
+
+class Clock(Protocol):
+    """The time of day; tests bring their own."""
+
+    def now(self) -> datetime:
+        """Return the current time, timezone-aware, UTC."""
+        ...
+
+
+# --- step 1, receive ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where the bytes of one instance lie in the spool: a segment file, a byte offset, a length."""
+
+    segment: str
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedInstance:
+    """One acknowledged instance as the journal recorded it, plus what its header says.
+
+    ``sha256`` is of the dataset bytes as received (no file meta information).
+    """
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    patient: PatientIdentity
+    sha256: str
+    location: Location
+    sender: str
+    """Calling AE Title, or ``archive`` for what the reconciler or a match fetched."""
+    received_at: datetime
+
+
+class RecordOutcome(StrEnum):
+    """What recording an instance came to; none of them is an error."""
+
+    NEW = "new"
+    DUPLICATE = "duplicate"
+    CONFLICTING_CONTENT = "conflicting-content"
+    """Same SOP Instance UID, other bytes: kept aside, the first stays."""
+    CONFLICTING_PATIENT = "conflicting-patient"
+    """Same Study Instance UID, another patient: kept aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineEntry:
+    """Something that was received and cannot be used, kept with the reason for an operator."""
+
+    reason: str
+    """Short machine-readable word, e.g. ``truncated``."""
+    sentence: str
+    sender: str
+    received_at: datetime
+    location: Location | None = None
+    study_instance_uid: str | None = None
+    sop_instance_uid: str | None = None
+
+
+class InstanceIndex(Protocol):
+    """The receive ledger as the workers query it."""
+
+    def record(
+        self, received: Sequence[ReceivedInstance], *, cursor: tuple[str, str] | None = None
+    ) -> list[RecordOutcome]:
+        """Record a batch in one transaction, in order, and store a cursor (name, value) with it.
+
+        New instances of a study advance its exam's ``last_instance_at`` and, where the exam was
+        complete already, mark it as grown. Conflicting ones are entered into quarantine.
+        """
+        ...
+
+    def quarantine(self, entry: QuarantineEntry, *, cursor: tuple[str, str] | None = None) -> None:
+        """Enter something that could not even be recorded; once per location."""
+        ...
+
+    def quarantined(self, study_instance_uid: str | None = None) -> list[QuarantineEntry]:
+        """Entries, the newest first."""
+        ...
+
+    def held(self, study_instance_uid: str) -> list[ReceivedInstance]:
+        """Instances held of a study, in the order of recording; conflicting ones are not among them."""
+        ...
+
+    def find(self, sop_instance_uids: Iterable[str]) -> dict[str, ReceivedInstance]:
+        """Held instances by SOP Instance UID."""
+        ...
+
+    def cursor(self, name: str) -> str | None:
+        """Stored value of a cursor (journal position, archive change number)."""
+        ...
+
+    def set_cursor(self, name: str, value: str) -> None:
+        """Store the value of a cursor."""
+        ...
+
+
+class Spool(Protocol):
+    """The bytes of received instances."""
+
+    def read(self, location: Location) -> bytes:
+        """Dataset bytes as received, without file meta information."""
+        ...
+
+    def append(
+        self, dataset: bytes, *, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, sender: str
+    ) -> Location:
+        """Store an instance that we fetched ourselves; durable when it returns. The indexer records it."""
+        ...
+
+
+# --- the archive --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveInstance:
+    """One instance as the archive lists it. ``handle`` is what ``Archive.fetch`` takes."""
+
+    sop_instance_uid: str
+    series_instance_uid: str
+    handle: str
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedInstance:
+    """An instance fetched from the archive, as stored there."""
+
+    dataset: bytes
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveChange:
+    """A study that the archive says has become stable."""
+
+    sequence: int
+    study_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveStudy:
+    """A study of the archive: headers at study and series level (series without instances) and its count."""
+
+    study: Study
+    instance_count: int
+
+
+class Archive(Protocol):
+    """The image archive. Raises ``Unavailable`` when it does not answer."""
+
+    def instances_of(self, study_instance_uid: str) -> tuple[ArchiveInstance, ...]:
+        """Every instance that the archive holds of a study; empty when it does not know the study."""
+        ...
+
+    def studies_of(self, patient_id: str) -> tuple[ArchiveStudy, ...]:
+        """Studies of a patient ID, whatever their issuer; at most three queries."""
+        ...
+
+    def fetch(self, instance: ArchiveInstance) -> FetchedInstance:
+        """One instance, bytes as stored."""
+        ...
+
+    def store(self, part10: bytes) -> None:
+        """Store one DICOM file; storing the same object again changes nothing."""
+        ...
+
+    def annotate(self, study_instance_uid: str, values: Mapping[str, str]) -> None:
+        """Attach short texts to a study (archive metadata), replacing earlier ones of the same keys."""
+        ...
+
+    def stable_since(self, sequence: int, limit: int) -> tuple[tuple[ArchiveChange, ...], int, bool]:
+        """Studies that became stable after ``sequence``: (changes, last sequence seen, whether that was all)."""
+        ...
+
+    def tell_missing(self) -> None:
+        """Raise ``Unavailable`` unless the archive answers now."""
+        ...
+
+
+# --- exams and steps ----------------------------------------------------------------------------
+
+
+class ExamState(StrEnum):
+    """Where an exam stands, as an operator reads it."""
+
+    RECEIVING = "receiving"
+    COMPLETE = "complete"
+    """Complete and on its way."""
+    DONE = "done"
+    NOT_APPLICABLE = "not-applicable"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """A study under this system's care, at its current revision (0 before it was ever complete)."""
+
+    study_instance_uid: str
+    revision: int
+    state: ExamState
+    patient: PatientIdentity
+    first_instance_at: datetime
+    last_instance_at: datetime
+    completed_at: datetime | None = None
+    revision_digest: str | None = None
+    note: str | None = None
+
+
+class StepName(StrEnum):
+    """Steps of the path that workers carry out, in their order."""
+
+    COMPLETE = "complete"
+    RECOGNISE = "recognise"
+    PROVISIONAL = "provisional"
+    MATCH = "match"
+    COMPARE = "compare"
+    TRIAGE = "triage"
+    REPORT = "report"
+    PUBLISH = "publish"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One claimed step of one revision of an exam."""
+
+    step_id: int
+    study_instance_uid: str
+    revision: int
+    name: StepName
+    attempt: int
+    """1 for the first."""
+
+
+@dataclass(frozen=True)
+class Proceed:
+    """The step is done; its result is kept and the next one may run."""
+
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing is wrong, but not yet: try the same step again after ``seconds``; not counted as an attempt."""
+
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class End:
+    """The path ends here for this revision, with the state and the reason that an operator reads."""
+
+    state: ExamState
+    reason: str
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+
+StepOutcome = Proceed | Wait | End
+
+
+class Exams(Protocol):
+    """Exams, their revisions and the results of their steps."""
+
+    def exam(self, study_instance_uid: str) -> Exam:
+        """Raise ``InvalidInput`` when there is no such exam."""
+        ...
+
+    def quiet_since(self, moment: datetime) -> list[str]:
+        """Study Instance UIDs that are receiving (or have grown) and got nothing after ``moment``."""
+        ...
+
+    def begin_revision(self, study_instance_uid: str, *, digest: str, completed_at: datetime) -> int:
+        """Make the held instances the next revision; the same digest again returns the revision it has."""
+        ...
+
+    def result(self, study_instance_uid: str, revision: int, name: StepName) -> Mapping[str, Any]:
+        """Stored result of a finished step; raise ``Conflict`` when it has none."""
+        ...
+
+    def orders_for(self, study: Study) -> tuple[Order, ...]:
+        """Orders that came in by other ways (HL7, FHIR, an operator) for this study."""
+        ...
+
+
+# --- images -------------------------------------------------------------------------------------
+
+
+class Images(Protocol):
+    """Held instances as exams, header datasets and volumes."""
+
+    def study(self, study_instance_uid: str) -> Study:
+        """The study as the held instances describe it."""
+        ...
+
+    def headers(self, study_instance_uid: str, series_instance_uid: str | None = None) -> Sequence[Any]:
+        """Header datasets (no pixel data) of the held instances, for evidence; opaque to the pipeline."""
+        ...
+
+    def volume(self, study_instance_uid: str, series_instance_uid: str) -> Volume:
+        """The series as one volume; raise ``InvalidInput`` where no sound geometry can be made of it."""
+        ...
+
+
+# --- worklist -----------------------------------------------------------------------------------
+
+
+class Workitems(Protocol):
+    """The UPS workitems, as DICOM JSON model datasets (PS3.18 annex F)."""
+
+    def upsert_reading(self, workitem_uid: str, study_instance_uid: str, dataset: Mapping[str, Any]) -> None:
+        """Create the reading workitem of an exam in state SCHEDULED, or replace what may be replaced in it.
+
+        A workitem that a reader has claimed keeps its state, owner and progress; its priority, label and
+        comments are updated. Doing the same again changes nothing.
+        """
+        ...
+
+    def cancel(self, workitem_uid: str, *, reason: str) -> None:
+        """Cancel a workitem that turned out not to be one."""
+        ...
