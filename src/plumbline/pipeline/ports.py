@@ -285,7 +285,7 @@ StepOutcome = Proceed | Wait | End
 
 
 class Exams(Protocol):
-    """Exams, their revisions and the results of their steps."""
+    """Exams and their revisions."""
 
     def exam(self, study_instance_uid: str) -> Exam:
         """Raise ``InvalidInput`` when there is no such exam."""
@@ -295,16 +295,117 @@ class Exams(Protocol):
         """Study Instance UIDs that are receiving (or have grown) and got nothing after ``moment``."""
         ...
 
-    def begin_revision(self, study_instance_uid: str, *, digest: str, completed_at: datetime) -> int:
-        """Make the held instances the next revision; the same digest again returns the revision it has."""
+    def begin_revision(
+        self, study_instance_uid: str, *, digest: str, instance_count: int, completed_at: datetime
+    ) -> int:
+        """Make the held instances the next revision; the same digest again returns the revision it has.
+
+        ``instance_count`` is how many instances were counted; where more have been recorded meanwhile,
+        the exam stays marked as grown and is counted again.
+        """
+        ...
+
+    def orders_for(self, study: Study) -> tuple[Order, ...]:
+        """Orders that came in by other ways (HL7, FHIR, an operator) for this study."""
+        ...
+
+
+class Steps(Protocol):
+    """The steps of all exams: the truth that the queue only rings for.
+
+    A step is claimed by a lease; whoever holds an expired one has lost it, and what it then reports is
+    refused with ``Conflict``.
+    """
+
+    def open(self, study_instance_uid: str, revision: int, name: StepName) -> int | None:
+        """Make a step ready and return its id; None where it exists already."""
+        ...
+
+    def claim(self, step_id: int, holder: str) -> Step | None:
+        """Take a ready step, or one whose lease ran out; None where it is not to be had now.
+
+        A step that was taken too often without ever being finished is failed here instead.
+        """
+        ...
+
+    def extend(self, step: Step, holder: str) -> None:
+        """Lengthen the lease of a held step; raise ``Conflict`` when it was lost."""
+        ...
+
+    def settle(self, step: Step, holder: str, outcome: StepOutcome) -> int | None:
+        """Commit an outcome, open the next step with it, and return the id of a step to ring for now."""
+        ...
+
+    def fail(self, step: Step, holder: str, sentence: str, *, is_final: bool) -> bool:
+        """Commit a failed attempt; True when it was the last and the exam is now failed."""
         ...
 
     def result(self, study_instance_uid: str, revision: int, name: StepName) -> Mapping[str, Any]:
         """Stored result of a finished step; raise ``Conflict`` when it has none."""
         ...
 
-    def orders_for(self, study: Study) -> tuple[Order, ...]:
-        """Orders that came in by other ways (HL7, FHIR, an operator) for this study."""
+    def owed(self, *, unheard_for_s: float, limit: int) -> list[int]:
+        """Ids of steps that are due and that nobody holds, for the sweeper to ring again."""
+        ...
+
+    def rung(self, step_ids: Sequence[int]) -> None:
+        """Note that the doorbell was rung for these steps."""
+        ...
+
+
+class Doorbell(Protocol):
+    """Tells workers that a step is ready. It may lose or repeat a message: the steps are the truth."""
+
+    def ring(self, step_id: int, name: StepName) -> None:
+        """Ring once; raise ``Unavailable`` when the broker does not answer."""
+        ...
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One evidence picture, PNG, without patient data."""
+
+    caption: str
+    png: bytes
+
+
+class Results(Protocol):
+    """What comparisons came to, for readers."""
+
+    def save(self, study_instance_uid: str, revision: int, document: Mapping[str, Any]) -> None:
+        """Store or replace the document of a revision (design section 4, JSON)."""
+        ...
+
+    def save_pictures(self, study_instance_uid: str, revision: int, pictures: Sequence[Picture]) -> None:
+        """Store or replace the evidence pictures of a revision."""
+        ...
+
+    def pictures(self, study_instance_uid: str, revision: int) -> list[Picture]:
+        """Evidence pictures of a revision, in order."""
+        ...
+
+    def document(self, study_instance_uid: str, revision: int | None = None) -> Mapping[str, Any]:
+        """The document of a revision, the newest by default; raise ``InvalidInput`` when there is none."""
+        ...
+
+
+class PublicationState(StrEnum):
+    """Where one object stands on its way to one destination."""
+
+    OWED = "owed"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+class Publications(Protocol):
+    """What is owed to whom; a destination sees each object once."""
+
+    def owe(self, study_instance_uid: str, revision: int, destination: str, object_uid: str, kind: str) -> bool:
+        """Note that an object is owed; False when it was sent already."""
+        ...
+
+    def sent(self, study_instance_uid: str, revision: int, destination: str, object_uid: str) -> None:
+        """Note that the destination has it."""
         ...
 
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Index, Integer, String, Text, TypeDecorator, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -21,12 +32,14 @@ class Moment(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return UTC, without a zone where the store keeps none."""
         if value is None:
             return None
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return a timezone-aware UTC moment."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -122,23 +135,12 @@ class StepRow(Base):
     lease_until: Mapped[datetime | None] = mapped_column(Moment)
     not_before: Mapped[datetime] = mapped_column(Moment)
     rung_at: Mapped[datetime | None] = mapped_column(Moment)
-    """When the doorbell was last rung for it."""
+    """When the doorbell was last rung for it; a ready step that was never rung is the outbox."""
     error: Mapped[str | None] = mapped_column(Text)
     result: Mapped[dict[str, Any] | None] = mapped_column(Document)
     created_at: Mapped[datetime] = mapped_column(Moment)
     started_at: Mapped[datetime | None] = mapped_column(Moment)
     finished_at: Mapped[datetime | None] = mapped_column(Moment)
-
-
-class OutboxRow(Base):
-    """A message that a committed change owes to somebody; sent at least once."""
-
-    __tablename__ = "outbox"
-
-    message_id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
-    topic: Mapped[str] = mapped_column(String(40))
-    row_id: Mapped[int] = mapped_column(BigInteger)
-    created_at: Mapped[datetime] = mapped_column(Moment)
 
 
 class OrderRow(Base):
@@ -188,3 +190,26 @@ class PublicationRow(Base):
     error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Moment)
     published_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class ResultRow(Base):
+    """What the comparison of one revision came to: the JSON contract's document."""
+
+    __tablename__ = "results"
+
+    study_instance_uid: Mapped[str] = mapped_column(String(64), primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    document: Mapped[dict[str, Any]] = mapped_column(Document)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class PictureRow(Base):
+    """One evidence picture of one revision, as PNG."""
+
+    __tablename__ = "pictures"
+
+    study_instance_uid: Mapped[str] = mapped_column(String(64), primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    ordinal: Mapped[int] = mapped_column(primary_key=True)
+    caption: Mapped[str] = mapped_column(Text)
+    png: Mapped[bytes] = mapped_column(LargeBinary)

@@ -1,0 +1,83 @@
+"""Opening the store, on PostgreSQL or SQLite, with the settings each needs to be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session
+
+from plumbline.errors import Unavailable
+
+_BUSY_TIMEOUT_S = 30
+
+
+def create_store_engine(url: str) -> Engine:
+    """Engine for a SQLAlchemy URL.
+
+    SQLite runs in WAL mode with ``synchronous=FULL`` and takes its write lock at BEGIN, so that a
+    transaction that reads before it writes cannot fail half-way with a busy database.
+    """
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True)
+    database = url.partition("sqlite:///")[2]
+    if database:
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
+
+
+def _prepare_sqlite(connection: object, _record: object) -> None:
+    connection.isolation_level = None  # type: ignore[attr-defined]  # BEGIN is ours to say
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]
+
+
+def migrate(url: str) -> None:
+    """Bring the store to the newest schema; safe to call from several processes at once."""
+    config = Config()
+    config.set_main_option("script_location", "plumbline.adapters.database:migrations")
+    config.set_main_option("path_separator", "os")
+    config.attributes["url"] = url
+    try:
+        command.upgrade(config, "head")
+    except OperationalError as error:
+        raise Unavailable("the database does not answer", remedy="Check database_url and that it runs") from error
+
+
+class Store:
+    """Transactions on one engine.
+
+    ``begin`` yields a session that commits at the end and rolls back on any exception. A lost
+    connection becomes ``Unavailable``.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @contextmanager
+    def begin(self) -> Iterator[Session]:
+        """One transaction."""
+        try:
+            with Session(self.engine, expire_on_commit=False) as session, session.begin():
+                yield session
+        except OperationalError as error:
+            raise Unavailable("the database does not answer") from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise Unavailable("the connection to the database was lost") from error
+            raise
+
+
+def open_store(url: str) -> Store:
+    """Migrate and open."""
+    engine = create_store_engine(url)
+    migrate(url)
+    return Store(engine)

@@ -1,0 +1,88 @@
+"""Exams, revisions and orders in the store (port ``Exams``)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import func, or_, select
+
+from plumbline.adapters.database.engine import Store
+from plumbline.adapters.database.instances import patient_from_document
+from plumbline.adapters.database.orders import order_from_document
+from plumbline.adapters.database.tables import ExamRow, InstanceRow, OrderRow
+from plumbline.errors import InvalidInput
+from plumbline.exams.order import Order
+from plumbline.exams.study import Study
+from plumbline.pipeline.ports import Exam, ExamState
+
+
+class DatabaseExams:
+    """``Exams`` on the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def exam(self, study_instance_uid: str) -> Exam:
+        """See ``Exams.exam``."""
+        with self._store.begin() as session:
+            row = session.get(ExamRow, study_instance_uid)
+            if row is None:
+                raise InvalidInput("no such exam", where=study_instance_uid)
+            return exam_from_row(row)
+
+    def exams(self, limit: int = 200) -> list[Exam]:
+        """Exams, the ones with the newest instances first."""
+        with self._store.begin() as session:
+            rows = session.scalars(select(ExamRow).order_by(ExamRow.last_instance_at.desc()).limit(limit))
+            return [exam_from_row(row) for row in rows]
+
+    def quiet_since(self, moment: datetime) -> list[str]:
+        """See ``Exams.quiet_since``."""
+        with self._store.begin() as session:
+            query = select(ExamRow.study_instance_uid).where(ExamRow.has_grown, ExamRow.last_instance_at <= moment)
+            return list(session.scalars(query.order_by(ExamRow.last_instance_at)))
+
+    def begin_revision(
+        self, study_instance_uid: str, *, digest: str, instance_count: int, completed_at: datetime
+    ) -> int:
+        """See ``Exams.begin_revision``."""
+        with self._store.begin() as session:
+            row = session.get_one(ExamRow, study_instance_uid, with_for_update=True)
+            held = session.scalar(
+                select(func.count())
+                .select_from(InstanceRow)
+                .where(InstanceRow.study_instance_uid == study_instance_uid)
+            )
+            row.has_grown = held != instance_count
+            if row.revision_digest == digest:
+                return row.revision
+            row.revision += 1
+            row.revision_digest = digest
+            row.completed_at = completed_at
+            row.state = ExamState.COMPLETE.value
+            row.note = None
+            return row.revision
+
+    def orders_for(self, study: Study) -> tuple[Order, ...]:
+        """See ``Exams.orders_for``."""
+        matches = [OrderRow.study_instance_uid == study.study_instance_uid]
+        if study.accession_number:
+            matches.append(OrderRow.accession_number == study.accession_number)
+        with self._store.begin() as session:
+            rows = session.scalars(select(OrderRow).where(or_(*matches)).order_by(OrderRow.order_id))
+            return tuple(order_from_document(row.document) for row in rows)
+
+
+def exam_from_row(row: ExamRow) -> Exam:
+    """Plain value of a row."""
+    return Exam(
+        study_instance_uid=row.study_instance_uid,
+        revision=row.revision,
+        state=ExamState(row.state),
+        patient=patient_from_document(row.patient),
+        first_instance_at=row.first_instance_at,
+        last_instance_at=row.last_instance_at,
+        completed_at=row.completed_at,
+        revision_digest=row.revision_digest,
+        note=row.note,
+    )

@@ -1,0 +1,219 @@
+"""Steps in the store: leases, counted attempts, and the next step in the same transaction (port ``Steps``).
+
+A step in state ``ready`` is its own outbox entry: it commits together with the change that made it due,
+and ``owed`` finds it until somebody holds it, whatever became of the broker's message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, or_, select, update
+from sqlalchemy.orm import Session
+
+from plumbline.adapters.database.engine import Store
+from plumbline.adapters.database.tables import ExamRow, StepRow
+from plumbline.errors import Conflict
+from plumbline.pipeline.path import next_step
+from plumbline.pipeline.ports import Clock, End, ExamState, Proceed, Step, StepName, StepOutcome, Wait
+
+READY, HELD, DONE, ENDED, FAILED = "ready", "held", "done", "ended", "failed"
+
+_RETRY_DELAY_S = 2.0
+
+
+class DatabaseSteps:
+    """``Steps`` on the store.
+
+    Parameters
+    ----------
+    lease_s
+        How long a claim lasts without being extended.
+    maximum_attempts
+        Claims of one step that may come to nothing before it is failed for good.
+    """
+
+    def __init__(self, store: Store, clock: Clock, *, lease_s: float, maximum_attempts: int) -> None:
+        self._store = store
+        self._clock = clock
+        self._lease = timedelta(seconds=lease_s)
+        self._maximum_attempts = maximum_attempts
+
+    def open(self, study_instance_uid: str, revision: int, name: StepName) -> int | None:
+        """See ``Steps.open``."""
+        with self._store.begin() as session:
+            return self._open(session, study_instance_uid, revision, name, self._clock.now())
+
+    def _open(self, session: Session, study_uid: str, revision: int, name: StepName, now: datetime) -> int | None:
+        exam = session.get_one(ExamRow, study_uid, with_for_update=True)  # one opener at a time
+        known = session.scalar(
+            select(StepRow).where(
+                StepRow.study_instance_uid == study_uid, StepRow.revision == revision, StepRow.name == name.value
+            )
+        )
+        if known is not None:
+            return _count_again(known, now) if name is StepName.COMPLETE and exam.has_grown else None
+        row = StepRow(
+            study_instance_uid=study_uid,
+            revision=revision,
+            name=name.value,
+            state=READY,
+            not_before=now,
+            created_at=now,
+        )
+        session.add(row)
+        session.flush()
+        return row.step_id
+
+    def claim(self, step_id: int, holder: str) -> Step | None:
+        """See ``Steps.claim``."""
+        now = self._clock.now()
+        due = or_(
+            and_(StepRow.state == READY, StepRow.not_before <= now),
+            and_(StepRow.state == HELD, StepRow.lease_until < now),
+        )
+        with self._store.begin() as session:
+            row = session.scalar(select(StepRow).where(StepRow.step_id == step_id, due).with_for_update())
+            if row is None:
+                return None
+            if row.attempts >= self._maximum_attempts:
+                _fail_for_good(session, row, now, row.error or "The worker ended each time before it was done.")
+                return None
+            row.state, row.holder, row.lease_until = HELD, holder, now + self._lease
+            row.attempts += 1
+            row.started_at = now
+            return _step(row)
+
+    def extend(self, step: Step, holder: str) -> None:
+        """See ``Steps.extend``."""
+        with self._store.begin() as session:
+            self._held_row(session, step, holder).lease_until = self._clock.now() + self._lease
+
+    def settle(self, step: Step, holder: str, outcome: StepOutcome) -> int | None:
+        """See ``Steps.settle``."""
+        now = self._clock.now()
+        with self._store.begin() as session:
+            row = self._held_row(session, step, holder)
+            row.holder = row.lease_until = None
+            match outcome:
+                case Wait():
+                    return _put_back(row, now + timedelta(seconds=outcome.seconds), outcome.reason)
+                case End():
+                    _finish(row, ENDED, now, outcome.result)
+                    _end_exam(session, row, outcome.state, outcome.reason)
+                    return None
+                case Proceed():
+                    _finish(row, DONE, now, outcome.result)
+                    return self._proceed(session, row, now)
+
+    def _proceed(self, session: Session, row: StepRow, now: datetime) -> int | None:
+        following = next_step(StepName(row.name))
+        if following is None:
+            _end_exam(session, row, ExamState.DONE, None)
+            return None
+        revision = row.revision
+        if StepName(row.name) is StepName.COMPLETE:
+            revision = int((row.result or {})["revision"])
+        if session.get_one(ExamRow, row.study_instance_uid, with_for_update=True).revision != revision:
+            return None  # superseded by a later revision, which runs its own steps
+        return self._open(session, row.study_instance_uid, revision, following, now)
+
+    def fail(self, step: Step, holder: str, sentence: str, *, is_final: bool) -> bool:
+        """See ``Steps.fail``."""
+        now = self._clock.now()
+        with self._store.begin() as session:
+            row = self._held_row(session, step, holder)
+            row.holder = row.lease_until = None
+            if is_final or row.attempts >= self._maximum_attempts:
+                _fail_for_good(session, row, now, sentence)
+                return True
+            row.state, row.error = READY, sentence
+            row.not_before = now + timedelta(seconds=_RETRY_DELAY_S * 2 ** (row.attempts - 1))
+            row.rung_at = None
+            return False
+
+    def result(self, study_instance_uid: str, revision: int, name: StepName) -> Mapping[str, Any]:
+        """See ``Steps.result``."""
+        with self._store.begin() as session:
+            row = session.scalar(
+                select(StepRow).where(
+                    StepRow.study_instance_uid == study_instance_uid,
+                    StepRow.revision == revision,
+                    StepRow.name == name.value,
+                )
+            )
+            if row is None or row.result is None:
+                raise Conflict(f"step {name.value} has no result yet", where=study_instance_uid)
+            return row.result
+
+    def owed(self, *, unheard_for_s: float, limit: int) -> list[int]:
+        """See ``Steps.owed``."""
+        now = self._clock.now()
+        unheard = or_(StepRow.rung_at.is_(None), StepRow.rung_at < now - timedelta(seconds=unheard_for_s))
+        query = select(StepRow.step_id).where(
+            or_(
+                and_(StepRow.state == READY, StepRow.not_before <= now, unheard),
+                and_(StepRow.state == HELD, StepRow.lease_until < now, unheard),
+            )
+        )
+        with self._store.begin() as session:
+            return list(session.scalars(query.order_by(StepRow.not_before).limit(limit)))
+
+    def rung(self, step_ids: Sequence[int]) -> None:
+        """See ``Steps.rung``."""
+        with self._store.begin() as session:
+            session.execute(
+                update(StepRow).where(StepRow.step_id.in_(list(step_ids))).values(rung_at=self._clock.now())
+            )
+
+    def _held_row(self, session: Session, step: Step, holder: str) -> StepRow:
+        row = session.scalar(
+            select(StepRow)
+            .where(
+                StepRow.step_id == step.step_id,
+                StepRow.state == HELD,
+                StepRow.holder == holder,
+                StepRow.attempts == step.attempt,
+            )
+            .with_for_update()
+        )
+        if row is None:
+            raise Conflict("the lease of this step was lost to another worker", where=step.study_instance_uid)
+        return row
+
+
+def _step(row: StepRow) -> Step:
+    return Step(row.step_id, row.study_instance_uid, row.revision, StepName(row.name), row.attempts)
+
+
+def _count_again(row: StepRow, now: datetime) -> int | None:
+    """A count that came to nothing new is repeated when more arrives; one under way sees it anyway."""
+    if row.state in (READY, HELD):
+        return None
+    row.state, row.attempts, row.not_before, row.rung_at = READY, 0, now, None
+    return row.step_id
+
+
+def _put_back(row: StepRow, not_before: datetime, reason: str) -> None:
+    """Waiting is not a failed attempt."""
+    row.state, row.not_before, row.error = READY, not_before, reason
+    row.attempts -= 1
+    row.rung_at = None
+
+
+def _finish(row: StepRow, state: str, now: datetime, result: Mapping[str, Any]) -> None:
+    row.state, row.finished_at, row.result, row.error = state, now, dict(result), None
+
+
+def _fail_for_good(session: Session, row: StepRow, now: datetime, sentence: str) -> None:
+    row.state, row.error, row.finished_at = FAILED, sentence, now
+    row.holder = row.lease_until = None
+    _end_exam(session, row, ExamState.FAILED, sentence)
+
+
+def _end_exam(session: Session, row: StepRow, state: ExamState, note: str | None) -> None:
+    exam = session.get_one(ExamRow, row.study_instance_uid, with_for_update=True)
+    if row.revision in (exam.revision, 0) or row.name == StepName.COMPLETE.value:
+        exam.state, exam.note = state.value, note
