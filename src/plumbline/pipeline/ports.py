@@ -344,8 +344,8 @@ class Steps(Protocol):
         """Stored result of a finished step; raise ``Conflict`` when it has none."""
         ...
 
-    def owed(self, *, unheard_for_s: float, limit: int) -> list[int]:
-        """Ids of steps that are due and that nobody holds, for the sweeper to ring again."""
+    def owed(self, *, unheard_for_s: float, limit: int) -> list[tuple[int, StepName]]:
+        """Steps that are due and that nobody holds, for the sweeper to ring again."""
         ...
 
     def rung(self, step_ids: Sequence[int]) -> None:

@@ -24,7 +24,7 @@ class DatabaseExams:
 
     def exam(self, study_instance_uid: str) -> Exam:
         """See ``Exams.exam``."""
-        with self._store.begin() as session:
+        with self._store.read() as session:
             row = session.get(ExamRow, study_instance_uid)
             if row is None:
                 raise InvalidInput("no such exam", where=study_instance_uid)
@@ -32,13 +32,13 @@ class DatabaseExams:
 
     def exams(self, limit: int = 200) -> list[Exam]:
         """Exams, the ones with the newest instances first."""
-        with self._store.begin() as session:
+        with self._store.read() as session:
             rows = session.scalars(select(ExamRow).order_by(ExamRow.last_instance_at.desc()).limit(limit))
             return [exam_from_row(row) for row in rows]
 
     def quiet_since(self, moment: datetime) -> list[str]:
         """See ``Exams.quiet_since``."""
-        with self._store.begin() as session:
+        with self._store.read() as session:
             query = select(ExamRow.study_instance_uid).where(ExamRow.has_grown, ExamRow.last_instance_at <= moment)
             return list(session.scalars(query.order_by(ExamRow.last_instance_at)))
 
@@ -68,7 +68,7 @@ class DatabaseExams:
         matches = [OrderRow.study_instance_uid == study.study_instance_uid]
         if study.accession_number:
             matches.append(OrderRow.accession_number == study.accession_number)
-        with self._store.begin() as session:
+        with self._store.read() as session:
             rows = session.scalars(select(OrderRow).where(or_(*matches)).order_by(OrderRow.order_id))
             return tuple(order_from_document(row.document) for row in rows)
 

@@ -75,12 +75,12 @@ class DatabaseInstanceIndex:
         query = select(QuarantineRow).order_by(QuarantineRow.entry_id.desc())
         if study_instance_uid is not None:
             query = query.where(QuarantineRow.study_instance_uid == study_instance_uid)
-        with self._store.begin() as session:
+        with self._store.read() as session:
             return [_entry(row) for row in session.scalars(query)]
 
     def held(self, study_instance_uid: str) -> list[ReceivedInstance]:
         """See ``InstanceIndex.held``."""
-        with self._store.begin() as session:
+        with self._store.read() as session:
             exam = session.get(ExamRow, study_instance_uid)
             if exam is None:
                 return []
@@ -94,7 +94,7 @@ class DatabaseInstanceIndex:
 
     def find(self, sop_instance_uids: Iterable[str]) -> dict[str, ReceivedInstance]:
         """See ``InstanceIndex.find``."""
-        with self._store.begin() as session:
+        with self._store.read() as session:
             rows = _rows_by_uid(session, list(sop_instance_uids)).values()
             exams = {
                 row.study_instance_uid: session.get_one(ExamRow, row.study_instance_uid)
@@ -107,7 +107,7 @@ class DatabaseInstanceIndex:
 
     def cursor(self, name: str) -> str | None:
         """See ``InstanceIndex.cursor``."""
-        with self._store.begin() as session:
+        with self._store.read() as session:
             row = session.get(CursorRow, name)
             return row.value if row else None
 

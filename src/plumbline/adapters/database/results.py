@@ -57,7 +57,7 @@ class DatabaseResults:
         query = select(PictureRow).where(
             PictureRow.study_instance_uid == study_instance_uid, PictureRow.revision == revision
         )
-        with self._store.begin() as session:
+        with self._store.read() as session:
             rows = session.scalars(query.order_by(PictureRow.ordinal))
             return [Picture(row.caption, row.png) for row in rows]
 
@@ -66,7 +66,7 @@ class DatabaseResults:
         query = select(ResultRow).where(ResultRow.study_instance_uid == study_instance_uid)
         if revision is not None:
             query = query.where(ResultRow.revision == revision)
-        with self._store.begin() as session:
+        with self._store.read() as session:
             row = session.scalar(query.order_by(ResultRow.revision.desc()).limit(1))
             if row is None:
                 raise InvalidInput("there is no result for this exam yet", where=study_instance_uid)

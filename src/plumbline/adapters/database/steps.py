@@ -136,7 +136,7 @@ class DatabaseSteps:
 
     def result(self, study_instance_uid: str, revision: int, name: StepName) -> Mapping[str, Any]:
         """See ``Steps.result``."""
-        with self._store.begin() as session:
+        with self._store.read() as session:
             row = session.scalar(
                 select(StepRow).where(
                     StepRow.study_instance_uid == study_instance_uid,
@@ -148,18 +148,19 @@ class DatabaseSteps:
                 raise Conflict(f"step {name.value} has no result yet", where=study_instance_uid)
             return row.result
 
-    def owed(self, *, unheard_for_s: float, limit: int) -> list[int]:
+    def owed(self, *, unheard_for_s: float, limit: int) -> list[tuple[int, StepName]]:
         """See ``Steps.owed``."""
         now = self._clock.now()
         unheard = or_(StepRow.rung_at.is_(None), StepRow.rung_at < now - timedelta(seconds=unheard_for_s))
-        query = select(StepRow.step_id).where(
+        query = select(StepRow.step_id, StepRow.name).where(
             or_(
                 and_(StepRow.state == READY, StepRow.not_before <= now, unheard),
                 and_(StepRow.state == HELD, StepRow.lease_until < now, unheard),
             )
         )
-        with self._store.begin() as session:
-            return list(session.scalars(query.order_by(StepRow.not_before).limit(limit)))
+        with self._store.read() as session:
+            rows = session.execute(query.order_by(StepRow.not_before).limit(limit))
+            return [(step_id, StepName(name)) for step_id, name in rows]
 
     def rung(self, step_ids: Sequence[int]) -> None:
         """See ``Steps.rung``."""

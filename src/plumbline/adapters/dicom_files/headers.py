@@ -1,0 +1,203 @@
+"""DICOM datasets to the exam values of ``exams.study``. Tolerant in reading: what is absent is None."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time
+from typing import Any
+
+from pydicom import Dataset
+
+from plumbline.errors import InvalidInput
+from plumbline.exams.study import Instance, PatientIdentity, Series, Study
+
+
+def study_from_headers(headers: Sequence[Dataset]) -> Study:
+    """One study from the headers of its instances.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no header, or they are of more than one study or patient.
+    """
+    if not headers:
+        raise InvalidInput("there are no DICOM instances here")
+    uids = {str(header.get("StudyInstanceUID", "")) for header in headers}
+    if len(uids) > 1:
+        raise InvalidInput(f"these instances belong to {len(uids)} studies", remedy="Give the instances of one study")
+    if len({str(header.get("PatientID", "")) for header in headers}) > 1:
+        raise InvalidInput("these instances of one study carry different patient IDs")
+    first = headers[0]
+    performed_at, has_time = _moment(first, "StudyDate", "StudyTime")
+    return Study(
+        study_instance_uid=uids.pop(),
+        patient=patient_from_header(first),
+        series=_series(headers),
+        performed_at=performed_at,
+        has_time=has_time,
+        description=_text(first, "StudyDescription"),
+        accession_number=_text(first, "AccessionNumber"),
+        study_id=_text(first, "StudyID"),
+        requested_procedure_description=_text(first, "RequestedProcedureDescription"),
+        reason_for_study=_reasons(headers),
+        admitting_diagnoses=tuple(_texts(first, "AdmittingDiagnosesDescription")),
+        institution=_text(first, "InstitutionName"),
+        procedure_codes=_codes(first),
+    )
+
+
+def patient_from_header(header: Dataset) -> PatientIdentity:
+    """Who a header says it is of."""
+    return PatientIdentity(
+        patient_id=_text(header, "PatientID") or "",
+        issuer=_text(header, "IssuerOfPatientID"),
+        birth_date=_date(header, "PatientBirthDate"),
+        sex=_text(header, "PatientSex"),
+        other_ids=tuple(
+            (str(item.PatientID), _text(item, "IssuerOfPatientID"))
+            for item in header.get("OtherPatientIDsSequence") or ()
+            if _text(item, "PatientID")
+        ),
+    )
+
+
+def instance_from_header(header: Dataset) -> Instance:
+    """One instance and its image plane."""
+    return Instance(
+        sop_instance_uid=str(header.get("SOPInstanceUID", "")),
+        sop_class_uid=str(header.get("SOPClassUID", "")),
+        instance_number=_integer(header, "InstanceNumber"),
+        image_type=tuple(_texts(header, "ImageType")),
+        rows=_integer(header, "Rows"),
+        columns=_integer(header, "Columns"),
+        number_of_frames=_integer(header, "NumberOfFrames") or 1,
+        image_position_lps_mm=_numbers(header, "ImagePositionPatient", 3),  # type: ignore[arg-type]
+        image_orientation=_numbers(header, "ImageOrientationPatient", 6),
+        pixel_spacing_mm=_numbers(header, "PixelSpacing", 2),  # type: ignore[arg-type]
+        transfer_syntax_uid=str(getattr(header, "file_meta", Dataset()).get("TransferSyntaxUID", "")) or None,
+    )
+
+
+def _series(headers: Iterable[Dataset]) -> tuple[Series, ...]:
+    groups: dict[str, list[Dataset]] = defaultdict(list)
+    for header in headers:
+        groups[str(header.get("SeriesInstanceUID", ""))].append(header)
+    return tuple(_one_series(uid, group) for uid, group in sorted(groups.items()))
+
+
+def _one_series(uid: str, headers: list[Dataset]) -> Series:
+    first = headers[0]
+    acquired_at, _ = _moment(first, "AcquisitionDate", "AcquisitionTime")
+    return Series(
+        series_instance_uid=uid,
+        modality=_text(first, "Modality") or "OT",
+        instances=tuple(instance_from_header(header) for header in headers),
+        number=_integer(first, "SeriesNumber"),
+        description=_text(first, "SeriesDescription"),
+        protocol_name=_text(first, "ProtocolName"),
+        body_part_examined=_text(first, "BodyPartExamined"),
+        laterality=_text(first, "Laterality") or _text(first, "ImageLaterality"),
+        view_position=_text(first, "ViewPosition"),
+        patient_position=_text(first, "PatientPosition"),
+        patient_orientation=tuple(_texts(first, "PatientOrientation")),
+        contrast_agent=_text(first, "ContrastBolusAgent"),
+        slice_thickness_mm=_number(first, "SliceThickness"),
+        kernel="\\".join(_texts(first, "ConvolutionKernel")) or None,
+        kvp=_number(first, "KVP"),
+        manufacturer=_text(first, "Manufacturer"),
+        model_name=_text(first, "ManufacturerModelName"),
+        frame_of_reference_uid=_text(first, "FrameOfReferenceUID"),
+        acquired_at=acquired_at,
+        scanning_sequence=tuple(_texts(first, "ScanningSequence")),
+        echo_time_ms=_number(first, "EchoTime"),
+        repetition_time_ms=_number(first, "RepetitionTime"),
+        inversion_time_ms=_number(first, "InversionTime"),
+    )
+
+
+def _reasons(headers: Sequence[Dataset]) -> tuple[str, ...]:
+    """Order text as senders scatter it: reason, requested procedure, comments, request attributes."""
+    found: dict[str, None] = {}
+    for header in (headers[0], headers[-1]):
+        items = [header, *(header.get("RequestAttributesSequence") or ())]
+        for item in items:
+            for keyword in (
+                "ReasonForStudy",
+                "ReasonForTheRequestedProcedure",
+                "RequestedProcedureComments",
+                "ScheduledProcedureStepDescription",
+                "AdditionalPatientHistory",
+                "ImageComments",
+            ):
+                found.update(dict.fromkeys(_texts(item, keyword)))
+            for code in item.get("ReasonForRequestedProcedureCodeSequence") or ():
+                found.update(dict.fromkeys(_texts(code, "CodeMeaning")))
+    return tuple(found)
+
+
+def _codes(header: Dataset) -> tuple[tuple[str, str, str], ...]:
+    items = [
+        item
+        for keyword in ("ProcedureCodeSequence", "RequestedProcedureCodeSequence")
+        for item in header.get(keyword) or ()
+    ]
+    return tuple(
+        (_text(item, "CodeValue") or "", _text(item, "CodingSchemeDesignator") or "", _text(item, "CodeMeaning") or "")
+        for item in items
+    )
+
+
+def _texts(header: Dataset, keyword: str) -> list[str]:
+    value: Any = header.get(keyword)
+    if value is None:
+        return []
+    values = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else list(value)
+    return [text for text in (str(item).strip().strip("\0") for item in values) if text]
+
+
+def _text(header: Dataset, keyword: str) -> str | None:
+    texts = _texts(header, keyword)
+    return texts[0] if texts else None
+
+
+def _number(header: Dataset, keyword: str) -> float | None:
+    text = _text(header, keyword)
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
+
+
+def _integer(header: Dataset, keyword: str) -> int | None:
+    number = _number(header, keyword)
+    return None if number is None else int(number)
+
+
+def _numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
+    try:
+        numbers = tuple(float(text) for text in _texts(header, keyword))
+    except ValueError:
+        return None
+    return numbers if len(numbers) == count else None
+
+
+def _date(header: Dataset, keyword: str) -> date | None:
+    text = (_text(header, keyword) or "").replace(".", "").replace("-", "")
+    try:
+        return datetime.strptime(text[:8], "%Y%m%d").date()  # noqa: DTZ007 (DICOM DA has no zone)
+    except ValueError:
+        return None
+
+
+def _moment(header: Dataset, date_keyword: str, time_keyword: str) -> tuple[datetime | None, bool]:
+    """Local date and time of the sender; DICOM TM may be cut short or carry a fraction."""
+    day = _date(header, date_keyword)
+    if day is None:
+        return None, False
+    digits = (_text(header, time_keyword) or "").replace(":", "").partition(".")[0]
+    try:
+        hours, minutes, seconds = (int(digits[i : i + 2] or 0) for i in (0, 2, 4))
+        return datetime.combine(day, time(hours, minutes, min(seconds, 59))), bool(digits)
+    except ValueError:
+        return datetime.combine(day, time()), False

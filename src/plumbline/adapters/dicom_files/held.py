@@ -1,0 +1,74 @@
+"""Images of exams from the bytes that the listener holds (port ``Images``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+
+from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import UID
+
+from plumbline.adapters.dicom_files.headers import study_from_headers
+from plumbline.adapters.dicom_files.volumes import volume_from_datasets
+from plumbline.errors import InvalidInput
+from plumbline.exams.study import Study
+from plumbline.imaging.volume import Volume
+from plumbline.pipeline.ports import InstanceIndex, ReceivedInstance, Spool
+
+_PREAMBLE = b"\0" * 128 + b"DICM"
+
+
+def read_held(spool: Spool, instance: ReceivedInstance, *, with_pixels: bool) -> Dataset:
+    """Dataset of a held instance, parsed under its own transfer syntax.
+
+    Raises
+    ------
+    InvalidInput
+        When the bytes are not a dataset of that transfer syntax.
+    """
+    try:
+        return dcmread(BytesIO(_part10(spool.read(instance.location), instance)), stop_before_pixels=not with_pixels)
+    except InvalidInput:
+        raise
+    except Exception as error:
+        raise InvalidInput("the dataset cannot be read", where=instance.sop_instance_uid) from error
+
+
+def _part10(dataset: bytes, instance: ReceivedInstance) -> bytes:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = UID(instance.sop_class_uid)
+    meta.MediaStorageSOPInstanceUID = UID(instance.sop_instance_uid)
+    meta.TransferSyntaxUID = UID(instance.transfer_syntax_uid)
+    buffer = DicomBytesIO()
+    write_file_meta_info(buffer, meta, enforce_standard=True)
+    return _PREAMBLE + buffer.getvalue() + dataset
+
+
+class HeldImages:
+    """``Images`` on the receive ledger and its spool."""
+
+    def __init__(self, index: InstanceIndex, spool: Spool) -> None:
+        self._index = index
+        self._spool = spool
+
+    def study(self, study_instance_uid: str) -> Study:
+        """See ``Images.study``."""
+        return study_from_headers(self.headers(study_instance_uid))
+
+    def headers(self, study_instance_uid: str, series_instance_uid: str | None = None) -> Sequence[Dataset]:
+        """See ``Images.headers``."""
+        return self._read(study_instance_uid, series_instance_uid, with_pixels=False)
+
+    def volume(self, study_instance_uid: str, series_instance_uid: str) -> Volume:
+        """See ``Images.volume``."""
+        return volume_from_datasets(self._read(study_instance_uid, series_instance_uid, with_pixels=True))
+
+    def _read(self, study_uid: str, series_uid: str | None, *, with_pixels: bool) -> list[Dataset]:
+        return [
+            read_held(self._spool, instance, with_pixels=with_pixels)
+            for instance in self._index.held(study_uid)
+            if series_uid in (None, instance.series_instance_uid)
+        ]

@@ -1,0 +1,123 @@
+"""DICOM CT and MR instances to a ``Volume``: pixel decoding, rescale, enhanced multi-frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.pixels.utils import pixel_array
+
+from plumbline.errors import InvalidInput
+from plumbline.imaging.stacking import Plane, stack_planes
+from plumbline.imaging.volume import Volume
+
+AIR_HU = -1024
+
+
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    plane: Plane
+    slope: float
+    intercept: float
+    stored: NDArray[np.generic]
+    padding: int | None
+
+
+def volume_from_datasets(datasets: Sequence[Dataset]) -> Volume:
+    """One volume from the instances of a series.
+
+    Returns
+    -------
+    Volume
+        int16 where the rescale keeps whole numbers within its range, else float32. Pixel padding
+        becomes air.
+
+    Raises
+    ------
+    InvalidInput
+        When an instance cannot be decoded, has no plane geometry, or the planes make no sound volume.
+    """
+    frames = [frame for dataset in datasets for frame in _frames(dataset)]
+    stack = stack_planes([frame.plane for frame in frames])
+    whole = all(frame.slope.is_integer() and frame.intercept.is_integer() for frame in frames)
+    shape = (len(frames), frames[0].plane.rows, frames[0].plane.columns)
+    voxels = np.empty(shape, dtype=np.int16 if whole else np.float32)
+    for slice_index, frame_index in enumerate(stack.order):
+        voxels[slice_index] = _rescaled(frames[frame_index], voxels.dtype)
+    return Volume(voxels, stack.lps_from_index)
+
+
+def _rescaled(frame: _Frame, dtype: np.dtype[Any]) -> NDArray[np.generic]:
+    values = frame.stored.astype(np.float32) * frame.slope + frame.intercept
+    if frame.padding is not None:
+        values[frame.stored == frame.padding] = AIR_HU
+    if dtype == np.int16:
+        values = np.clip(values, -32768, 32767)
+    return values.astype(dtype)
+
+
+def _frames(dataset: Dataset) -> Iterator[_Frame]:
+    pixels = _decoded(dataset)
+    padding = dataset.get("PixelPaddingValue")
+    if "PerFrameFunctionalGroupsSequence" not in dataset:
+        if pixels.ndim != 2:
+            raise _refusal(dataset, "is a multi-frame image without functional groups")
+        slope, intercept = float(dataset.get("RescaleSlope", 1)), float(dataset.get("RescaleIntercept", 0))
+        yield _Frame(_plane(dataset, dataset, dataset, dataset), slope, intercept, pixels, padding)
+        return
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
+    stack = pixels if pixels.ndim == 3 else pixels[np.newaxis]
+    for group, stored in zip(dataset.PerFrameFunctionalGroupsSequence, stack, strict=True):
+        position, orientation, measures = (
+            _macro(keyword, group, shared, dataset)
+            for keyword in ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence")
+        )
+        rescale = group.get("PixelValueTransformationSequence") or shared.get("PixelValueTransformationSequence")
+        values = rescale[0] if rescale else Dataset()
+        yield _Frame(
+            _plane(dataset, position, orientation, measures),
+            float(values.get("RescaleSlope", 1)),
+            float(values.get("RescaleIntercept", 0)),
+            stored,
+            padding,
+        )
+
+
+def _macro(keyword: str, group: Dataset, shared: Dataset, dataset: Dataset) -> Dataset:
+    """A functional group macro, per frame or shared (PS3.3 C.7.6.16)."""
+    sequence = group.get(keyword) or shared.get(keyword)
+    if not sequence:
+        raise _refusal(dataset, f"has no {keyword}")
+    return sequence[0]
+
+
+def _plane(image: Dataset, position: Dataset, orientation: Dataset, measures: Dataset) -> Plane:
+    try:
+        return Plane(
+            position_lps_mm=tuple(float(v) for v in position.ImagePositionPatient),  # type: ignore[arg-type]
+            orientation=tuple(float(v) for v in orientation.ImageOrientationPatient),
+            spacing_mm=tuple(float(v) for v in measures.PixelSpacing),  # type: ignore[arg-type]
+            rows=int(image.Rows),
+            columns=int(image.Columns),
+        )
+    except (AttributeError, TypeError, ValueError) as error:
+        raise _refusal(image, "lacks its position, orientation or pixel spacing") from error
+
+
+def _decoded(dataset: Dataset) -> NDArray[np.generic]:
+    try:
+        if int(dataset.get("SamplesPerPixel", 1)) != 1:
+            raise _refusal(dataset, "is a colour image")
+        return pixel_array(dataset)
+    except InvalidInput:
+        raise
+    except Exception as error:
+        raise _refusal(dataset, f"cannot be decoded ({type(error).__name__})") from error
+
+
+def _refusal(dataset: Dataset, what: str) -> InvalidInput:
+    return InvalidInput(f"this instance {what}", where=str(dataset.get("SOPInstanceUID", "instance")))

@@ -1,0 +1,27 @@
+"""The Celery doorbell: a message carries a step's row id and nothing else (port ``Doorbell``)."""
+
+from __future__ import annotations
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from plumbline.errors import Unavailable
+from plumbline.pipeline.path import queue_of
+from plumbline.pipeline.ports import StepName
+
+RUN_STEP = "plumbline.run_step"
+"""Name of the task; task names carry no patient data."""
+
+
+class CeleryDoorbell:
+    """``Doorbell`` on a Celery application."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def ring(self, step_id: int, name: StepName) -> None:
+        """See ``Doorbell.ring``."""
+        try:
+            self._app.send_task(RUN_STEP, args=(step_id,), queue=queue_of(name), ignore_result=True, retry=False)
+        except (OperationalError, OSError) as error:
+            raise Unavailable("the message broker does not answer") from error

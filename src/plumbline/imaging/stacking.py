@@ -1,0 +1,129 @@
+"""From image planes to one volume with a sound geometry, or a refusal with the reason.
+
+A volume that pretends to be regular where the slices are not would bend every later measurement, so
+nothing is resampled or guessed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.errors import InvalidInput
+
+Points = NDArray[np.floating[Any]]
+
+SPACING_TOLERANCE = 0.02
+"""Largest deviation of a slice gap from the mean gap, as a fraction of it; headers round positions."""
+
+SPACING_TOLERANCE_MM = 0.02
+
+ORIENTATION_TOLERANCE = 1e-3
+"""Largest difference of a direction cosine within one stack."""
+
+TILT_TOLERANCE = 2e-3
+"""Largest in-plane drift of the stack's direction, per millimetre along the normal, that is not a tilt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """Geometry of one slice (PS3.3 C.7.6.2.1.1).
+
+    ``orientation`` holds the direction cosines of increasing column index, then of increasing row
+    index. ``spacing_mm`` is (between rows, between columns) as in Pixel Spacing (0028,0030).
+    """
+
+    position_lps_mm: tuple[float, float, float]
+    orientation: tuple[float, ...]
+    spacing_mm: tuple[float, float]
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Order of the planes along their normal, and the geometry of the volume they make.
+
+    ``order[k]`` is the index of the plane that becomes slice ``k``; slices run along the cross product
+    of the orientation vectors. ``lps_from_index`` as in ``imaging.volume.Volume``.
+    """
+
+    order: tuple[int, ...]
+    lps_from_index: Points
+
+
+def stack_planes(planes: Sequence[Plane]) -> Stack:
+    """Order planes into a regular stack.
+
+    Raises
+    ------
+    InvalidInput
+        When there are fewer than two planes, their matrices or directions differ, two share a position,
+        a slice is missing, the gaps are irregular, or the gantry was tilted.
+    """
+    if len(planes) < 2:
+        raise InvalidInput(f"a volume needs at least two slices, this series has {len(planes)}")
+    _refuse_mixed(planes)
+    column_direction, row_direction = _directions(planes[0])
+    normal = np.cross(column_direction, row_direction)
+    positions = np.array([plane.position_lps_mm for plane in planes], dtype=float)
+    heights_mm = positions @ normal
+    order = np.argsort(heights_mm, kind="stable")
+    step_mm = _even_step(positions[order], heights_mm[order], normal)
+    first = planes[order[0]]
+    affine = np.eye(4)
+    affine[:3, 0] = column_direction * first.spacing_mm[1]
+    affine[:3, 1] = row_direction * first.spacing_mm[0]
+    affine[:3, 2] = normal * step_mm
+    affine[:3, 3] = positions[order[0]]
+    return Stack(tuple(int(i) for i in order), affine)
+
+
+def _directions(plane: Plane) -> tuple[Points, Points]:
+    cosines = np.array(plane.orientation, dtype=float)
+    column_direction, row_direction = cosines[:3], cosines[3:]
+    lengths = np.linalg.norm(column_direction), np.linalg.norm(row_direction)
+    if cosines.shape != (6,) or min(lengths) < 0.5 or abs(column_direction @ row_direction) > 0.01:
+        raise InvalidInput("Image Orientation (Patient) (0020,0037) does not hold two perpendicular directions")
+    return column_direction / lengths[0], row_direction / lengths[1]
+
+
+def _refuse_mixed(planes: Sequence[Plane]) -> None:
+    first = planes[0]
+    if any((p.rows, p.columns) != (first.rows, first.columns) for p in planes):
+        raise InvalidInput("the slices of this series have different matrix sizes")
+    if any(not np.allclose(p.spacing_mm, first.spacing_mm, rtol=1e-3) for p in planes):
+        raise InvalidInput("the slices of this series have different pixel spacings")
+    if min(first.spacing_mm) <= 0:
+        raise InvalidInput("Pixel Spacing (0028,0030) is not positive")
+    if any(not np.allclose(p.orientation, first.orientation, atol=ORIENTATION_TOLERANCE) for p in planes):
+        raise InvalidInput("the slices of this series have different orientations")
+
+
+def _even_step(positions: Points, heights_mm: Points, normal: Points) -> float:
+    """Mean gap of sorted planes, refused where it is not the gap of every pair."""
+    gaps_mm = np.diff(heights_mm)
+    typical_mm = float(np.median(gaps_mm))
+    doubled = int(np.sum(gaps_mm < max(SPACING_TOLERANCE_MM, 0.1 * typical_mm)))
+    if doubled:
+        raise InvalidInput(f"{doubled} slices of this series lie where another one lies")
+    missing = gaps_mm > 1.5 * typical_mm
+    if missing.any():
+        at = int(np.argmax(missing)) + 1
+        absent = int(np.sum(np.round(gaps_mm[missing] / typical_mm) - 1))
+        raise InvalidInput(f"{absent} slices are missing from this series, the first after slice {at}")
+    mean_mm = float((heights_mm[-1] - heights_mm[0]) / len(gaps_mm))
+    if np.max(np.abs(gaps_mm - mean_mm)) > max(SPACING_TOLERANCE * mean_mm, SPACING_TOLERANCE_MM):
+        raise InvalidInput(
+            f"the slices of this series are unevenly spaced ({gaps_mm.min():.2f} to {gaps_mm.max():.2f} mm)"
+        )
+    travel = positions[-1] - positions[0]
+    drift = travel - (travel @ normal) * normal
+    if float(np.linalg.norm(drift)) > TILT_TOLERANCE * float(travel @ normal) + SPACING_TOLERANCE_MM:
+        degrees = np.degrees(np.arctan2(np.linalg.norm(drift), travel @ normal))
+        raise InvalidInput(f"the gantry was tilted by {degrees:.1f} degrees, which is not measured yet")
+    return mean_mm
