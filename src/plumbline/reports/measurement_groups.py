@@ -1,0 +1,185 @@
+"""One finding as a Measurement and Qualitative Evaluation Group (TID 1501)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from highdicom.sr import (
+    AlgorithmIdentification,
+    CodeContentItem,
+    ContainerContentItem,
+    ContentItem,
+    ContentSequence,
+    DateContentItem,
+    FindingSite,
+    GraphicTypeValues3D,
+    LongitudinalTemporalOffsetFromEvent,
+    NumContentItem,
+    RelationshipTypeValues,
+    Scoord3DContentItem,
+    TextContentItem,
+    TimePointContext,
+    TrackingIdentifier,
+    UIDRefContentItem,
+)
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+
+from plumbline.checks.finding import Finding, Measurement
+from plumbline.priors.choice import Role
+from plumbline.reports.codes import (
+    coordinate_purpose,
+    finding_code,
+    implant_code,
+    measurement_concept,
+    presence_code,
+    private,
+    site_code,
+    status_code,
+    study_role_code,
+    time_point_type,
+)
+from plumbline.reports.content import ReferenceStudy, ReportContent, ReportedStudy
+from plumbline.reports.wording import citation
+
+ALGORITHM_NAME = "Plumbline"
+CURRENT_TIME_POINT = "current"
+
+_CONTAINS = RelationshipTypeValues.CONTAINS
+_CONTEXT = RelationshipTypeValues.HAS_OBS_CONTEXT
+_MODIFIER = RelationshipTypeValues.HAS_CONCEPT_MOD
+_PROPERTY = RelationshipTypeValues.HAS_PROPERTIES
+_DECIMALS = 3
+_COVERAGE_PERCENT = 95
+
+
+def measurement_group(content: ReportContent, finding: Finding) -> ContainerContentItem:
+    """The group of one finding, its items in the order of the template."""
+    group = ContainerContentItem(codes.DCM.MeasurementGroup, relationship_type=_CONTAINS)
+    group.ContentSequence = ContentSequence(list(_identity(content, finding)))
+    group.ContentSequence.extend(_time_point(content.current, None))
+    group.ContentSequence.append(FindingSite(site_code(finding.level)))
+    group.ContentSequence.extend(algorithm_identification(finding.check.value, content.algorithm_version))
+    group.ContentSequence.extend(_measurement(key, value) for key, value in finding.measurements.items())
+    group.ContentSequence.extend(_evaluations(content, finding))
+    group.ContentSequence.extend(_coordinates(content, finding))
+    group.ContentSequence.extend(_texts(finding))
+    return group
+
+
+def algorithm_identification(check: str | None, version: str) -> AlgorithmIdentification:
+    """TID 4019 of one check, or of the whole system for None."""
+    name = ALGORITHM_NAME if check is None else f"{ALGORITHM_NAME} {check}"
+    return AlgorithmIdentification(name=name, version=version, manufacturer=ALGORITHM_NAME)
+
+
+def _identity(content: ReportContent, finding: Finding) -> Iterator[ContentItem]:
+    label = finding.implant.tracking_identifier if finding.implant else f"{finding.check.value} {finding.level or ''}"
+    yield from TrackingIdentifier(uid=content.tracking_uid(finding), identifier=label.strip())
+    yield CodeContentItem(codes.DCM.Finding, finding_code(finding.check), _CONTAINS)
+
+
+def _time_point(study: ReportedStudy, role: Role | None) -> TimePointContext:
+    """TID 1502. The order counts references before the current study in their usual sequence in time."""
+    days = study.days_since_surgery
+    return TimePointContext(
+        time_point=CURRENT_TIME_POINT if role is None else role.value,
+        time_point_type=time_point_type(role),
+        time_point_order=_TIME_POINT_ORDER.index(role) + 1,
+        subject_time_point_identifier=study.study_instance_uid,
+        temporal_offset_from_event=None if days is None else _since_surgery(days),
+    )
+
+
+_TIME_POINT_ORDER = (Role.PREOPERATIVE, Role.BASELINE, Role.PRIOR, None)
+
+
+def _since_surgery(days: int) -> LongitudinalTemporalOffsetFromEvent:
+    return LongitudinalTemporalOffsetFromEvent(days, codes.UCUM.Day, codes.SCT.SurgicalProcedure)
+
+
+def _measurement(key: str, measurement: Measurement) -> NumContentItem:
+    """TID 300 with the concept's modifiers and its uncertainty as ranges of TID 310 (CID 225)."""
+    concept = measurement_concept(key)
+    item = _number(concept.name, measurement.value, concept.unit, _CONTAINS)
+    children: list[ContentItem] = [CodeContentItem(name, value, _MODIFIER) for name, value in concept.modifiers]
+    if math.isfinite(measurement.uncertainty_95):
+        for bound in (codes.SCT.RangeOfUpperMeasurementUncertainty, codes.SCT.RangeOfLowerMeasurementUncertainty):
+            children.append(_uncertainty(bound, measurement.uncertainty_95, concept.unit))
+    if children:
+        item.ContentSequence = ContentSequence(children)
+    return item
+
+
+def _uncertainty(bound: Code, half_width: float, unit: Code) -> NumContentItem:
+    item = _number(bound, half_width, unit, _PROPERTY)
+    coverage = NumContentItem(private("coverage"), _COVERAGE_PERCENT, codes.UCUM.Percent, relationship_type=_PROPERTY)
+    item.ContentSequence = ContentSequence([coverage])
+    return item
+
+
+def _number(name: Code, value: float, unit: Code, relationship: RelationshipTypeValues) -> NumContentItem:
+    """A NUM item; a value that is not a number is said to be so (CID 42) instead of being left out."""
+    if math.isfinite(value):
+        return NumContentItem(name, round(float(value), _DECIMALS), unit, relationship_type=relationship)
+    item = NumContentItem(name, 0, unit, codes.DCM.NotANumber, relationship_type=relationship)
+    item.MeasuredValueSequence = []
+    return item
+
+
+def _evaluations(content: ReportContent, finding: Finding) -> Iterator[ContentItem]:
+    yield CodeContentItem(private("status"), status_code(finding.status), _CONTAINS)
+    yield CodeContentItem(codes.DCM.PresenceOfProperty, presence_code(finding.status), _CONTAINS)
+    if finding.implant is not None:
+        yield CodeContentItem(codes.DCM.ImplantType, implant_code(finding.implant.kind), _CONTAINS)
+    if finding.reference is not None:
+        yield _compared_with(Role(finding.reference), content.reference(finding.reference))
+
+
+def _compared_with(role: Role, reference: ReferenceStudy | None) -> CodeContentItem:
+    """The reference's role with its own time point context.
+
+    A group may hold one TID 1502 only, the current study's; the reference's hangs on this item.
+    """
+    item = CodeContentItem(private("compared-with"), study_role_code(role), _CONTAINS)
+    if reference is None:
+        return item
+    children: ContentSequence = ContentSequence(_time_point(reference.study, role))
+    header = reference.study.header
+    children.append(
+        UIDRefContentItem(codes.DCM.ProcedureStudyInstanceUID, reference.study.study_instance_uid, _CONTEXT)
+    )
+    if header.get("StudyDate"):
+        children.append(DateContentItem(codes.DCM.StudyDate, str(header.StudyDate), _CONTEXT))
+    item.ContentSequence = children
+    return item
+
+
+def _coordinates(content: ReportContent, finding: Finding) -> Iterator[ContentItem]:
+    """SCOORD3D items in the current study's Frame of Reference, for viewers to draw.
+
+    One point is a POINT, more are a POLYLINE. Without a Frame of Reference there is nothing to draw in.
+    """
+    frame_of_reference_uid = content.current.frame_of_reference_uid
+    if frame_of_reference_uid is None:
+        return
+    for name, points_lps_mm in finding.geometry.items():
+        points = np.asarray(points_lps_mm, dtype=np.float32).reshape(-1, 3)
+        if not len(points) or not np.isfinite(points).all():
+            continue
+        yield Scoord3DContentItem(
+            coordinate_purpose(name),
+            GraphicTypeValues3D.POINT if len(points) == 1 else GraphicTypeValues3D.POLYLINE,
+            points,
+            frame_of_reference_uid,
+            relationship_type=_CONTAINS,
+        )
+
+
+def _texts(finding: Finding) -> Iterator[ContentItem]:
+    for reason in finding.reasons:
+        yield TextContentItem(codes.DCM.Comment, reason, _CONTAINS)
+    for source in finding.sources:
+        yield TextContentItem(private("source"), citation(source), _CONTAINS)
