@@ -1,0 +1,46 @@
+"""The Celery application's settings: Redis as a doorbell only, nothing that the database does not know."""
+
+from __future__ import annotations
+
+from celery import Celery
+from kombu.entity import Queue
+
+from plumbline.adapters.queue.doorbell import RUN_STEP
+from plumbline.pipeline.path import MEASURE_QUEUE, PATH_QUEUE
+
+TICK = "plumbline.tick"
+RECONCILE = "plumbline.reconcile"
+
+
+def create_celery(redis_url: str, *, tick_s: float, reconcile_every_s: float) -> Celery:
+    """Celery application with the queues, and the beat's schedule.
+
+    Messages are acknowledged early: a lost one is rung for again by the sweeper, and a late
+    acknowledgement would only run a step twice (docs/adr).
+    """
+    app = Celery("plumbline", broker=redis_url)
+    app.conf.update(
+        task_queues=(Queue(PATH_QUEUE), Queue(MEASURE_QUEUE)),
+        task_default_queue=PATH_QUEUE,
+        task_create_missing_queues=False,
+        task_ignore_result=True,
+        task_acks_late=False,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_send_task_events=False,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={"socket_timeout": 10, "socket_connect_timeout": 5},
+        beat_schedule={
+            "tick": {"task": TICK, "schedule": tick_s, "options": {"expires": 5 * tick_s, "queue": PATH_QUEUE}},
+            "reconcile": {
+                "task": RECONCILE,
+                "schedule": reconcile_every_s,
+                "options": {"expires": reconcile_every_s, "queue": PATH_QUEUE},
+            },
+        },
+    )
+    return app
+
+
+__all__ = ["RECONCILE", "RUN_STEP", "TICK", "create_celery"]

@@ -1,0 +1,73 @@
+"""Prometheus metrics of the path. Names are a contract (design section 4); no label names a patient.
+
+In production every process writes to the folder named by ``PROMETHEUS_MULTIPROC_DIR`` and the worklist
+API exposes the sum of all.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram, multiprocess
+
+from plumbline.pipeline.ports import Step
+
+SECONDS = (0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 20, 30, 60, 120, 300)
+
+STEP_SECONDS = Histogram("plumbline_step_seconds", "Time a worker spent in a step.", ["step"], buckets=SECONDS)
+STEP_OUTCOMES = Counter("plumbline_steps", "Steps by what came of them.", ["step", "outcome"])
+CHECK_SECONDS = Histogram("plumbline_check_seconds", "Time spent in a check.", ["check"], buckets=SECONDS)
+EXAMS = Counter("plumbline_exams", "Exams by outcome.", ["outcome"])
+EXAMS_WITH_BASELINE = Counter(
+    "plumbline_exams_matched", "Matched exams, by whether a baseline was found.", ["baseline"]
+)
+ABSTENTIONS = Counter("plumbline_abstentions", "Indeterminate or failed findings.", ["check", "status"])
+TO_PROVISIONAL_SECONDS = Histogram(
+    "plumbline_provisional_priority_seconds",
+    "From the last instance received to the provisional priority.",
+    buckets=SECONDS,
+)
+TO_PRIORITY_SECONDS = Histogram(
+    "plumbline_priority_seconds", "From the last instance received to the final priority.", buckets=SECONDS
+)
+PUBLISH_FAILURES = Counter("plumbline_publish_failures", "Objects a destination did not take.", ["destination"])
+
+
+def all_processes() -> CollectorRegistry:
+    """Registry that sums the metrics of every process of this deployment."""
+    registry = CollectorRegistry()
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        multiprocess.MultiProcessCollector(registry)
+    return registry
+
+
+class LoggingObserver:
+    """``StepObserver`` that logs and counts."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger("plumbline.path")
+        self._began: dict[int, float] = {}
+
+    def started(self, step: Step) -> None:
+        """See ``StepObserver.started``."""
+        self._began[step.step_id] = time.perf_counter()
+        self._log.info("step started", **_named(step))
+
+    def ended(self, step: Step, outcome: str, sentence: str | None) -> None:
+        """See ``StepObserver.ended``."""
+        seconds = time.perf_counter() - self._began.pop(step.step_id, time.perf_counter())
+        STEP_SECONDS.labels(step.name.value).observe(seconds)
+        STEP_OUTCOMES.labels(step.name.value, outcome).inc()
+        level = self._log.warning if outcome in ("failed", "retried", "lost") else self._log.info
+        level("step ended", outcome=outcome, sentence=sentence, seconds=round(seconds, 3), **_named(step))
+
+
+def _named(step: Step) -> dict[str, str | int]:
+    return {
+        "study_instance_uid": step.study_instance_uid,
+        "revision": step.revision,
+        "step": step.name.value,
+        "attempt": step.attempt,
+    }

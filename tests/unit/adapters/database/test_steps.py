@@ -1,0 +1,132 @@
+"""Steps on SQLite: leases, counted attempts, waiting, superseded revisions, growth."""
+
+from __future__ import annotations
+
+import pytest
+
+from plumbline.adapters.database.exams import DatabaseExams
+from plumbline.adapters.database.instances import DatabaseInstanceIndex
+from plumbline.adapters.database.steps import DatabaseSteps
+from plumbline.errors import Conflict
+from plumbline.pipeline.ports import End, ExamState, Proceed, StepName, Wait
+
+from .test_instances import received
+
+STUDY = "2.25.1"
+
+
+@pytest.fixture
+def exams(store) -> DatabaseExams:
+    DatabaseInstanceIndex(store).record([received(1)])
+    return DatabaseExams(store)
+
+
+@pytest.fixture
+def steps(store, clock, exams) -> DatabaseSteps:
+    return DatabaseSteps(store, clock, lease_s=60, maximum_attempts=3)
+
+
+def complete(exams, clock, digest="d1", count=1) -> int:
+    return exams.begin_revision(STUDY, digest=digest, instance_count=count, completed_at=clock.now())
+
+
+def test_a_step_is_held_by_one_worker_only(steps):
+    step_id = steps.open(STUDY, 1, StepName.COMPLETE)
+    assert steps.claim(step_id, "a").attempt == 1
+    assert steps.claim(step_id, "b") is None
+
+
+def test_opening_the_same_step_twice_opens_it_once(steps):
+    assert steps.open(STUDY, 1, StepName.MATCH) is not None
+    assert steps.open(STUDY, 1, StepName.MATCH) is None
+
+
+def test_an_expired_lease_passes_to_another_worker_and_the_first_is_refused(steps, clock):
+    step_id = steps.open(STUDY, 1, StepName.RECOGNISE)
+    first = steps.claim(step_id, "a")
+    clock.advance(61)
+    assert steps.claim(step_id, "b").attempt == 2
+    with pytest.raises(Conflict):
+        steps.settle(first, "a", Proceed())
+
+
+def test_an_extended_lease_stays(steps, clock):
+    step_id = steps.open(STUDY, 1, StepName.RECOGNISE)
+    step = steps.claim(step_id, "a")
+    clock.advance(50)
+    steps.extend(step, "a")
+    clock.advance(50)
+    assert steps.claim(step_id, "b") is None
+
+
+def test_a_worker_that_dies_three_times_leaves_a_visible_failure(steps, exams, clock):
+    complete(exams, clock)
+    step_id = steps.open(STUDY, 1, StepName.COMPARE)
+    for _ in range(3):
+        assert steps.claim(step_id, "a") is not None
+        clock.advance(61)
+    assert steps.claim(step_id, "a") is None
+    exam = exams.exam(STUDY)
+    assert exam.state is ExamState.FAILED
+    assert exam.note
+
+
+def test_waiting_is_not_an_attempt(steps, clock):
+    step_id = steps.open(STUDY, 1, StepName.MATCH)
+    for _ in range(5):
+        step = steps.claim(step_id, "a")
+        assert step.attempt == 1
+        steps.settle(step, "a", Wait(5, "the archive is away"))
+        assert steps.claim(step_id, "a") is None
+        clock.advance(5)
+
+
+def test_the_next_step_is_opened_with_the_result(steps, exams, clock):
+    revision = complete(exams, clock)
+    step_id = steps.open(STUDY, revision, StepName.RECOGNISE)
+    following = steps.settle(steps.claim(step_id, "a"), "a", Proceed({"kind": "spine"}))
+    assert steps.claim(following, "a").name is StepName.PROVISIONAL
+    assert steps.result(STUDY, revision, StepName.RECOGNISE) == {"kind": "spine"}
+
+
+def test_an_ended_path_says_why(steps, exams, clock):
+    revision = complete(exams, clock)
+    step_id = steps.open(STUDY, revision, StepName.RECOGNISE)
+    steps.settle(steps.claim(step_id, "a"), "a", End(ExamState.NOT_APPLICABLE, "This is a chest CT."))
+    assert exams.exam(STUDY).state is ExamState.NOT_APPLICABLE
+    assert exams.exam(STUDY).note == "This is a chest CT."
+
+
+def test_a_superseded_revision_opens_no_further_step(steps, exams, clock):
+    first = complete(exams, clock)
+    step = steps.claim(steps.open(STUDY, first, StepName.RECOGNISE), "a")
+    assert complete(exams, clock, digest="d2") == 2
+    assert steps.settle(step, "a", Proceed()) is None
+
+
+def test_growth_after_a_fruitless_count_is_counted_again(steps, exams, clock, store):
+    step_id = steps.open(STUDY, 1, StepName.COMPLETE)
+    revision = complete(exams, clock)
+    steps.settle(steps.claim(step_id, "a"), "a", Proceed({"revision": revision}))
+    assert steps.open(STUDY, 1, StepName.COMPLETE) is None, "nothing has grown"
+    DatabaseInstanceIndex(store).record([received(2)])
+    assert steps.open(STUDY, 1, StepName.COMPLETE) == step_id
+
+
+def test_an_instance_that_slips_in_while_counting_is_not_overlooked(exams, clock, store):
+    DatabaseInstanceIndex(store).record([received(2)])
+    complete(exams, clock, count=1)
+    assert exams.quiet_since(clock.now().replace(year=2027)) == [STUDY]
+
+
+def test_owed_steps_are_rung_for_until_somebody_holds_them(steps, clock):
+    step_id = steps.open(STUDY, 1, StepName.MATCH)
+    assert steps.owed(unheard_for_s=10, limit=5) == [(step_id, StepName.MATCH)]
+    steps.rung([step_id])
+    assert steps.owed(unheard_for_s=10, limit=5) == []
+    clock.advance(11)
+    assert steps.owed(unheard_for_s=10, limit=5) == [(step_id, StepName.MATCH)]
+    steps.claim(step_id, "a")
+    assert steps.owed(unheard_for_s=10, limit=5) == []
+    clock.advance(61)
+    assert steps.owed(unheard_for_s=10, limit=5) == [(step_id, StepName.MATCH)]
