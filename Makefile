@@ -1,0 +1,48 @@
+# `make help` lists the targets. Each target installs what it needs, so none depends on another having run before.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+PYTHON := .venv/bin/python
+
+.PHONY: help
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do \
+		printf '  make %-16s %s\n' "$$name" "$$text"; done
+
+.PHONY: setup
+setup: ## Install everything that the demo and the tests need
+	@scripts/setup.sh test
+
+.PHONY: demo
+demo: ## Run the whole path on this machine until Ctrl-C (ONCE=1: check every patient's outcome and stop)
+	@scripts/setup.sh demo
+	@exec .venv/bin/plumbline demo $(if $(ONCE),--once)
+
+.PHONY: demo-once
+demo-once: ## The same as make demo ONCE=1
+	@$(MAKE) --no-print-directory demo ONCE=1
+
+.PHONY: test
+test: ## Run the tests that belong to every change (unit, property, conformance, integration)
+	@scripts/setup.sh test
+	$(PYTHON) -m pytest -m "not slow" tests/unit tests/property tests/conformance tests/integration
+
+.PHONY: test-all
+test-all: ## Run every test, the slow ones too
+	@scripts/setup.sh test
+	$(PYTHON) -m pytest
+
+.PHONY: check
+check: ## Check format, lint, types, layers, links and lock
+	@scripts/setup.sh check
+	@scripts/check.sh
+
+.PHONY: lock
+lock: ## Resolve requirements.lock again from pyproject.toml
+	@scripts/setup.sh check
+	$(PYTHON) scripts/lock.py
+
+.PHONY: clean
+clean: ## Remove everything that was built here, the Python environment too
+	rm -rf .venv build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
