@@ -3,6 +3,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 PYTHON := .venv/bin/python
+TIERS := $(wildcard tests/unit tests/property tests/conformance tests/integration)
 
 .PHONY: help
 help: ## Show this list
@@ -25,7 +26,7 @@ demo-once: ## The same as make demo ONCE=1
 .PHONY: test
 test: ## Run the tests that belong to every change (unit, property, conformance, integration)
 	@scripts/setup.sh test
-	$(PYTHON) -m pytest -m "not slow" tests/unit tests/property tests/conformance tests/integration
+	$(PYTHON) -m pytest -m "not slow" $(TIERS)
 
 .PHONY: test-all
 test-all: ## Run every test, the slow ones too
