@@ -7,10 +7,12 @@ and on the real adapters.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from threading import Lock
 
 from plumbline.errors import InvalidInput, Unavailable
+from plumbline.exams.study import Instance, PatientIdentity, Series, Study
 from plumbline.pipeline.ports import (
     ArchiveChange,
     ArchiveInstance,
@@ -19,6 +21,9 @@ from plumbline.pipeline.ports import (
     Location,
     StepName,
 )
+from plumbline.worklist.matching import Query, matches
+from plumbline.worklist.refusals import Refusal, WorkitemConflict, WorkitemInvalid
+from plumbline.worklist.workitem import SearchPage, Workitem
 
 
 @dataclass
@@ -143,3 +148,68 @@ class SilentObserver:
     def ended(self, step: object, outcome: str, sentence: str | None) -> None:
         """See ``StepObserver.ended``."""
         self.outcomes.append((step.name, outcome, sentence))  # type: ignore[attr-defined]
+
+
+# --- exams --------------------------------------------------------------------------------------
+
+CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
+
+
+def invented_ct_study(number: int = 1, *, instance_count: int = 3) -> Study:
+    """Headers of a lumbar CT of a patient who does not exist; the same number gives the same study."""
+    uid = f"2.25.77{number}"
+    instances = (Instance(f"{uid}.1.{i}", CT_IMAGE_STORAGE, instance_number=i) for i in range(1, instance_count + 1))
+    return Study(
+        uid,
+        PatientIdentity("PLB-0001", issuer="HOSPITAL", birth_date=date(1961, 4, 2), sex="F"),
+        (Series(f"{uid}.1", "CT", tuple(instances)),),
+        performed_at=datetime(2026, 3, 1, 9, 30, tzinfo=UTC),
+        has_time=True,
+        description="CT lumbar spine",
+        accession_number=f"A{number:05d}",
+        study_id=f"RP{number}",
+        requested_procedure_description="CT lumbar spine without contrast",
+        procedure_codes=(("24963-1", "LN", "CT Spine Lumbar"),),
+    )
+
+
+# --- workitems ----------------------------------------------------------------------------------
+
+
+class MemoryWorkitems:
+    """``worklist.workitem.WorkitemStore`` in memory."""
+
+    def __init__(self) -> None:
+        self._workitems: dict[str, Workitem] = {}
+        self._lock = Lock()
+
+    def add(self, workitem: Workitem) -> None:
+        """See ``WorkitemStore.add``."""
+        with self._lock:
+            if workitem.workitem_uid in self._workitems:
+                raise WorkitemConflict(Refusal.DUPLICATE, where=workitem.workitem_uid)
+            self._workitems[workitem.workitem_uid] = workitem
+
+    def get(self, workitem_uid: str) -> Workitem:
+        """See ``WorkitemStore.get``."""
+        try:
+            return self._workitems[workitem_uid]
+        except KeyError:
+            raise WorkitemInvalid(Refusal.NO_SUCH_WORKITEM, where=workitem_uid) from None
+
+    def replace(self, workitem: Workitem) -> bool:
+        """See ``WorkitemStore.replace``."""
+        with self._lock:
+            if self.get(workitem.workitem_uid).version != workitem.version:
+                return False
+            self._workitems[workitem.workitem_uid] = replace(workitem, version=workitem.version + 1)
+            return True
+
+    def search(self, query: Query) -> SearchPage:
+        """See ``WorkitemStore.search``."""
+        ordered = sorted(
+            self._workitems.values(), key=lambda found: (found.priority_rank, found.created_at, found.workitem_uid)
+        )
+        matching = [found for found in ordered if matches(found.dataset, query.keys)]
+        stop = query.offset + query.limit
+        return SearchPage(tuple(matching[query.offset : stop]), has_more=len(matching) > stop)

@@ -1,0 +1,142 @@
+"""Workitems in the store (``worklist.workitem.WorkitemStore``): indexed search, optimistic versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import ColumnElement, Select, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from plumbline.adapters.database.engine import Store
+from plumbline.adapters.database.tables import WorkitemRow
+from plumbline.worklist import tags
+from plumbline.worklist.matching import Key, Query, matches
+from plumbline.worklist.refusals import Refusal, WorkitemConflict, WorkitemInvalid
+from plumbline.worklist.workitem import PRIORITY_ORDER, SearchPage, Workitem
+
+_ROWS_AT_A_TIME = 200
+"""Rows read at once where keys without a column of their own are matched here."""
+
+
+class DatabaseWorkitems:
+    """``WorkitemStore`` on SQLAlchemy."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def add(self, workitem: Workitem) -> None:
+        """See ``WorkitemStore.add``."""
+        try:
+            with self._store.begin() as session:
+                session.add(_row(workitem))
+        except IntegrityError as error:
+            raise WorkitemConflict(Refusal.DUPLICATE, where=workitem.workitem_uid) from error
+
+    def get(self, workitem_uid: str) -> Workitem:
+        """See ``WorkitemStore.get``."""
+        with self._store.read() as session:
+            row = session.get(WorkitemRow, workitem_uid)
+            if row is None:
+                raise WorkitemInvalid(Refusal.NO_SUCH_WORKITEM, where=workitem_uid)
+            return _workitem(row)
+
+    def replace(self, workitem: Workitem) -> bool:
+        """See ``WorkitemStore.replace``."""
+        with self._store.begin() as session:
+            statement = (
+                update(WorkitemRow)
+                .where(WorkitemRow.workitem_uid == workitem.workitem_uid, WorkitemRow.version == workitem.version)
+                .values(**_changeable(workitem), version=workitem.version + 1)
+            )
+            return session.connection().execute(statement).rowcount == 1
+
+    def search(self, query: Query) -> SearchPage:
+        """See ``WorkitemStore.search``."""
+        conditions, remaining = _translate(query.keys)
+        statement = (
+            select(WorkitemRow)
+            .where(*conditions)
+            .order_by(WorkitemRow.priority_rank, WorkitemRow.created_at, WorkitemRow.workitem_uid)
+        )
+        with self._store.read() as session:
+            if remaining:
+                found = _filtered(session, statement, remaining, query)
+            else:
+                rows = session.scalars(statement.offset(query.offset).limit(query.limit + 1))
+                found = [_workitem(row) for row in rows]
+        return SearchPage(tuple(found[: query.limit]), has_more=len(found) > query.limit)
+
+
+def _filtered(session: Session, statement: Select[WorkitemRow], keys: Sequence[Key], query: Query) -> list[Workitem]:
+    """Matching workitems of the page, and one more where there is one."""
+    rows = session.scalars(statement.execution_options(yield_per=_ROWS_AT_A_TIME))
+    matching = (row for row in rows if matches(row.dataset, keys))
+    return [_workitem(row) for row in _page(matching, query.offset, query.offset + query.limit + 1)]
+
+
+def _page(rows: Iterator[WorkitemRow], start: int, stop: int) -> Iterator[WorkitemRow]:
+    for position, row in enumerate(rows):
+        if position >= stop:
+            return
+        if position >= start:
+            yield row
+
+
+def _translate(keys: Sequence[Key]) -> tuple[list[ColumnElement[bool]], list[Key]]:
+    """Conditions on columns, and the keys that no column answers."""
+    conditions: list[ColumnElement[bool]] = []
+    remaining: list[Key] = []
+    for key in keys:
+        condition = None if key.is_universal else _condition(key)
+        if condition is not None:
+            conditions.append(condition)
+        elif not key.is_universal:
+            remaining.append(key)
+    return conditions, remaining
+
+
+def _condition(key: Key) -> ColumnElement[bool] | None:
+    match key.path:
+        case (tags.STUDY_INSTANCE_UID,):
+            return WorkitemRow.study_instance_uid.in_(key.uids)
+        case (tags.SOP_INSTANCE_UID,):
+            return WorkitemRow.workitem_uid.in_(key.uids)
+        case (tags.STATE,) if not key.has_wildcard:
+            return WorkitemRow.state == key.value
+        case (tags.PRIORITY,) if key.value in PRIORITY_ORDER:
+            return WorkitemRow.priority_rank == PRIORITY_ORDER.index(key.value)
+        case _:
+            return None
+
+
+def _row(workitem: Workitem) -> WorkitemRow:
+    return WorkitemRow(
+        workitem_uid=workitem.workitem_uid,
+        created_at=workitem.created_at,
+        version=workitem.version,
+        **_changeable(workitem),
+    )
+
+
+def _changeable(workitem: Workitem) -> dict[str, object]:
+    """Columns of everything that may change after creation."""
+    return {
+        "study_instance_uid": workitem.study_instance_uid,
+        "state": workitem.state.value,
+        "priority_rank": workitem.priority_rank,
+        "transaction_uid": workitem.transaction_uid,
+        "dataset": dict(workitem.dataset),
+        "updated_at": workitem.updated_at,
+    }
+
+
+def _workitem(row: WorkitemRow) -> Workitem:
+    return Workitem(
+        workitem_uid=row.workitem_uid,
+        dataset=row.dataset,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        transaction_uid=row.transaction_uid,
+        version=row.version,
+    )

@@ -1,0 +1,221 @@
+"""Attribute matching of a search on DICOM JSON datasets (PS3.4 C.2.2.2, CC.2.8; PS3.18 8.3.4). Pure.
+
+Supported: single value, list of UIDs, wildcard, date and time range, universal and sequence matching.
+Person names match without regard to case; other texts exactly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
+from typing import Any
+
+from plumbline.errors import InvalidInput
+from plumbline.worklist.attributes import TAG_OF_KEYWORD, VR_OF_TAG
+from plumbline.worklist.dataset import Dataset, items, values
+
+_TAG = re.compile(r"^[0-9A-Fa-f]{8}$")
+_KEYWORD = re.compile(r"^[A-Z][A-Za-z0-9]*$")
+_WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
+_TEMPORAL_VRS = frozenset({"DA", "TM", "DT"})
+_TEMPORAL_VALUE = re.compile(r"^[0-9.+\-:]*$")
+_PN_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
+_DT = r"\d{4}(?:\d\d){0,5}(?:\.\d{1,6})?(?:[+-]\d{4})?"
+_MOMENT = re.compile(r"^(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(\.\d{1,6})?)?)?)?)?)?([+-]\d{4})?$")
+_MOMENT_RANGE = re.compile(rf"^({_DT})?-({_DT})?$")
+_EARLIEST = [1, 1, 1, 0, 0, 0]
+_UNITS = {3: timedelta(days=1), 4: timedelta(hours=1), 5: timedelta(minutes=1), 6: timedelta(seconds=1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One matching key: the path of tags to an attribute, and the value it has to match.
+
+    An empty value or ``*`` matches everything (universal matching).
+    """
+
+    path: tuple[str, ...]
+    value: str
+
+    @property
+    def is_universal(self) -> bool:
+        """Whether it matches whatever is there, or nothing at all."""
+        return self.value.strip("*") == ""
+
+    @property
+    def has_wildcard(self) -> bool:
+        """Whether the value has ``*`` or ``?`` in it."""
+        return "*" in self.value or "?" in self.value
+
+    @property
+    def uids(self) -> list[str]:
+        r"""Values of a list of UIDs, separated by ``\`` or by a comma (PS3.18 8.3.4.1)."""
+        return re.split(r"[\\,]", self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a search asks for.
+
+    ``include`` are the tags to return beside the usual ones; None means all of them.
+    """
+
+    keys: tuple[Key, ...] = ()
+    include: frozenset[str] | None = frozenset()
+    limit: int = 100
+    offset: int = 0
+
+
+def attribute_path(attribute_id: str) -> tuple[str, ...]:
+    """Tags of an attribute ID: a tag or a keyword, nested ones separated by a full stop (PS3.18 8.3.4.1).
+
+    Raises
+    ------
+    InvalidInput
+        When a part is neither a tag nor the keyword of an attribute of a workitem.
+    """
+    return tuple(_tag(part, attribute_id) for part in attribute_id.split("."))
+
+
+def _tag(part: str, attribute_id: str) -> str:
+    if _TAG.match(part):
+        return part.upper()
+    if _KEYWORD.match(part) and part in TAG_OF_KEYWORD:
+        return TAG_OF_KEYWORD[part]
+    raise InvalidInput("this is not an attribute of a workitem", where=attribute_id[:64])
+
+
+def search_key(attribute_id: str, value: str) -> Key:
+    """Matching key from a query parameter.
+
+    Raises
+    ------
+    InvalidInput
+        When the attribute is not known, or the value cannot be one of its VR.
+    """
+    path = attribute_path(attribute_id)
+    vr = VR_OF_TAG.get(path[-1])
+    if vr in _TEMPORAL_VRS and not _TEMPORAL_VALUE.match(value):
+        raise InvalidInput("this is not a date or time", where=attribute_id[:64])
+    if vr == "SQ" and value:
+        raise InvalidInput("a sequence is matched by the attributes of its items", where=attribute_id[:64])
+    return Key(path, value)
+
+
+def matches(dataset: Dataset, keys: Sequence[Key]) -> bool:
+    """Whether a dataset matches every key.
+
+    Keys below the same sequence have to be met by one and the same item (PS3.4 C.2.2.2.6).
+    """
+    direct = [key for key in keys if len(key.path) == 1]
+    nested: dict[str, list[Key]] = {}
+    for key in keys:
+        if len(key.path) > 1:
+            nested.setdefault(key.path[0], []).append(Key(key.path[1:], key.value))
+    return all(_matches_one(dataset, key) for key in direct) and all(
+        all(key.is_universal for key in below) or any(matches(item, below) for item in items(dataset, tag))
+        for tag, below in nested.items()
+    )
+
+
+def _matches_one(dataset: Dataset, key: Key) -> bool:
+    tag = key.path[0]
+    if key.is_universal:
+        return True
+    element = dataset.get(tag)
+    vr = str(element.get("vr", "UN")) if isinstance(element, Mapping) else VR_OF_TAG.get(tag, "UN")
+    return any(matches_value(vr, value, key.value) for value in values(dataset, tag))
+
+
+def matches_value(vr: str, value: Any, wanted: str) -> bool:
+    """Whether one stored value matches a key's value, by the rules of its VR."""
+    if vr == "PN":
+        names = [value.get(group) for group in _PN_GROUPS] if isinstance(value, Mapping) else [value]
+        return any(name and _pattern(wanted, fold=True).match(str(name)) for name in names)
+    stored = str(value)
+    if vr == "UI":
+        return stored in re.split(r"[\\,]", wanted)
+    if vr in _TEMPORAL_VRS:
+        return _matches_time(vr, stored, wanted)
+    if vr in _WILDCARD_VRS:
+        return _pattern(wanted, fold=False).match(stored) is not None
+    return stored == wanted or _same_number(stored, wanted)
+
+
+@lru_cache(maxsize=512)
+def _pattern(wanted: str, *, fold: bool) -> re.Pattern[str]:
+    parts = {"*": ".*", "?": "."}
+    source = "".join(parts.get(letter, re.escape(letter)) for letter in wanted)
+    return re.compile(rf"^{source}$", re.DOTALL | (re.IGNORECASE if fold else 0))
+
+
+def _same_number(stored: str, wanted: str) -> bool:
+    try:
+        return float(stored) == float(wanted)
+    except ValueError:
+        return False
+
+
+def _matches_time(vr: str, stored: str, wanted: str) -> bool:
+    """Single value or range ``from-to``, either end open; both ends included at their own precision."""
+    if vr == "DT":
+        return _matches_moment(stored, wanted)
+    stored, wanted = stored.replace(":", ""), wanted.replace(":", "").replace(".", "" if vr == "DA" else ".")
+    low, is_range, high = wanted.partition("-")
+    if not is_range:
+        return stored.startswith(wanted)
+    return (not low or stored >= low) and (not high or stored[: len(high)] <= high)
+
+
+def _matches_moment(stored: str, wanted: str) -> bool:
+    """Range matching of DT values; a value without an offset is read as UTC."""
+    found = moment_span(stored)
+    if found is None:
+        return False
+    single = moment_span(wanted)
+    if single is not None:
+        return single[0] <= found[0] <= single[1]
+    match = _MOMENT_RANGE.match(wanted)
+    if match is None:
+        return False
+    low, high = (moment_span(bound) if bound else None for bound in match.groups())
+    return (low is None or found[0] >= low[0]) and (high is None or found[0] <= high[1])
+
+
+def moment_span(value: str) -> tuple[datetime, datetime] | None:
+    """First and last moment that a DT value of any precision means, or None where it is not one (PS3.5 6.2)."""
+    match = _MOMENT.match(value)
+    if match is None:
+        return None
+    *parts, fraction, zone = match.groups()
+    given = [int(part) for part in parts if part is not None]
+    try:
+        year, month, day, hour, minute, second = given + _EARLIEST[len(given) :]
+        start = datetime(year, month, day, hour, minute, second, tzinfo=_zone(zone))
+        start += timedelta(seconds=float(f"0{fraction}")) if fraction else timedelta()
+        return start, _end_of(start, len(given), fraction)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _end_of(start: datetime, precision: int, fraction: str | None) -> datetime:
+    """Last microsecond of the year, month, day, hour, minute, second or fraction that begins at ``start``."""
+    if precision == 1:
+        following = start.replace(year=start.year + 1)
+    elif precision == 2:
+        following = (start + timedelta(days=31)).replace(day=1)
+    elif fraction:
+        following = start + timedelta(seconds=10.0 ** -(len(fraction) - 1))
+    else:
+        following = start + _UNITS[precision]
+    return following - timedelta(microseconds=1)
+
+
+def _zone(offset: str | None) -> tzinfo:
+    if offset is None:
+        return UTC
+    minutes = int(offset[1:3]) * 60 + int(offset[3:5])
+    return timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes))

@@ -1,0 +1,73 @@
+"""One workitem as the store keeps it, and what a store of workitems has to be able to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from plumbline.worklist import tags
+from plumbline.worklist.dataset import Dataset, text
+from plumbline.worklist.matching import Query
+from plumbline.worklist.states import State
+
+PRIORITY_ORDER = ("HIGH", "MEDIUM", "LOW")
+"""Values of Scheduled Procedure Step Priority, the most urgent first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workitem:
+    """A UPS instance. ``dataset`` is complete but for the Transaction UID, which never leaves the store."""
+
+    workitem_uid: str
+    dataset: Dataset
+    created_at: datetime
+    updated_at: datetime
+    transaction_uid: str | None = None
+    """The lock: who knows it owns the workitem. None while nobody claimed it."""
+    version: int = 1
+
+    @property
+    def state(self) -> State:
+        """Procedure Step State."""
+        return State(text(self.dataset, tags.STATE))
+
+    @property
+    def priority_rank(self) -> int:
+        """0 for HIGH, 1 for MEDIUM, 2 for LOW."""
+        return PRIORITY_ORDER.index(text(self.dataset, tags.PRIORITY))
+
+    @property
+    def study_instance_uid(self) -> str | None:
+        """Study that the workitem is about, None where it does not say."""
+        return text(self.dataset, tags.STUDY_INSTANCE_UID) or None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    """Results of a search in reading order, most urgent and then oldest first."""
+
+    workitems: Sequence[Workitem]
+    has_more: bool
+    """Whether further workitems match after these."""
+
+
+class WorkitemStore(Protocol):
+    """Workitems that survive a restart."""
+
+    def add(self, workitem: Workitem) -> None:
+        """Store a new workitem; raise ``WorkitemConflict`` (DUPLICATE) where its UID is taken."""
+        ...
+
+    def get(self, workitem_uid: str) -> Workitem:
+        """One workitem; raise ``WorkitemInvalid`` (NO_SUCH_WORKITEM) where there is none."""
+        ...
+
+    def replace(self, workitem: Workitem) -> bool:
+        """Store the next version of a workitem; False where ``workitem.version`` is no longer the stored one."""
+        ...
+
+    def search(self, query: Query) -> SearchPage:
+        """Workitems that match, in reading order."""
+        ...
