@@ -408,6 +408,10 @@ class Publications(Protocol):
         """Note that the destination has it."""
         ...
 
+    def own_objects(self, study_instance_uid: str) -> frozenset[str]:
+        """SOP Instance UIDs that this system has put into a study, whatever the revision."""
+        ...
+
 
 # --- images -------------------------------------------------------------------------------------
 
@@ -445,3 +449,19 @@ class Workitems(Protocol):
     def cancel(self, workitem_uid: str, *, reason: str) -> None:
         """Cancel a workitem that turned out not to be one."""
         ...
+
+
+@dataclass(frozen=True)
+class PathPorts:
+    """Everything that the steps of the path need from outside."""
+
+    clock: Clock
+    index: InstanceIndex
+    spool: Spool
+    archive: Archive
+    exams: Exams
+    steps: Steps
+    images: Images
+    workitems: Workitems
+    results: Results
+    publications: Publications

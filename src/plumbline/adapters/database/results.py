@@ -108,6 +108,12 @@ class DatabasePublications:
             row.state, row.published_at = PublicationState.SENT.value, self._clock.now()
             row.attempts += 1
 
+    def own_objects(self, study_instance_uid: str) -> frozenset[str]:
+        """See ``Publications.own_objects``."""
+        query = select(PublicationRow.object_uid).where(PublicationRow.study_instance_uid == study_instance_uid)
+        with self._store.read() as session:
+            return frozenset(session.scalars(query))
+
 
 def _row(session: Session, study_uid: str, revision: int, destination: str, object_uid: str) -> PublicationRow | None:
     return session.scalar(

@@ -16,7 +16,7 @@ from plumbline.adapters.dicom_files.volumes import volume_from_datasets
 from plumbline.errors import InvalidInput
 from plumbline.exams.study import Study
 from plumbline.imaging.volume import Volume
-from plumbline.pipeline.ports import InstanceIndex, ReceivedInstance, Spool
+from plumbline.pipeline.ports import InstanceIndex, Publications, ReceivedInstance, Spool
 
 _PREAMBLE = b"\0" * 128 + b"DICM"
 
@@ -48,11 +48,12 @@ def _part10(dataset: bytes, instance: ReceivedInstance) -> bytes:
 
 
 class HeldImages:
-    """``Images`` on the receive ledger and its spool."""
+    """``Images`` on the receive ledger and its spool; objects that this system made itself are left out."""
 
-    def __init__(self, index: InstanceIndex, spool: Spool) -> None:
+    def __init__(self, index: InstanceIndex, spool: Spool, publications: Publications) -> None:
         self._index = index
         self._spool = spool
+        self._publications = publications
 
     def study(self, study_instance_uid: str) -> Study:
         """See ``Images.study``."""
@@ -67,8 +68,9 @@ class HeldImages:
         return volume_from_datasets(self._read(study_instance_uid, series_instance_uid, with_pixels=True))
 
     def _read(self, study_uid: str, series_uid: str | None, *, with_pixels: bool) -> list[Dataset]:
+        own = self._publications.own_objects(study_uid)
         return [
             read_held(self._spool, instance, with_pixels=with_pixels)
             for instance in self._index.held(study_uid)
-            if series_uid in (None, instance.series_instance_uid)
+            if series_uid in (None, instance.series_instance_uid) and instance.sop_instance_uid not in own
         ]

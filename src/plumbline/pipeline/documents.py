@@ -1,0 +1,239 @@
+"""Results as JSON: the contract's document (design section 4), and what steps leave for the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from plumbline.anatomy.levels import Level
+from plumbline.anatomy.numbering import Labelling, Numbering
+from plumbline.checks.finding import CheckName, Finding, Measurement, Status, TrackedImplant
+from plumbline.exams.order import Plan, SourceKind
+from plumbline.exams.recognition import ExamKind, Recognition, SeriesRole
+from plumbline.priors.choice import Reference, ReferenceChoice, Role
+from plumbline.triage.priority import Priority, TriageDecision
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What comparing one exam with its references came to.
+
+    ``measured_series`` maps each study that was measured to the Series Instance UID that was used.
+    ``warnings`` are sentences about what was left out.
+    """
+
+    findings: tuple[Finding, ...]
+    numbering: Numbering | None = None
+    levels_in_view: tuple[str, ...] = ()
+    measured_series: Mapping[str, str] = field(default_factory=dict)
+    hardware_seen: bool | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def result_document(
+    *,
+    study_instance_uid: str,
+    recognition: Recognition,
+    comparison: Comparison,
+    choice: ReferenceChoice,
+    decision: TriageDecision,
+    sr_path: str | None,
+) -> dict[str, Any]:
+    """The JSON contract's document; rejected candidates and missing roles are under ``considered`` and ``missing``."""
+    numbering = comparison.numbering
+    return {
+        "current": {
+            "study_instance_uid": study_instance_uid,
+            "modality": recognition.modality,
+            "projection": recognition.projection,
+            "position": recognition.position,
+            "kind": recognition.kind.value,
+            "levels_in_view": list(comparison.levels_in_view or recognition.levels_in_view),
+            "numbering": numbering.as_json() if numbering else {"anchor": None, "confidence": 0.0, "conflict": None},
+            "reasons": list(recognition.reasons),
+        },
+        "references": [each.as_json() for each in choice.considered if each.role is not None],
+        "considered": [each.as_json() for each in choice.considered if each.role is None],
+        "missing": {role.value: sentence for role, sentence in choice.missing.items()},
+        "findings": [finding.as_json() for finding in comparison.findings],
+        "triage": decision_document(decision),
+        "report": {"sr": sr_path},
+        "warnings": list(comparison.warnings),
+    }
+
+
+def recognition_document(recognition: Recognition) -> dict[str, Any]:
+    """JSON form of a recognition."""
+    return {
+        "kind": recognition.kind.value,
+        "modality": recognition.modality,
+        "projection": recognition.projection,
+        "position": recognition.position,
+        "levels_in_view": list(recognition.levels_in_view),
+        "series": [
+            {
+                "series_instance_uid": role.series_instance_uid,
+                "measurable": role.measurable,
+                "preference": role.preference,
+                "reason": role.reason,
+            }
+            for role in recognition.series
+        ],
+        "reasons": list(recognition.reasons),
+    }
+
+
+def recognition_from_document(document: Mapping[str, Any]) -> Recognition:
+    """Inverse of ``recognition_document``."""
+    return Recognition(
+        kind=ExamKind(document["kind"]),
+        modality=document["modality"],
+        projection=document["projection"],
+        position=document["position"],
+        levels_in_view=tuple(document["levels_in_view"]),
+        series=tuple(SeriesRole(**role) for role in document["series"]),
+        reasons=tuple(document["reasons"]),
+    )
+
+
+def plan_document(plan: Plan | None) -> dict[str, Any] | None:
+    """JSON form of a plan."""
+    if plan is None:
+        return None
+    return {
+        "levels": [level.name for level in plan.levels],
+        "procedures": list(plan.procedures),
+        "side": plan.side,
+        "surgery_date": plan.surgery_date.isoformat() if plan.surgery_date else None,
+        "source": plan.source.name,
+        "text": plan.text,
+    }
+
+
+def plan_from_document(document: Mapping[str, Any] | None) -> Plan | None:
+    """Inverse of ``plan_document``."""
+    if document is None:
+        return None
+    on = document["surgery_date"]
+    return Plan(
+        levels=tuple(Level.parse(name) for name in document["levels"]),
+        procedures=tuple(document["procedures"]),
+        side=document["side"],
+        surgery_date=date.fromisoformat(on) if on else None,
+        source=SourceKind[document["source"]],
+        text=document["text"],
+    )
+
+
+def choice_document(choice: ReferenceChoice) -> dict[str, Any]:
+    """JSON form of a reference choice."""
+    return {
+        "considered": [
+            {**each.as_json(), "score": each.score, "parts": dict(each.parts)} for each in choice.considered
+        ],
+        "missing": {role.value: sentence for role, sentence in choice.missing.items()},
+    }
+
+
+def choice_from_document(document: Mapping[str, Any]) -> ReferenceChoice:
+    """Inverse of ``choice_document``."""
+    return ReferenceChoice(
+        considered=tuple(
+            Reference(
+                study_instance_uid=each["study_instance_uid"],
+                role=Role(each["role"]) if each["role"] else None,
+                comparable=each["comparable"],
+                score=each["score"],
+                parts=each["parts"],
+                reasons=tuple(each["reasons"]),
+            )
+            for each in document["considered"]
+        ),
+        missing={Role(role): sentence for role, sentence in document["missing"].items()},
+    )
+
+
+def comparison_document(comparison: Comparison) -> dict[str, Any]:
+    """JSON form of a comparison, whole: findings keep their geometry and full precision."""
+    numbering = comparison.numbering
+    return {
+        "findings": [_finding_document(finding) for finding in comparison.findings],
+        "numbering": None
+        if numbering is None
+        else {
+            "labellings": [
+                {"names": list(each.names), "probability": each.probability} for each in numbering.labellings
+            ],
+            "anchor": numbering.anchor,
+            "conflict": numbering.conflict,
+        },
+        "levels_in_view": list(comparison.levels_in_view),
+        "measured_series": dict(comparison.measured_series),
+        "hardware_seen": comparison.hardware_seen,
+        "warnings": list(comparison.warnings),
+    }
+
+
+def comparison_from_document(document: Mapping[str, Any]) -> Comparison:
+    """Inverse of ``comparison_document``."""
+    numbering = document["numbering"]
+    return Comparison(
+        findings=tuple(_finding_from_document(each) for each in document["findings"]),
+        numbering=None
+        if numbering is None
+        else Numbering(
+            labellings=tuple(Labelling(tuple(each["names"]), each["probability"]) for each in numbering["labellings"]),
+            anchor=numbering["anchor"],
+            conflict=numbering["conflict"],
+        ),
+        levels_in_view=tuple(document["levels_in_view"]),
+        measured_series=document["measured_series"],
+        hardware_seen=document["hardware_seen"],
+        warnings=tuple(document["warnings"]),
+    )
+
+
+def decision_document(decision: TriageDecision) -> dict[str, Any]:
+    """JSON form of a triage decision."""
+    return {"priority": decision.priority.value, "reasons": list(decision.reasons), "rules": list(decision.rules)}
+
+
+def decision_from_document(document: Mapping[str, Any]) -> TriageDecision:
+    """Inverse of ``decision_document``."""
+    return TriageDecision(Priority(document["priority"]), tuple(document["reasons"]), tuple(document.get("rules", ())))
+
+
+def _finding_document(finding: Finding) -> dict[str, Any]:
+    return {
+        **finding.as_json(),
+        "measurements": {
+            key: {"value": each.value, "uncertainty_95": each.uncertainty_95}
+            for key, each in finding.measurements.items()
+        },
+        "geometry": {name: [list(point) for point in points] for name, points in finding.geometry.items()},
+    }
+
+
+def _finding_from_document(document: Mapping[str, Any]) -> Finding:
+    implant = document.get("implant")
+    return Finding(
+        check=CheckName(document["check"]),
+        level=document["level"],
+        status=Status(document["status"]),
+        reasons=tuple(document["reasons"]),
+        measurements={
+            key: Measurement(each["value"], each["uncertainty_95"]) for key, each in document["measurements"].items()
+        },
+        reference=document["reference"],
+        sources=tuple(document["sources"]),
+        implant=TrackedImplant(**implant) if implant else None,
+        geometry=_geometry(document["geometry"]),
+    )
+
+
+def _geometry(
+    document: Mapping[str, Sequence[Sequence[float]]],
+) -> dict[str, tuple[tuple[float, float, float], ...]]:
+    return {name: tuple((x, y, z) for x, y, z in points) for name, points in document.items()}

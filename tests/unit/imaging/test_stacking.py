@@ -1,0 +1,73 @@
+"""From planes to a volume's geometry: what is stacked, and every reason for which it is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from plumbline.errors import InvalidInput
+from plumbline.imaging.stacking import Plane, stack_planes
+from plumbline.imaging.volume import Volume
+
+AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+def planes(heights, orientation=AXIAL) -> list[Plane]:
+    return [Plane((-100.0, -120.0, z), orientation, (0.8, 0.7), 4, 5) for z in heights]
+
+
+def test_slices_are_sorted_along_their_normal_whatever_their_order():
+    stack = stack_planes(planes([30.0, 10.0, 20.0]))
+    assert stack.order == (1, 2, 0)
+    volume = Volume(np.zeros((3, 4, 5), np.int16), stack.lps_from_index)
+    np.testing.assert_allclose(volume.to_lps(np.array([2.0, 1.0, 2.0])), [-100 + 1.4, -120 + 0.8, 30.0])
+    np.testing.assert_allclose(volume.spacing_mm, [0.7, 0.8, 10.0])
+
+
+def test_geometry_of_a_sagittal_stack_inverts():
+    sagittal = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
+    stack = stack_planes([Plane((x, -80.0, 40.0), sagittal, (0.8, 0.7), 4, 5) for x in np.arange(0, 5, 1.25)])
+    volume = Volume(np.zeros((4, 4, 5), np.int16), stack.lps_from_index)
+    index = np.array([1.5, 2.5, 0.25])
+    np.testing.assert_allclose(volume.to_index(volume.to_lps(index)), index, atol=1e-9)
+
+
+def test_rounded_positions_are_not_irregular():
+    stack_planes(planes(np.round(np.arange(20) * 0.6251, 2)))
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        (lambda p: p[:1], "at least two slices"),
+        (lambda p: p[:3] + p[4:], "1 slices are missing"),
+        (lambda p: [*p, p[2]], "lie where another one lies"),
+        (lambda p: [*p[:-1], replace(p[-1], rows=8)], "different matrix sizes"),
+        (lambda p: [*p[:-1], replace(p[-1], spacing_mm=(0.9, 0.7))], "different pixel spacings"),
+        (lambda p: [*p[:-1], replace(p[-1], orientation=(0.0, 1.0, 0.0, 0.0, 0.0, 1.0))], "different orientations"),
+        (lambda p: [replace(each, spacing_mm=(0.0, 0.0)) for each in p], "not positive"),
+        (lambda p: [replace(each, orientation=(1.0, 0.0, 0.0, 1.0, 0.0, 0.0)) for each in p], "perpendicular"),
+    ],
+)
+def test_what_makes_no_sound_volume_is_refused_with_the_reason(changed, reason):
+    with pytest.raises(InvalidInput, match=reason):
+        stack_planes(changed(planes(np.arange(6) * 1.0)))
+
+
+def test_uneven_gaps_are_refused():
+    with pytest.raises(InvalidInput, match="unevenly spaced"):
+        stack_planes(planes([0.0, 1.0, 2.0, 3.2, 4.2]))
+
+
+def test_a_tilted_gantry_is_refused_with_its_angle():
+    tilted = [replace(p, position_lps_mm=(-100.0, -120.0 + 0.2 * i, float(i))) for i, p in enumerate(planes(range(9)))]
+    with pytest.raises(InvalidInput, match=r"tilted by 11\.3 degrees"):
+        stack_planes(tilted)
+
+
+def test_a_crop_keeps_its_place():
+    volume = Volume(np.zeros((6, 7, 8), np.int16), stack_planes(planes(np.arange(6) * 2.0)).lps_from_index)
+    cropped = volume.crop((1, 2, 3), (4, 5, 6))
+    np.testing.assert_allclose(cropped.to_lps(np.zeros(3)), volume.to_lps(np.array([3.0, 2.0, 1.0])))
