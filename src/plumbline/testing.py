@@ -17,10 +17,12 @@ from plumbline.pipeline.ports import (
     ArchiveChange,
     ArchiveInstance,
     ArchiveStudy,
+    Clock,
     FetchedInstance,
     Location,
     StepName,
 )
+from plumbline.worklist.desk import Worklist
 from plumbline.worklist.matching import Query, matches
 from plumbline.worklist.refusals import Refusal, WorkitemConflict, WorkitemInvalid
 from plumbline.worklist.workitem import SearchPage, Workitem
@@ -176,7 +178,14 @@ def invented_ct_study(number: int = 1, *, instance_count: int = 3) -> Study:
 # --- workitems ----------------------------------------------------------------------------------
 
 
-class MemoryWorkitems:
+class MemoryWorkitems(Worklist):
+    """The worklist in memory; also the path's port ``Workitems``."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        super().__init__(MemoryWorkitemStore(), (clock or ManualClock()).now)
+
+
+class MemoryWorkitemStore:
     """``worklist.workitem.WorkitemStore`` in memory."""
 
     def __init__(self) -> None:

@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 
 from plumbline.adapters.database.engine import Store
 from plumbline.adapters.database.tables import WorkitemRow
+from plumbline.pipeline.ports import Clock
 from plumbline.worklist import tags
+from plumbline.worklist.desk import Worklist
 from plumbline.worklist.matching import Key, Query, matches
 from plumbline.worklist.refusals import Refusal, WorkitemConflict, WorkitemInvalid
 from plumbline.worklist.workitem import PRIORITY_ORDER, SearchPage, Workitem
@@ -19,7 +21,14 @@ _ROWS_AT_A_TIME = 200
 """Rows read at once where keys without a column of their own are matched here."""
 
 
-class DatabaseWorkitems:
+class DatabaseWorkitems(Worklist):
+    """The worklist on the store; also the path's port ``Workitems``."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        super().__init__(DatabaseWorkitemStore(store), clock.now)
+
+
+class DatabaseWorkitemStore:
     """``WorkitemStore`` on SQLAlchemy."""
 
     def __init__(self, store: Store) -> None:
