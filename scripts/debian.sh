@@ -27,7 +27,7 @@ install_packages() {
     begin "Reading the Debian package lists"
     # The result is not asked for: what counts is whether the packages can then be installed.
     apt_get update >"$work/update.log" 2>&1 || true
-    begin "Installing $# Debian packages"
+    begin "Installing Debian packages"
     forbid_service_starts
     # Slim images leave these out, and the post-install of Java and PostgreSQL wants to link into them.
     "${as_root[@]}" mkdir -p /usr/share/man/man1 /usr/share/man/man7

@@ -65,13 +65,15 @@ locked_version() {
     sed -n "s/^$1==\([^ ]*\).*/\1/p" requirements.lock
 }
 
-# uv does not read pip's configuration: hand it the index and the certificates that pip would use.
+# uv does not read pip's configuration: hand it the index and the certificates that pip would use. The machine's own
+# certificates count too, as behind a proxy that has its own authority.
 configure_uv_like_pip() {
     local index certificates
     index=$(pip_setting index-url)
     certificates=$(pip_setting cert)
     [ -z "$index" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$index}"
     [ -z "$certificates" ] || export SSL_CERT_FILE="${SSL_CERT_FILE:-$certificates}"
+    [ ! -s /etc/ssl/certs/ca-certificates.crt ] || export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
     export UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-120}" UV_PYTHON_DOWNLOADS=never
 }
 
