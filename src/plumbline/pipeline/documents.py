@@ -28,6 +28,8 @@ class Comparison:
     numbering: Numbering | None = None
     levels_in_view: tuple[str, ...] = ()
     measured_series: Mapping[str, str] = field(default_factory=dict)
+    implant_places: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    """Where the measured implant lies in each study, LPS mm, by Study Instance UID."""
     hardware_seen: bool | None = None
     warnings: tuple[str, ...] = ()
 
@@ -171,6 +173,7 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
         },
         "levels_in_view": list(comparison.levels_in_view),
         "measured_series": dict(comparison.measured_series),
+        "implant_places": {uid: list(point) for uid, point in comparison.implant_places.items()},
         "hardware_seen": comparison.hardware_seen,
         "warnings": list(comparison.warnings),
     }
@@ -190,6 +193,7 @@ def comparison_from_document(document: Mapping[str, Any]) -> Comparison:
         ),
         levels_in_view=tuple(document["levels_in_view"]),
         measured_series=document["measured_series"],
+        implant_places={uid: (x, y, z) for uid, (x, y, z) in document["implant_places"].items()},
         hardware_seen=document["hardware_seen"],
         warnings=tuple(document["warnings"]),
     )

@@ -11,6 +11,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from plumbline.exams.order import Order
 from plumbline.exams.study import PatientIdentity, Study
 from plumbline.imaging.volume import Volume
@@ -361,12 +364,29 @@ class Doorbell(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Picture:
-    """One evidence picture, PNG, without patient data."""
+    """One evidence picture: RGB pixels of shape (rows, columns, 3), uint8, without patient data.
+
+    ``view`` names the cut; ``checks`` are the names of the checks it shows.
+    """
 
     caption: str
-    png: bytes
+    view: str
+    checks: tuple[str, ...]
+    pixels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class ReportObject:
+    """One DICOM object of a report, as a file."""
+
+    sop_instance_uid: str
+    series_instance_uid: str
+    sop_class_uid: str
+    kind: str
+    """``sr``, ``key-objects`` or ``picture``."""
+    part10: bytes
 
 
 class Results(Protocol):
@@ -382,6 +402,14 @@ class Results(Protocol):
 
     def pictures(self, study_instance_uid: str, revision: int) -> list[Picture]:
         """Evidence pictures of a revision, in order."""
+        ...
+
+    def save_objects(self, study_instance_uid: str, revision: int, objects: Sequence[ReportObject]) -> None:
+        """Keep the objects of a report until, and after, they are published."""
+        ...
+
+    def objects(self, study_instance_uid: str, revision: int) -> list[ReportObject]:
+        """Objects of a report, what others refer to first."""
         ...
 
     def document(self, study_instance_uid: str, revision: int | None = None) -> Mapping[str, Any]:

@@ -48,9 +48,7 @@ class DatabaseExamResults:
         """See ``ExamResults.captions``."""
         statement = (
             select(PictureRow.caption)
-            .where(
-                PictureRow.study_instance_uid == result.study_instance_uid, PictureRow.revision == result.revision
-            )
+            .where(PictureRow.study_instance_uid == result.study_instance_uid, PictureRow.revision == result.revision)
             .order_by(PictureRow.ordinal)
         )
         with self._store.read() as session:

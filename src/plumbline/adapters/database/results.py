@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from plumbline.adapters.database.engine import Store
-from plumbline.adapters.database.tables import PictureRow, PublicationRow, ResultRow
+from plumbline.adapters.database.tables import PictureRow, PublicationRow, ReportObjectRow, ResultRow
 from plumbline.errors import InvalidInput
-from plumbline.pipeline.ports import Clock, Picture, PublicationState
+from plumbline.pipeline.ports import Clock, Picture, PublicationState, ReportObject
 
 
 class DatabaseResults:
@@ -47,7 +51,9 @@ class DatabaseResults:
                     revision=revision,
                     ordinal=ordinal,
                     caption=picture.caption,
-                    png=picture.png,
+                    view=picture.view,
+                    checks=list(picture.checks),
+                    png=_png(picture),
                 )
                 for ordinal, picture in enumerate(pictures, start=1)
             )
@@ -59,7 +65,35 @@ class DatabaseResults:
         )
         with self._store.read() as session:
             rows = session.scalars(query.order_by(PictureRow.ordinal))
-            return [Picture(row.caption, row.png) for row in rows]
+            return [Picture(row.caption, row.view, tuple(row.checks), _pixels(row.png)) for row in rows]
+
+    def save_objects(self, study_instance_uid: str, revision: int, objects: Sequence[ReportObject]) -> None:
+        """See ``Results.save_objects``."""
+        with self._store.begin() as session:
+            for ordinal, each in enumerate(objects):
+                session.merge(
+                    ReportObjectRow(
+                        sop_instance_uid=each.sop_instance_uid,
+                        study_instance_uid=study_instance_uid,
+                        revision=revision,
+                        ordinal=ordinal,
+                        series_instance_uid=each.series_instance_uid,
+                        sop_class_uid=each.sop_class_uid,
+                        kind=each.kind,
+                        part10=each.part10,
+                    )
+                )
+
+    def objects(self, study_instance_uid: str, revision: int) -> list[ReportObject]:
+        """See ``Results.objects``."""
+        query = select(ReportObjectRow).where(
+            ReportObjectRow.study_instance_uid == study_instance_uid, ReportObjectRow.revision == revision
+        )
+        with self._store.read() as session:
+            return [
+                ReportObject(row.sop_instance_uid, row.series_instance_uid, row.sop_class_uid, row.kind, row.part10)
+                for row in session.scalars(query.order_by(ReportObjectRow.ordinal))
+            ]
 
     def document(self, study_instance_uid: str, revision: int | None = None) -> Mapping[str, Any]:
         """See ``Results.document``."""
@@ -113,6 +147,16 @@ class DatabasePublications:
         query = select(PublicationRow.object_uid).where(PublicationRow.study_instance_uid == study_instance_uid)
         with self._store.read() as session:
             return frozenset(session.scalars(query))
+
+
+def _png(picture: Picture) -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(picture.pixels).save(buffer, "PNG", optimize=False)
+    return buffer.getvalue()
+
+
+def _pixels(png: bytes) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(BytesIO(png)).convert("RGB"), dtype=np.uint8)
 
 
 def _row(session: Session, study_uid: str, revision: int, destination: str, object_uid: str) -> PublicationRow | None:

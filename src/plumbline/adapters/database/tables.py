@@ -212,4 +212,21 @@ class PictureRow(Base):
     revision: Mapped[int] = mapped_column(primary_key=True)
     ordinal: Mapped[int] = mapped_column(primary_key=True)
     caption: Mapped[str] = mapped_column(Text)
+    view: Mapped[str] = mapped_column(String(20))
+    checks: Mapped[list[str]] = mapped_column(Document)
     png: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ReportObjectRow(Base):
+    """One DICOM object of a report, as a file."""
+
+    __tablename__ = "report_objects"
+
+    sop_instance_uid: Mapped[str] = mapped_column(String(64), primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(String(64), index=True)
+    revision: Mapped[int] = mapped_column()
+    ordinal: Mapped[int] = mapped_column()
+    series_instance_uid: Mapped[str] = mapped_column(String(64))
+    sop_class_uid: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(20))
+    part10: Mapped[bytes] = mapped_column(LargeBinary)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import ColumnElement, Select, select, update
+from sqlalchemy import ColumnElement, Select, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -15,7 +15,8 @@ from plumbline.worklist import tags
 from plumbline.worklist.desk import Worklist
 from plumbline.worklist.matching import Key, Query, matches
 from plumbline.worklist.refusals import Refusal, WorkitemConflict, WorkitemInvalid
-from plumbline.worklist.workitem import PRIORITY_ORDER, SearchPage, Workitem
+from plumbline.worklist.states import State
+from plumbline.worklist.workitem import PRIORITY_ORDER, SearchPage, Standing, Workitem
 
 _ROWS_AT_A_TIME = 200
 """Rows read at once where keys without a column of their own are matched here."""
@@ -75,6 +76,16 @@ class DatabaseWorkitemStore:
                 rows = session.scalars(statement.offset(query.offset).limit(query.limit + 1))
                 found = [_workitem(row) for row in rows]
         return SearchPage(tuple(found[: query.limit]), has_more=len(found) > query.limit)
+
+    def standing(self) -> list[Standing]:
+        """See ``WorkitemStore.standing``."""
+        group = (WorkitemRow.state, WorkitemRow.priority_rank)
+        statement = select(*group, func.count(), func.min(WorkitemRow.created_at)).group_by(*group).order_by(*group)
+        with self._store.read() as session:
+            return [
+                Standing(State(state), PRIORITY_ORDER[rank], count, oldest)
+                for state, rank, count, oldest in session.execute(statement)
+            ]
 
 
 def _filtered(session: Session, statement: Select[WorkitemRow], keys: Sequence[Key], query: Query) -> list[Workitem]:
