@@ -1,0 +1,140 @@
+"""Data elements of an encoded dataset, found by walking their headers, without decoding any value (PS3.5 section 7).
+
+Cheap enough to be done before the sender is answered: it tells a dataset that ends in the middle of an
+element from a whole one, and where the few attributes lie that receiving needs.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from plumbline.pipeline.receive import Refusal, Unusable
+
+UNDEFINED = 0xFFFFFFFF
+ITEM = 0xFFFEE000
+ITEM_DELIMITATION = 0xFFFEE00D
+SEQUENCE_DELIMITATION = 0xFFFEE0DD
+DEEPEST_NESTING = 64
+_SHORT_VRS = frozenset(
+    {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FL", b"FD", b"IS", b"LO", b"LT", b"PN"}
+    | {b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
+)
+"""VRs with a length of 16 bits; all others, and those to come, have 32 (PS3.5 7.1.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How data elements are encoded."""
+
+    is_explicit: bool
+    is_little_endian: bool
+
+
+IMPLICIT_LITTLE = Encoding(is_explicit=False, is_little_endian=True)
+EXPLICIT_LITTLE = Encoding(is_explicit=True, is_little_endian=True)
+EXPLICIT_BIG = Encoding(is_explicit=True, is_little_endian=False)
+
+
+def encoding_of(transfer_syntax_uid: str) -> Encoding:
+    """Encoding by Transfer Syntax; everything but two is explicit VR little endian (PS3.5 annex A)."""
+    if transfer_syntax_uid == "1.2.840.10008.1.2":
+        return IMPLICIT_LITTLE
+    if transfer_syntax_uid == "1.2.840.10008.1.2.2":
+        return EXPLICIT_BIG
+    return EXPLICIT_LITTLE
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """Where the value of one data element lies. ``vr`` is empty in implicit VR."""
+
+    tag: int
+    vr: bytes
+    start: int
+    end: int
+
+
+class _Walk:
+    def __init__(self, data: memoryview, encoding: Encoding) -> None:
+        order = "<" if encoding.is_little_endian else ">"
+        self._data = data
+        self._size = len(data)
+        self._is_explicit = encoding.is_explicit
+        self._tag = struct.Struct(order + "HH")
+        self._short = struct.Struct(order + "H")
+        self._long = struct.Struct(order + "L")
+
+    def header(self, at: int, *, implicit: bool) -> tuple[int, bytes, int, int]:
+        """(tag, VR, offset of the value, length) of the element at an offset."""
+        if at + 8 > self._size:
+            raise Unusable(Refusal.TRUNCATED)
+        group, number = self._tag.unpack_from(self._data, at)
+        tag = group << 16 | number
+        if implicit or group == 0xFFFE:
+            return tag, b"", at + 8, self._long.unpack_from(self._data, at + 4)[0]
+        vr = bytes(self._data[at + 4 : at + 6])
+        if vr in _SHORT_VRS:
+            return tag, vr, at + 8, self._short.unpack_from(self._data, at + 6)[0]
+        if not (vr.isalpha() and vr.isupper()):
+            raise Unusable(Refusal.NOT_DICOM)
+        if at + 12 > self._size:
+            raise Unusable(Refusal.TRUNCATED)
+        return tag, vr, at + 12, self._long.unpack_from(self._data, at + 8)[0]
+
+    def elements(self, at: int, depth: int, *, implicit: bool, in_item: bool) -> Iterator[Element]:
+        """Elements from an offset to the end of the dataset, or of the item of undefined length."""
+        while at < self._size:
+            tag, vr, start, length = self.header(at, implicit=implicit)
+            if in_item and tag == ITEM_DELIMITATION:
+                yield Element(tag, vr, start, start)
+                return
+            if length == UNDEFINED:
+                end = self.end_of_items(start, depth + 1, implicit=implicit or vr == b"UN")
+            else:
+                end = start + length
+            if end > self._size:
+                raise Unusable(Refusal.TRUNCATED)
+            yield Element(tag, vr, start, end)
+            at = end
+        if in_item:
+            raise Unusable(Refusal.TRUNCATED)
+
+    def end_of_items(self, at: int, depth: int, *, implicit: bool) -> int:
+        """Offset behind a sequence, or behind fragments, of undefined length that begins at ``at``."""
+        if depth > DEEPEST_NESTING:
+            raise Unusable(Refusal.NOT_DICOM)
+        while True:
+            tag, _, start, length = self.header(at, implicit=implicit)
+            if tag == SEQUENCE_DELIMITATION:
+                return start
+            if tag != ITEM:
+                raise Unusable(Refusal.NOT_DICOM)
+            if length == UNDEFINED:
+                for element in self.elements(start, depth, implicit=implicit, in_item=True):
+                    at = element.end
+            else:
+                at = start + length
+
+
+def walk(data: memoryview, encoding: Encoding) -> Iterator[Element]:
+    """Top-level elements of a dataset, to its end.
+
+    Raises
+    ------
+    Unusable
+        ``truncated`` where the last element runs past the end, ``not-dicom`` where no elements are found at
+        all or none follows where one should.
+    """
+    last_tag = -1
+    try:
+        for element in _Walk(data, encoding).elements(0, 0, implicit=not encoding.is_explicit, in_item=False):
+            last_tag = element.tag
+            yield element
+    except Unusable as error:
+        if last_tag < 0:
+            raise Unusable(Refusal.NOT_DICOM) from error
+        raise
+    if last_tag < 0:
+        raise Unusable(Refusal.NOT_DICOM)

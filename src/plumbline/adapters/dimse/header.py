@@ -1,0 +1,142 @@
+"""What a dataset says it is and of whom: the attributes that receiving needs, in any Transfer Syntax.
+
+Nothing else is decoded, pixel data least of all.
+"""
+
+from __future__ import annotations
+
+import zlib
+from datetime import date
+from io import BytesIO
+
+from pydicom import Dataset
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.filereader import read_dataset
+
+from plumbline.adapters.dimse.elements import EXPLICIT_LITTLE, Element, Encoding, encoding_of, walk
+from plumbline.exams.study import PatientIdentity
+from plumbline.pipeline.receive import InstanceHeader, Refusal, Unusable
+
+DEFLATED = "1.2.840.10008.1.2.1.99"
+LARGEST_INFLATED_BYTES = 256 << 20
+"""A deflated dataset that is larger when inflated is not walked to its end."""
+
+_CHARACTER_SET = 0x00080005
+_SOP_CLASS, _SOP_INSTANCE = 0x00080016, 0x00080018
+_MODALITY, _MANUFACTURER = 0x00080060, 0x00080070
+_PATIENT_ID, _ISSUER, _BIRTH_DATE, _SEX = 0x00100020, 0x00100021, 0x00100030, 0x00100040
+_OTHER_IDS = 0x00101002
+_STUDY, _SERIES = 0x0020000D, 0x0020000E
+_WANTED = frozenset(
+    {_CHARACTER_SET, _SOP_CLASS, _SOP_INSTANCE, _MODALITY, _MANUFACTURER, _PATIENT_ID, _ISSUER, _BIRTH_DATE}
+    | {_SEX, _OTHER_IDS, _STUDY, _SERIES}
+)
+
+
+def read_header(dataset: memoryview, transfer_syntax_uid: str) -> InstanceHeader:
+    """Header of a dataset that was received in a Transfer Syntax, after a walk to its end.
+
+    Raises
+    ------
+    Unusable
+        Where it is not a dataset, or ends in the middle of an element.
+    """
+    if transfer_syntax_uid == DEFLATED:
+        inflated, is_whole = _inflate(dataset)
+        return _header(inflated, EXPLICIT_LITTLE, to_the_end=is_whole)
+    return _header(dataset, encoding_of(transfer_syntax_uid), to_the_end=True)
+
+
+def _inflate(dataset: memoryview) -> tuple[memoryview, bool]:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        inflated = inflater.decompress(dataset, LARGEST_INFLATED_BYTES)
+    except zlib.error as error:
+        raise Unusable(Refusal.NOT_DICOM) from error
+    if not inflater.eof and not inflater.unconsumed_tail:
+        raise Unusable(Refusal.TRUNCATED)
+    return memoryview(inflated), inflater.eof
+
+
+def _header(data: memoryview, encoding: Encoding, *, to_the_end: bool) -> InstanceHeader:
+    found: dict[int, Element] = {}
+    try:
+        for element in walk(data, encoding):
+            if element.tag in _WANTED:
+                found.setdefault(element.tag, element)
+    except Unusable:
+        if to_the_end:
+            raise
+    values = _Values(data, encoding, found)
+    return InstanceHeader(
+        sop_class_uid=values.text(_SOP_CLASS),
+        sop_instance_uid=values.text(_SOP_INSTANCE),
+        study_instance_uid=values.text(_STUDY),
+        series_instance_uid=values.text(_SERIES),
+        patient=values.patient(),
+        modality=values.text(_MODALITY),
+        manufacturer=values.text(_MANUFACTURER),
+    )
+
+
+class _Values:
+    """Values of the elements that were found, as text."""
+
+    def __init__(self, data: memoryview, encoding: Encoding, found: dict[int, Element]) -> None:
+        self._data = data
+        self._encoding = encoding
+        self._found = found
+        self._encodings: list[str] | None = None
+
+    def raw(self, tag: int) -> bytes:
+        element = self._found.get(tag)
+        return bytes(self._data[element.start : element.end]) if element else b""
+
+    def text(self, tag: int) -> str:
+        """Text without padding; characters that no store keeps (NUL) are dropped."""
+        raw = self.raw(tag)
+        text = raw.decode("ascii") if raw.isascii() else self._decoded(raw)
+        return text.replace("\0", "").strip()
+
+    def _decoded(self, raw: bytes) -> str:
+        if self._encodings is None:
+            names = self.raw(_CHARACTER_SET).decode("ascii", "replace").strip(" \0").split("\\")
+            try:
+                self._encodings = list(convert_encodings(names))
+            except LookupError:
+                self._encodings = ["iso8859"]
+        return decode_bytes(raw, self._encodings, set())
+
+    def patient(self) -> PatientIdentity:
+        return PatientIdentity(
+            patient_id=self.text(_PATIENT_ID),
+            issuer=self.text(_ISSUER) or None,
+            birth_date=_date(self.text(_BIRTH_DATE)),
+            sex=self.text(_SEX) or None,
+            other_ids=self._other_ids(),
+        )
+
+    def _other_ids(self) -> tuple[tuple[str, str | None], ...]:
+        """Pairs of Other Patient IDs Sequence (0010,1002), read by pydicom: it is rare."""
+        if _OTHER_IDS not in self._found:
+            return ()
+        end = self._found[_OTHER_IDS].end
+        dataset = read_dataset(
+            BytesIO(self._data[:end]),
+            is_implicit_VR=not self._encoding.is_explicit,
+            is_little_endian=self._encoding.is_little_endian,
+            specific_tags=[_OTHER_IDS],
+        )
+        pairs = (_pair(item) for item in dataset.get("OtherPatientIDsSequence") or [])
+        return tuple(pair for pair in pairs if pair[0])
+
+
+def _pair(item: Dataset) -> tuple[str, str | None]:
+    return str(item.get("PatientID") or "").strip(), str(item.get("IssuerOfPatientID") or "").strip() or None
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(f"{text[:4]}-{text[4:6]}-{text[6:8]}")
+    except ValueError:
+        return None

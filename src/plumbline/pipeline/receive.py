@@ -1,0 +1,326 @@
+"""Step 1, receive: from what the spool took in to the ledger that the workers query.
+
+The listener answers Success as soon as an instance is durable in the journal. Here each journal entry is
+read as far as its identity, recorded or put in quarantine, together with the position reached, in one
+transaction: a crash at any point is repaired by going on from the stored position.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from itertools import groupby
+from typing import Protocol
+
+from plumbline.errors import InvalidInput
+from plumbline.exams.study import PatientIdentity
+from plumbline.pipeline.ports import InstanceIndex, Location, QuarantineEntry, ReceivedInstance
+
+Bytes = bytes | bytearray | memoryview
+
+OWN_MANUFACTURER = "Plumbline"
+"""Manufacturer (0008,0070) of every object that this system makes."""
+OWN_MODALITIES = frozenset({"SR", "KO", "OT", "SC", "PR"})
+CURSOR_PREFIX = "spool:"
+FINISHED = "finished"
+"""Cursor value of a segment that was read to its end and will not grow."""
+LONGEST_UID = 64
+BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What the command set and the association say of an instance, without a look into its dataset.
+
+    ``refusal`` is the reason for which the sender was refused, empty where it heard Success.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    sender: str
+    received_at: datetime
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One entry of the journal. ``end`` is the offset in its segment from which to go on."""
+
+    label: Label
+    location: Location
+    end: int
+
+
+class LargeArrival(Protocol):
+    """An instance on its way in that no buffer holds."""
+
+    def write(self, piece: Bytes) -> None:
+        """Append bytes of the dataset."""
+        ...
+
+    def finish(self, label: Label | None = None) -> Location:
+        """Make it durable and visible; ``label`` replaces the one it began with."""
+        ...
+
+    def abandon(self) -> None:
+        """Leave nothing of it."""
+        ...
+
+
+class Intake(Protocol):
+    """The spool as the listener writes to it. Raises ``OutOfCapacity`` or ``Unavailable``."""
+
+    def add(self, label: Label, dataset: Bytes) -> Location:
+        """Keep one instance; durable when it returns."""
+        ...
+
+    def start_large(self, label: Label) -> LargeArrival:
+        """Begin an instance that is written piece by piece."""
+        ...
+
+    def free_bytes(self) -> int:
+        """Room on the spool's disk."""
+        ...
+
+
+class Arrivals(Protocol):
+    """The spool as the indexer reads it."""
+
+    def segments(self) -> list[str]:
+        """Names of all segments, the oldest first."""
+        ...
+
+    def after(self, segment: str, offset: int, limit: int) -> Sequence[Arrival]:
+        """Whole and durable entries of a segment from an offset on."""
+        ...
+
+    def is_finished(self, segment: str, offset: int) -> bool:
+        """Whether nothing will ever follow at this offset."""
+        ...
+
+    def dataset(self, arrival: Arrival) -> AbstractContextManager[memoryview]:
+        """Dataset bytes as received."""
+        ...
+
+
+class Refusal(StrEnum):
+    """Why an instance cannot be used."""
+
+    NOT_DICOM = "not-dicom"
+    TRUNCATED = "truncated"
+    CONTRADICTION = "contradicts-its-identity"
+    MISSING_TAG = "missing-tag"
+    INVALID_UID = "invalid-uid"
+
+
+SENTENCES = {
+    Refusal.NOT_DICOM: "What was sent as a dataset is not one in its transfer syntax; send the instance again.",
+    Refusal.TRUNCATED: "The dataset ends in the middle of an element; send the instance again.",
+    Refusal.CONTRADICTION: (
+        "SOP Class UID or SOP Instance UID in the dataset is not the one in the C-STORE request; "
+        "correct the object at its sender."
+    ),
+}
+
+
+class Unusable(InvalidInput):
+    """A dataset that cannot be taken in, with the word for why."""
+
+    def __init__(self, reason: Refusal, what: str | None = None) -> None:
+        super().__init__(what or SENTENCES[reason])
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceHeader:
+    """Attributes of a dataset that say what it is and of whom; empty where the dataset does not have them."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    patient: PatientIdentity
+    modality: str
+    manufacturer: str
+
+
+HeaderReader = Callable[[memoryview, str], InstanceHeader]
+"""(dataset, Transfer Syntax UID) to header. Raises ``Unusable``."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """What one pass over the journal came to, by outcome."""
+
+    outcomes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def entries(self) -> int:
+        """Entries dealt with."""
+        return sum(self.outcomes.values())
+
+    def plus(self, outcome: str, count: int = 1) -> TakenIn:
+        """The same, with some more of one outcome."""
+        return TakenIn({**self.outcomes, outcome: self.outcomes.get(outcome, 0) + count})
+
+    def and_(self, other: TakenIn) -> TakenIn:
+        """Both together."""
+        total = self
+        for outcome, count in other.outcomes.items():
+            total = total.plus(outcome, count)
+        return total
+
+
+OWN_OBJECT = "own-object"
+QUARANTINED = "quarantined"
+
+
+def is_own_object(*, manufacturer: str, modality: str) -> bool:
+    """Whether this system made an object: such are not evidence, do not make a study grow and are not counted.
+
+    The archive sends a study again when our report is stored into it; without this rule every report
+    would lead to the next one.
+    """
+    return manufacturer.strip() == OWN_MANUFACTURER and modality.strip() in OWN_MODALITIES
+
+
+class Ledger:
+    """The journal's entries, brought into the ledger in their order.
+
+    One at a time may work on a spool; it remembers how far it got, so that an idle pass asks the
+    store nothing.
+    """
+
+    def __init__(self, arrivals: Arrivals, index: InstanceIndex, read_header: HeaderReader) -> None:
+        self._arrivals = arrivals
+        self._index = index
+        self._read_header = read_header
+        self._positions: dict[str, str] = {}
+
+    def take_in(self, *, limit: int = BATCH) -> TakenIn:
+        """Deal with at most ``limit`` new entries of every segment; nothing is new when the result is empty."""
+        total = TakenIn()
+        for segment in self._arrivals.segments():
+            if self._position(segment) != FINISHED:
+                total = total.and_(self._take_in_segment(segment, limit))
+        return total
+
+    def _position(self, segment: str) -> str:
+        if segment not in self._positions:
+            self._positions[segment] = self._index.cursor(CURSOR_PREFIX + segment) or "0"
+        return self._positions[segment]
+
+    def _take_in_segment(self, segment: str, limit: int) -> TakenIn:
+        total = TakenIn()
+        new = self._arrivals.after(segment, int(self._position(segment)), limit)
+        judged = [(arrival.end, judge(arrival, self._arrivals, self._read_header)) for arrival in new]
+        for kind, run in groupby(judged, key=lambda pair: type(pair[1])):
+            entries = list(run)
+            total = total.and_(_record_run(kind, entries, self._index, CURSOR_PREFIX + segment))
+            self._positions[segment] = str(entries[-1][0])
+        if len(new) < limit and self._arrivals.is_finished(segment, int(self._position(segment))):
+            self._index.set_cursor(CURSOR_PREFIX + segment, FINISHED)
+            self._positions[segment] = FINISHED
+        return total
+
+
+def _record_run(kind: type, run: Sequence[tuple[int, object]], index: InstanceIndex, name: str) -> TakenIn:
+    """Record entries of one kind, each transaction with the position behind it."""
+    total = TakenIn()
+    if kind is ReceivedInstance:
+        outcomes = index.record([e for _, e in run if isinstance(e, ReceivedInstance)], cursor=(name, str(run[-1][0])))
+        for outcome in outcomes:
+            total = total.plus(outcome.value)
+        return total
+    if kind is QuarantineEntry:
+        for end, entry in run:
+            assert isinstance(entry, QuarantineEntry)
+            index.quarantine(entry, cursor=(name, str(end)))
+        return total.plus(QUARANTINED, len(run))
+    index.set_cursor(name, str(run[-1][0]))
+    return total.plus(OWN_OBJECT, len(run))
+
+
+def judge(
+    arrival: Arrival, arrivals: Arrivals, read_header: HeaderReader
+) -> ReceivedInstance | QuarantineEntry | InstanceHeader:
+    """What becomes of an entry: an instance to record, a thing for quarantine, or (a header) one of our own objects."""
+    label = arrival.label
+    with arrivals.dataset(arrival) as dataset:
+        try:
+            header = read_header(dataset, label.transfer_syntax_uid)
+            if label.refusal:
+                raise Unusable(Refusal(label.refusal))
+            tell_unusable(label, header)
+        except Unusable as error:
+            return _for_quarantine(arrival, error)
+        if is_own_object(manufacturer=header.manufacturer, modality=header.modality):
+            return header
+        return _received(arrival, header, hashlib.sha256(dataset).hexdigest())
+
+
+def _received(arrival: Arrival, header: InstanceHeader, sha256: str) -> ReceivedInstance:
+    label = arrival.label
+    return ReceivedInstance(
+        sop_instance_uid=header.sop_instance_uid,
+        sop_class_uid=header.sop_class_uid,
+        transfer_syntax_uid=label.transfer_syntax_uid,
+        study_instance_uid=header.study_instance_uid,
+        series_instance_uid=header.series_instance_uid,
+        patient=header.patient,
+        sha256=sha256,
+        location=arrival.location,
+        sender=label.sender,
+        received_at=label.received_at,
+    )
+
+
+def _for_quarantine(arrival: Arrival, error: Unusable) -> QuarantineEntry:
+    label = arrival.label
+    return QuarantineEntry(
+        reason=error.reason.value,
+        sentence=error.what,
+        sender=label.sender,
+        received_at=label.received_at,
+        location=arrival.location,
+        sop_instance_uid=label.sop_instance_uid[:LONGEST_UID] or None,
+    )
+
+
+def tell_contradiction(label: Label, header: InstanceHeader) -> None:
+    """Raise ``Unusable`` where the dataset is not the object that the C-STORE request announced."""
+    if (header.sop_class_uid, header.sop_instance_uid) != (label.sop_class_uid, label.sop_instance_uid):
+        raise Unusable(Refusal.CONTRADICTION)
+
+
+def tell_unusable(label: Label, header: InstanceHeader) -> None:
+    """Raise ``Unusable`` where the path cannot do without something that the dataset does not have."""
+    tell_contradiction(label, header)
+    wanted = {
+        "Study Instance UID (0020,000D)": header.study_instance_uid,
+        "Series Instance UID (0020,000E)": header.series_instance_uid,
+        "Patient ID (0010,0020)": header.patient.patient_id,
+    }
+    missing = [name for name, value in wanted.items() if not value]
+    if missing:
+        raise Unusable(
+            Refusal.MISSING_TAG,
+            f"{' and '.join(missing)} missing or empty: the exam cannot be told from others without; "
+            "complete it at the sender and send it again.",
+        )
+    tell_invalid_uids((header.sop_instance_uid, header.study_instance_uid, header.series_instance_uid))
+
+
+def tell_invalid_uids(uids: Iterable[str]) -> None:
+    """Raise ``Unusable`` where one is longer than 64 characters or has others than digits and dots (PS3.5 9.1)."""
+    for uid in uids:
+        if len(uid) > LONGEST_UID or not uid.replace(".", "").isdigit() or not uid.isascii():
+            raise Unusable(Refusal.INVALID_UID, "A UID in the dataset is not one; correct the object at its sender.")
+
+
+__all__ = ["Arrival", "Arrivals", "InstanceHeader", "Intake", "Label", "Ledger", "TakenIn"]
