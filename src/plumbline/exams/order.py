@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from enum import IntEnum, StrEnum
 
 from plumbline.anatomy.levels import Level
+from plumbline.errors import InvalidInput
+from plumbline.exams.facts import RedFlag, SourceKind
+from plumbline.exams.spine_text import read_spine_text
+from plumbline.exams.study import Study
+from plumbline.exams.surgery_text import Tense
 
-
-class SourceKind(IntEnum):
-    """Where a fact came from; the higher one wins where two disagree."""
-
-    IMAGES = 1
-    HEADER_TEXT = 2
-    ORDER = 3
-    OPERATIVE_RECORD = 4
-    OPERATOR = 5
-    """Typed by a person for this exam, e.g. on the command line."""
-
-
-class RedFlag(StrEnum):
-    """Situations that cannot wait (clinical.md, "What cannot wait")."""
-
-    CAUDA_EQUINA = "cauda-equina"
-    NEW_DEFICIT = "new-deficit"
-    BLEEDING = "bleeding"
-    INFECTION = "infection"
-    RADICULAR_PAIN_ON_WAKING = "radicular-pain-on-waking"
-    POSTURAL_HEADACHE = "postural-headache"
-    CANCER = "cancer"
-    NEW_PAIN_AFTER_PROCEDURE = "new-pain-after-procedure"
+__all__ = ["Order", "Plan", "RedFlag", "SourceKind", "order_from_header", "order_from_text", "plan_from_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +21,7 @@ class Plan:
 
     levels: tuple[Level, ...]
     procedures: tuple[str, ...]
-    """Canonical procedure words of ``exams.spine_text``, e.g. ``TLIF``."""
+    """Canonical procedure words of ``exams.surgery_text``, e.g. ``TLIF``."""
     side: str | None
     surgery_date: date | None
     source: SourceKind
@@ -58,3 +40,49 @@ class Order:
     red_flags: tuple[RedFlag, ...] = ()
     priority: str | None = None
     accession_number: str | None = None
+
+
+def plan_from_text(text: str, *, surgery_date: date | None = None, source: SourceKind = SourceKind.OPERATOR) -> Plan:
+    """What was planned, from a text that is only about it, e.g. ``"L4-L5 TLIF"``.
+
+    Raises
+    ------
+    InvalidInput
+        When the text names neither a level nor a procedure.
+    """
+    read = read_spine_text(text, source=source)
+    if not read.levels and not read.procedures:
+        raise InvalidInput("the plan names neither a level nor a procedure", remedy='Write it like "L4-L5 TLIF".')
+    when = surgery_date or (read.surgery_date.exact if read.surgery_date else None)
+    return Plan(read.levels, read.procedures, read.side, when, source, text)
+
+
+def order_from_text(text: str, *, source: SourceKind, reference_date: date | None = None) -> Order:
+    """An order from its words: the operation it tells of (done or planned) and its red flags.
+
+    A text that names no procedure gives an order without a plan.
+    """
+    read = read_spine_text(text, source=source, reference_date=reference_date)
+    named = [op for op in read.operations if op.procedures and op.tense is not Tense.DENIED]
+    if not named:
+        return Order(text=text, source=source, red_flags=read.red_flags)
+    last = named[-1]
+    levels = last.levels or (read.levels if len(named) == 1 else ())
+    plan = Plan(levels, last.procedures, last.side, last.when.exact if last.when else None, source, text)
+    return Order(text=text, source=source, plan=plan, red_flags=read.red_flags)
+
+
+def order_from_header(study: Study) -> Order | None:
+    """The weakest order: what the study's own header says; None where the header has no text."""
+    parts = (
+        study.requested_procedure_description,
+        *study.reason_for_study,
+        *study.admitting_diagnoses,
+        study.description,
+    )
+    texts = tuple(dict.fromkeys(part.strip() for part in parts if part and part.strip()))
+    if not texts:
+        return None
+    written = study.performed_at.date() if study.performed_at else None
+    order = order_from_text("\n".join(texts), source=SourceKind.HEADER_TEXT, reference_date=written)
+    return replace(order, accession_number=study.accession_number)

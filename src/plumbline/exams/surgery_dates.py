@@ -1,0 +1,235 @@
+"""Dates of surgery in free text: exact, to a month or a year, relative to the exam, or in doubt.
+
+A date that belongs to something else (a comparison, a fall, a birth) is not a date of surgery. A
+numeric date that can be read in two ways is not guessed: both readings are given as an interval, and
+the doubt is said.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from plumbline.exams.plain_text import words
+
+_OLDEST_YEAR = 1950
+_CENTURY_PIVOT = 70
+"""Two-digit years up to this one are of 2000, later ones of 1900."""
+_RELATIVE_SLACK = {"day": 0, "week": 3, "month": 15, "year": 183}
+"""Days to either side that "3 months ago" leaves open: half of its unit."""
+_DAYS = {"day": 1.0, "week": 7.0, "month": 30.44, "year": 365.25}
+
+_ISO = re.compile(r"(?<![0-9-])(?P<year>(?:19|20)\d\d)-(?P<month>\d\d)-(?P<day>\d\d)(?!\d)")
+_COMPACT = re.compile(r"(?<![0-9])(?P<year>(?:19|20)\d\d)(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])(?!\d)")
+_DOTTED = re.compile(r"(?<![0-9.])(?P<day>\d{1,2})\.\s?(?P<month>\d{1,2})\.\s?(?P<year>(?:19|20)\d\d|\d\d)(?![\d.])")
+_NUMERIC = re.compile(
+    r"(?<![0-9/-])(?P<first>\d{1,2})(?P<mark>[/-])(?P<second>\d{1,2})(?P=mark)(?P<year>(?:19|20)\d\d|\d\d)(?![\d/])"
+)
+_MONTH_NAMES = {
+    "jan": 1, "ene": 1, "feb": 2, "fev": 2, "mar": 3, "mrz": 3, "avr": 4, "apr": 4, "abr": 4, "may": 5, "mai": 5, "jun": 6,
+    "juin": 6, "jul": 7, "juil": 7, "aug": 8, "aou": 8, "ago": 8, "sep": 9, "oct": 10, "okt": 10, "nov": 11, "dec": 12,
+    "dez": 12, "dic": 12,
+}  # fmt: skip
+_MONTH = (
+    r"jan(?:uary|uar|vier|v)?|enero|ene|feb(?:ruary|ruar|rero)?|fev(?:rier)?|mar(?:ch|s|zo)?|marz|mrz|apr(?:il)?|avr(?:il)?|abr(?:il)?"
+    r"|may(?:o)?|mai|june?|juni(?:o)?|juin|july?|juli(?:o)?|juil(?:let)?|aug(?:ust)?|aout|ago(?:sto)?|sept?(?:ember|embre|iembre)?"
+    r"|o[ck]t(?:ober|obre|ubre)?|nov(?:ember|embre|iembre)?|de[cz](?:ember|embre)?|dic(?:iembre)?"
+)
+_NAMED_DAY = re.compile(
+    rf"(?<![a-z0-9])(?P<day>\d{{1,2}})(?:st|nd|rd|th|er)?\.?\s*-?(?:de )?(?P<month>{_MONTH})\.?,?\s*-?(?:de )?(?P<year>(?:19|20)\d\d)(?!\d)"
+    rf"|(?<![a-z0-9])(?P<month2>{_MONTH})\.? (?P<day2>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<year2>(?:19|20)\d\d)(?!\d)"
+)
+_NAMED_MONTH = re.compile(
+    rf"(?<![a-z0-9])(?P<month>{_MONTH})\.?,? (?:de )?(?P<year>(?:19|20)\d\d)(?!\d)"
+    r"|(?<![0-9/.-])(?P<number>0?[1-9]|1[0-2])[/.](?P<year2>(?:19|20)\d\d)(?!\d)"
+)
+_YEAR = re.compile(r"(?<![0-9/.\-a-z])(?P<year>(?:19|20)\d\d)(?![0-9/-]|\.\d)")
+_COUNT_WORDS = {
+    "one": 1, "a": 1, "an": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
+    "twelve": 12, "ein": 1, "einem": 1, "einer": 1, "einen": 1, "zwei": 2, "drei": 3, "vier": 4, "funf": 5, "sechs": 6, "acht": 8,
+    "zehn": 10, "zwolf": 12, "un": 1, "une": 1, "deux": 2, "trois": 3, "quatre": 4, "cinq": 5, "six ": 6, "una": 1, "dos": 2,
+    "tres": 3, "cuatro": 4, "cinco": 5, "seis": 6,
+}  # fmt: skip
+_COUNT = rf"\d{{1,3}}|{'|'.join(sorted((w for w in _COUNT_WORDS if ' ' not in w), key=len, reverse=True))}"
+_UNIT = (
+    r"days?|d|tage?n?|jours?|dias?|weeks?|wks?|w|wochen?|semaines?|sem|semanas?|months?|mos?|m|monate?n?|mon|mois|mes(?:es)?"
+    r"|years?|yrs?|y|jahre?n?|ans?|annees?|anos?"
+)
+_UNIT_OF = {"d": "day", "t": "day", "j": "day", "w": "week", "s": "week", "m": "month", "y": "year", "a": "year"}
+_AMOUNT = rf"(?P<count>{_COUNT})[ -]?(?P<unit>{_UNIT})"
+_POSTOP_WORD = r"(?:s/p|status post|post[- ]?op\w*|postop\w*|post[- ]?operat\w*|post[- ]?surg\w*|post|after|following|from surgery|nach|apres|tras|despues|po)"
+_RELATIVE = (
+    re.compile(rf"(?<![a-z0-9]){_AMOUNT} (?:ago|earlier|back|zuvor|her|auparavant|atras|antes)(?![a-z])"),
+    re.compile(rf"(?<![a-z0-9]){_AMOUNT}\.? ?-?{_POSTOP_WORD}(?![a-z])"),
+    re.compile(rf"(?<![a-z0-9])(?:vor|il y a|hace|depuis|seit|a los|a las|a|at)\s+{_AMOUNT}(?![a-z])"),
+    re.compile(rf"(?<![a-z0-9])(?:post-?op\w*|postoperat\w*|s/p) ?,?:? {_AMOUNT}(?![a-z])"),
+)
+_BRITISH = re.compile(
+    r"(?<![0-9/])(?P<count>\d{1,2})/(?P<of>7|52|12)(?![0-9/])\s*(?:post|s/p|ago|after|following|po\b)"
+)
+_BRITISH_UNIT = {"7": "day", "52": "week", "12": "month"}
+_DAY_COUNT = re.compile(
+    r"(?<![a-z0-9])(?:p\.?o\.?d\.? ?#?|day ?#?|postop(?:erative)? day ?#?|j ?\+ ?|tag |postop(?:erativer)? tag |d ?\+ ?)(?P<count>\d{1,3})(?![\d/.])"
+)
+_NTH_DAY = re.compile(
+    r"(?<![0-9])(?P<count>\d{1,3})\. (?:postop\w*|post-op\w*) tag|(?<![0-9])(?P<count2>\d{1,3})\. tag (?:nach|postop)"
+)
+
+_OTHER_EVENT = words(
+    r"compar\w+|vs\.?|vgl\.?|vergleich|prior (?:ct|mri|mr|study|exam|xr|imaging)|previous (?:ct|mri|mr|study|exam|xr|imaging)|voraufnahme\w*",
+    r"vorunters\w*|comp\w*raison|comparatif|comparado|comparacion|examen (?:du|del|anterior)|fall|fell|mva|mvc|accident|injury|trauma|sturz\w*",
+    r"unfall|chute|caida|accidente|onset|since|symptoms?|seit|dob|born|geb\.?|nee? le|nacid[oa]|birth|injection|infiltration|infiltracion",
+    r"last seen|seen|visit|clinic|termin|rdv|cita|fracture|diagnosed|erstdiagnose|ed|chemo\w*|biopsy|lmp|appointment|ct vom|mrt vom|irm du",
+    r"scanner du|rm del|tac del|ct from|mri from|mri of|ct of|ct|mri|mrt|irm|xr|rx|tac|rm",
+)
+_DAY_FIRST = words(
+    r"z\.? ?n\.?|nach|vom|am|und|mit|operiert|wirbel\w*|lws|hws|le|la|du|des|et|arthrodese|opere\w*|el|los|del|cirugia|operad[oa]",
+    r"artrodesis|rachis|columna|controle|depuis|hernie|bandscheib\w*|spondylodese|avec|con|fecha",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SurgeryDate:
+    """When an operation was: between two days (the same day where it is exact), and the doubt in words."""
+
+    earliest: date
+    latest: date
+    doubt: str | None = None
+
+    @property
+    def exact(self) -> date | None:
+        """The day, or None where only an interval is known."""
+        return self.earliest if self.earliest == self.latest else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    start: int
+    end: int
+    when: SurgeryDate
+    is_relative: bool = False
+
+
+def read_surgery_date(statement: str, *, reference_date: date | None = None) -> SurgeryDate | None:
+    """Date of the operation that one plain statement tells of; None where it gives none.
+
+    ``reference_date`` is the day the text was written (the study date) and is needed for "3 months ago".
+    The caller decides whether the statement is about an operation at all.
+    """
+    found = [hit for hit in _absolute(statement) if not _is_of_another_event(statement, hit)]
+    if not found and reference_date is not None:
+        found = [hit for hit in _relative(statement, reference_date) if not _is_of_another_event(statement, hit)]
+    return min(found, key=_precision).when if found else None
+
+
+def _precision(found: _Found) -> tuple[int, int]:
+    return (found.when.latest - found.when.earliest).days, found.start
+
+
+def _is_of_another_event(statement: str, found: _Found) -> bool:
+    """Whether the words just before the date are about something other than the operation."""
+    opening = statement[max(0, found.start - 24) : found.start]
+    other = list(_OTHER_EVENT.finditer(opening))
+    if not other:
+        return False
+    between = opening[other[-1].end() :]
+    return (
+        re.search(r"op\b|surg|s/p|[a-z]{3,}(?:omy|ion|ese|if|sis|omie|ia)\b|acdf|operiert|opere|operad", between)
+        is None
+    )
+
+
+def _absolute(statement: str) -> Iterator[_Found]:
+    taken: list[tuple[int, int]] = []
+    for read in (_days, _ambiguous_days, _months, _years):
+        for found in list(read(statement)):
+            if all(found.end <= start or found.start >= end for start, end in taken):
+                taken.append((found.start, found.end))
+                yield found
+
+
+def _days(statement: str) -> Iterator[_Found]:
+    for pattern in (_ISO, _COMPACT, _DOTTED):
+        for found in pattern.finditer(statement):
+            yield from _on(found, int(found["year"]), int(found["month"]), int(found["day"]))
+    for found in _NAMED_DAY.finditer(statement):
+        month = _month_number(found["month"] or found["month2"])
+        yield from _on(found, int(found["year"] or found["year2"]), month, int(found["day"] or found["day2"]))
+
+
+def _ambiguous_days(statement: str) -> Iterator[_Found]:
+    for found in _NUMERIC.finditer(statement):
+        first, second, year = int(found["first"]), int(found["second"]), int(found["year"])
+        if first > 12 or _DAY_FIRST.search(statement) or first == second:
+            yield from _on(found, year, second, first)
+        elif second > 12:
+            yield from _on(found, year, first, second)
+        else:
+            a, b = sorted((date(_full_year(year), first, second), date(_full_year(year), second, first)))
+            yield _Found(*found.span(), SurgeryDate(a, b, f"{found[0]} can mean {a.isoformat()} or {b.isoformat()}"))
+
+
+def _months(statement: str) -> Iterator[_Found]:
+    for found in _NAMED_MONTH.finditer(statement):
+        year = int(found["year"] or found["year2"])
+        month = _month_number(found["month"]) if found["month"] else int(found["number"])
+        last = calendar.monthrange(year, month)[1]
+        doubt = "only the month of the operation is given"
+        yield _Found(*found.span(), SurgeryDate(date(year, month, 1), date(year, month, last), doubt))
+
+
+def _years(statement: str) -> Iterator[_Found]:
+    for found in _YEAR.finditer(statement):
+        year = int(found["year"])
+        doubt = "only the year of the operation is given"
+        yield _Found(*found.span(), SurgeryDate(date(year, 1, 1), date(year, 12, 31), doubt))
+
+
+def _on(found: re.Match[str], year: int, month: int, day: int) -> Iterator[_Found]:
+    try:
+        when = date(_full_year(year), month, day)
+    except ValueError:
+        return
+    if when.year >= _OLDEST_YEAR:
+        yield _Found(*found.span(), SurgeryDate(when, when))
+
+
+def _full_year(year: int) -> int:
+    if year >= 100:
+        return year
+    return 2000 + year if year <= _CENTURY_PIVOT else 1900 + year
+
+
+def _month_number(name: str) -> int:
+    return _MONTH_NAMES.get(name[:4]) or _MONTH_NAMES[name[:3]]
+
+
+def _relative(statement: str, reference: date) -> Iterator[_Found]:
+    for pattern in (_DAY_COUNT, _NTH_DAY):
+        for found in pattern.finditer(statement):
+            yield _before(found, reference, _count(next(g for g in found.groups() if g)), "day")
+    for found in _BRITISH.finditer(statement):
+        yield _before(found, reference, int(found["count"]), _BRITISH_UNIT[found["of"]])
+    for pattern in _RELATIVE:
+        for found in pattern.finditer(statement):
+            yield _before(found, reference, _count(found["count"]), _unit(found["unit"]))
+
+
+def _before(found: re.Match[str], reference: date, count: int, unit: str) -> _Found:
+    centre = reference - timedelta(days=round(count * _DAYS[unit]))
+    slack = timedelta(days=_RELATIVE_SLACK[unit])
+    doubt = None if unit == "day" else f"given as {count} {unit}{'s' if count != 1 else ''} before the exam"
+    return _Found(*found.span(), SurgeryDate(centre - slack, min(centre + slack, reference), doubt), is_relative=True)
+
+
+def _count(written: str) -> int:
+    return int(written) if written.isdigit() else _COUNT_WORDS[written]
+
+
+def _unit(written: str) -> str:
+    if written.startswith("jahr"):
+        return "year"
+    return _UNIT_OF[written[0]]
