@@ -6,7 +6,7 @@ and on the real adapters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from threading import Lock
@@ -25,7 +25,9 @@ from plumbline.pipeline.ports import (
 from plumbline.worklist.desk import Worklist
 from plumbline.worklist.matching import Query, matches
 from plumbline.worklist.refusals import Refusal, WorkitemConflict, WorkitemInvalid
-from plumbline.worklist.workitem import SearchPage, Workitem
+from plumbline.worklist.results import ExamResult
+from plumbline.worklist.states import State
+from plumbline.worklist.workitem import PRIORITY_ORDER, SearchPage, Standing, Workitem
 
 
 @dataclass
@@ -219,6 +221,48 @@ class MemoryWorkitemStore:
         ordered = sorted(
             self._workitems.values(), key=lambda found: (found.priority_rank, found.created_at, found.workitem_uid)
         )
-        matching = [found for found in ordered if matches(found.dataset, query.keys)]
+        kept = [found for found in ordered if query.states is None or found.state.value in query.states]
+        matching = [found for found in kept if matches(found.dataset, query.keys)]
         stop = query.offset + query.limit
         return SearchPage(tuple(matching[query.offset : stop]), has_more=len(matching) > stop)
+
+    def standing(self) -> list[Standing]:
+        """See ``WorkitemStore.standing``."""
+        groups: dict[tuple[State, int], list[Workitem]] = {}
+        for found in self._workitems.values():
+            groups.setdefault((found.state, found.priority_rank), []).append(found)
+        return [
+            Standing(state, PRIORITY_ORDER[rank], len(group), min(found.created_at for found in group))
+            for (state, rank), group in sorted(groups.items())
+        ]
+
+
+@dataclass
+class MemoryExamResults:
+    """``worklist.results.ExamResults`` in memory."""
+
+    results: dict[str, ExamResult] = field(default_factory=dict)
+    pictures: dict[str, list[tuple[str, bytes]]] = field(default_factory=dict)
+    """Caption and PNG of each picture, by Study Instance UID."""
+
+    def newest(self, study_instance_uid: str) -> ExamResult:
+        """See ``ExamResults.newest``."""
+        try:
+            return self.results[study_instance_uid]
+        except KeyError:
+            raise InvalidInput("there is no result for this exam yet", where=study_instance_uid) from None
+
+    def newest_of(self, study_instance_uids: Sequence[str]) -> Mapping[str, ExamResult]:
+        """See ``ExamResults.newest_of``."""
+        return {uid: self.results[uid] for uid in study_instance_uids if uid in self.results}
+
+    def captions(self, result: ExamResult) -> Sequence[str]:
+        """See ``ExamResults.captions``."""
+        return [caption for caption, _ in self.pictures.get(result.study_instance_uid, [])]
+
+    def picture(self, result: ExamResult, ordinal: int) -> bytes:
+        """See ``ExamResults.picture``."""
+        held = self.pictures.get(result.study_instance_uid, [])
+        if not 1 <= ordinal <= len(held):
+            raise InvalidInput("there is no such picture", where=f"{result.study_instance_uid}, {ordinal}")
+        return held[ordinal - 1][1]

@@ -17,7 +17,7 @@ from plumbline.worklist.matching import Query
 from plumbline.worklist.reading import refreshed
 from plumbline.worklist.refusals import WorkitemConflict, WorkitemInvalid
 from plumbline.worklist.states import Change, Event, Keep, react
-from plumbline.worklist.workitem import SearchPage, Workitem, WorkitemStore
+from plumbline.worklist.workitem import SearchPage, Standing, Workitem, WorkitemStore
 
 _MAXIMUM_TRIES = 20
 """How often a change is decided anew because another one was stored in between."""
@@ -51,6 +51,10 @@ class Worklist:
     def search(self, query: Query) -> SearchPage:
         """Workitems that match, the most urgent and then the oldest first."""
         return self._store.search(query)
+
+    def standing(self) -> list[Standing]:
+        """Counts by state and priority, for operators."""
+        return self._store.standing()
 
     def upsert_reading(self, workitem_uid: str, study_instance_uid: str, dataset: Mapping[str, Any]) -> None:
         """Create the reading workitem of an exam, or bring it up to date; see the port ``Workitems``.

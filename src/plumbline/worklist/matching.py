@@ -61,12 +61,14 @@ class Query:
     """What a search asks for.
 
     ``include`` are the tags to return beside the usual ones; None means all of them.
+    ``states`` are the values of Procedure Step State to keep, any of them where None.
     """
 
     keys: tuple[Key, ...] = ()
     include: frozenset[str] | None = frozenset()
     limit: int = 100
     offset: int = 0
+    states: frozenset[str] | None = None
 
 
 def attribute_path(attribute_id: str) -> tuple[str, ...]:

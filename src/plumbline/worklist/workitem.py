@@ -53,6 +53,16 @@ class SearchPage:
     """Whether further workitems match after these."""
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How many workitems are in one state with one priority, and since when the oldest is."""
+
+    state: State
+    priority: str
+    count: int
+    oldest_created_at: datetime
+
+
 class WorkitemStore(Protocol):
     """Workitems that survive a restart."""
 
@@ -70,4 +80,8 @@ class WorkitemStore(Protocol):
 
     def search(self, query: Query) -> SearchPage:
         """Workitems that match, in reading order."""
+        ...
+
+    def standing(self) -> list[Standing]:
+        """Counts by state and priority; groups without a workitem are left out."""
         ...

@@ -64,6 +64,8 @@ class DatabaseWorkitemStore:
     def search(self, query: Query) -> SearchPage:
         """See ``WorkitemStore.search``."""
         conditions, remaining = _translate(query.keys)
+        if query.states is not None:
+            conditions.append(WorkitemRow.state.in_(sorted(query.states)))
         statement = (
             select(WorkitemRow)
             .where(*conditions)

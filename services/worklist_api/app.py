@@ -1,0 +1,45 @@
+"""The worklist API of a site: its store and its archive behind the areas of ``assembly``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import FastAPI
+from sqlalchemy import text
+
+from plumbline.adapters.database.engine import Store, open_store
+from plumbline.adapters.database.exam_results import DatabaseExamResults
+from plumbline.adapters.database.workitems import DatabaseWorkitems
+from plumbline.adapters.orthanc.archive import OrthancArchive
+from plumbline.observability.clock import SystemClock
+from plumbline.settings import Settings
+from services.worklist_api.assembly import serve
+from services.worklist_api.context import Context
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Make the application on the site's store and archive; migrates the store.
+
+    Raises
+    ------
+    Unavailable
+        When the database does not answer.
+    """
+    store = open_store(settings.store_url)
+    clock = SystemClock()
+    context = Context(
+        worklist=DatabaseWorkitems(store, clock),
+        results=DatabaseExamResults(store),
+        now=clock.now,
+        probes={"database": _database_probe(store), "archive": OrthancArchive(settings.orthanc).tell_missing},
+        title=settings.api.title,
+    )
+    return serve(context, on_stop=store.engine.dispose)
+
+
+def _database_probe(store: Store) -> Callable[[], None]:
+    def probe() -> None:
+        with store.read() as session:
+            session.execute(text("SELECT 1"))
+
+    return probe

@@ -1,0 +1,50 @@
+"""The areas of the API as one application, on any context: the real one or one for tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from plumbline import __version__
+from services.worklist_api import health, problems
+from services.worklist_api.context import Context
+from services.worklist_api.metrics import RequestMetrics
+from services.worklist_api.pages import endpoints as pages
+from services.worklist_api.readings import endpoints as readings
+from services.worklist_api.security import SecurityHeaders
+from services.worklist_api.ups import endpoints as ups
+from services.worklist_api.ups import statuses
+
+_STATIC = Path(__file__).parent / "pages" / "static"
+
+
+def serve(context: Context, *, on_stop: Callable[[], None] = lambda: None) -> FastAPI:
+    """Make the application on anything that satisfies the context's ports."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        on_stop()
+
+    app = FastAPI(
+        title=context.title,
+        version=__version__,
+        summary="UPS-RS, JSON and pages of the postoperative spine worklist.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.context = context
+    problems.install(app)
+    statuses.install(app)
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(RequestMetrics)
+    for area in (ups, readings, pages):
+        app.include_router(area.router)
+    app.include_router(health.router)
+    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    return app

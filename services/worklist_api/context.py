@@ -1,0 +1,36 @@
+"""What the endpoints work with, put together once in ``app.py`` and handed to them by FastAPI."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, cast
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from plumbline.worklist.desk import Worklist
+from plumbline.worklist.results import ExamResults
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything that the API needs from outside.
+
+    ``probes`` are named functions that raise ``Unavailable`` when something an exam needs does not answer.
+    """
+
+    worklist: Worklist
+    results: ExamResults
+    now: Callable[[], datetime]
+    probes: dict[str, Callable[[], None]]
+    title: str = "Plumbline worklist"
+
+
+def context_of(connection: HTTPConnection) -> Context:
+    """Return the context of the application that serves this connection."""
+    return cast(Context, connection.app.state.context)
+
+
+InContext = Annotated[Context, Depends(context_of)]

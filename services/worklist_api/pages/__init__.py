@@ -1,0 +1,1 @@
+"""Pages for people: server-rendered, no script needed, nothing from other hosts."""

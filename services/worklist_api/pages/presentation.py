@@ -1,0 +1,186 @@
+"""How results are worded and laid out for readers. No decisions: only names, units and order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from plumbline.checks.finding import Status
+from plumbline.triage.priority import Priority
+from services.worklist_api.readings.schemas import Entry, ExamDetails
+
+_UNITS = {"_mm": "mm", "_deg": "°", "_mm2": "mm²", "_ml": "ml", "_hu": "HU", "_percent": "%"}
+_STATUS_ORDER = [status.value for status in (Status.POSITIVE, Status.FAILED, Status.INDETERMINATE, Status.NEGATIVE)]
+_STATUS_WORDS = {
+    "positive": "Positive",
+    "negative": "Negative",
+    "indeterminate": "Could not tell",
+    "not-applicable": "Not applicable",
+    "failed": "Check failed",
+}
+_STATE_WORDS = {
+    "SCHEDULED": "Waiting",
+    "IN PROGRESS": "Being read",
+    "COMPLETED": "Read",
+    "CANCELED": "Cancelled",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementRow:
+    """One measured value, ready to be shown."""
+
+    name: str
+    value: str
+    uncertainty: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindingView:
+    """One finding, ready to be shown."""
+
+    name: str
+    level: str | None
+    status: str
+    status_words: str
+    reasons: Sequence[str]
+    measurements: Sequence[MeasurementRow]
+    reference: str | None
+    sources: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ExamView:
+    """The parts of a result document in the order a reader wants them."""
+
+    headline: str
+    further_reasons: Sequence[str]
+    priority: str
+    findings: Sequence[FindingView]
+    quiet_findings: Sequence[FindingView]
+    chosen: Sequence[Mapping[str, Any]]
+    rejected: Sequence[Mapping[str, Any]]
+    missing: Mapping[str, str]
+    current: Mapping[str, Any]
+    exam: Mapping[str, Any]
+    report: str | None
+    warnings: Sequence[str]
+
+
+def exam_view(details: ExamDetails) -> ExamView:
+    """Arrange a result document; positive findings first, those that do not apply apart."""
+    document = details.result
+    triage = document.get("triage") or {}
+    reasons = list(triage.get("reasons") or [])
+    references = document.get("references") or []
+    findings = sorted(map(_finding, document.get("findings") or []), key=_finding_order)
+    return ExamView(
+        headline=reasons[0] if reasons else "Nothing was found that changes the order of reading.",
+        further_reasons=reasons[1:],
+        priority=triage.get("priority") or Priority.ROUTINE.value,
+        findings=[each for each in findings if each.status != Status.NOT_APPLICABLE.value],
+        quiet_findings=[each for each in findings if each.status == Status.NOT_APPLICABLE.value],
+        chosen=[each for each in references if each.get("role")],
+        rejected=[*(each for each in references if not each.get("role")), *(document.get("considered") or [])],
+        missing=document.get("missing") or {},
+        current=document.get("current") or {},
+        exam=document.get("exam") or {},
+        report=(document.get("report") or {}).get("sr"),
+        warnings=document.get("warnings") or [],
+    )
+
+
+def _finding(document: Mapping[str, Any]) -> FindingView:
+    status = str(document.get("status"))
+    measured = document.get("measurements") or {}
+    return FindingView(
+        name=words(str(document.get("check", "")).replace("-", "_")),
+        level=document.get("level"),
+        status=status,
+        status_words=_STATUS_WORDS.get(status, status),
+        reasons=document.get("reasons") or [],
+        measurements=[_measurement(key, value) for key, value in measured.items() if value],
+        reference=document.get("reference"),
+        sources=document.get("sources") or [],
+    )
+
+
+def _finding_order(finding: FindingView) -> tuple[int, str, str]:
+    known = finding.status in _STATUS_ORDER
+    rank = _STATUS_ORDER.index(finding.status) if known else len(_STATUS_ORDER)
+    return rank, finding.name, finding.level or ""
+
+
+def _measurement(key: str, value: Mapping[str, float]) -> MeasurementRow:
+    name, unit = split_unit(key)
+    return MeasurementRow(
+        name=words(name), value=number(value.get("value")), uncertainty=number(value.get("uncertainty_95")), unit=unit
+    )
+
+
+def split_unit(key: str) -> tuple[str, str]:
+    """Name and unit of a measurement's key; the unit may stand before ``_above`` or at the end."""
+    for suffix, unit in sorted(_UNITS.items(), key=lambda pair: -len(pair[0])):
+        if key.endswith(suffix):
+            return key.removesuffix(suffix), unit
+    return key, ""
+
+
+def words(key: str) -> str:
+    """``translation_posterior_above`` as ``Translation posterior (against the vertebra above)``."""
+    against_above = key.endswith("_above")
+    text = key.removesuffix("_above").replace("_", " ").strip().capitalize()
+    return f"{text} (against the vertebra above)" if against_above else text
+
+
+def number(value: float | None) -> str:
+    """One decimal, a true minus sign; a dash where there is nothing."""
+    return "–" if value is None else f"{value:.1f}".replace("-", "−")
+
+
+def counts(entries: Sequence[Entry]) -> dict[str, int]:
+    """How many entries have each priority, the most urgent first."""
+    found = Counter(entry.priority for entry in entries)
+    return {priority.value: found[priority.value] for priority in Priority}
+
+
+def day(value: date | datetime | str | None) -> str:
+    """``1 Mar 2026``, or a dash."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return value
+    return f"{value.day} {value:%b %Y}" if value else "–"
+
+
+def age(since: datetime | None, now: datetime) -> str:
+    """Time that has passed, as ``12 min``, ``3 h`` or ``2 d``."""
+    if since is None:
+        return "–"
+    minutes = max(0, int((now - since).total_seconds() // 60))
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"
+
+
+def state_words(state: str) -> str:
+    """State of a reading, as a reader says it."""
+    return _STATE_WORDS.get(state, state)
+
+
+def operations(schema: Mapping[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Operations of an OpenAPI document by tag, in the order of the document."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for path, methods in schema.get("paths", {}).items():
+        for method, operation in methods.items():
+            tag = (operation.get("tags") or ["Other"])[0]
+            groups.setdefault(tag, []).append({"method": method.upper(), "path": path, **operation})
+    return list(groups.items())
+
+
+FILTERS: dict[str, Callable[..., Any]] = {"day": day, "age": age, "state_words": state_words, "words": words}

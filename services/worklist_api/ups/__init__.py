@@ -1,0 +1,1 @@
+"""UPS-RS: the Worklist Service of PS3.18 chapter 11."""

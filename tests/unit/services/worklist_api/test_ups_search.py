@@ -1,0 +1,114 @@
+import pytest
+
+URL = "/dicom-web/workitems"
+PRIORITY, LABEL, UID, NAME, TRANSACTION_UID = "00741200", "00741204", "00080018", "00100010", "00081195"
+
+
+def uids(response) -> list[str]:
+    return [item[UID]["Value"][0] for item in response.json()]
+
+
+def test_an_empty_worklist_answers_204(client):
+    response = client.get(URL)
+    assert (response.status_code, response.content) == (204, b"")
+
+
+def test_the_most_urgent_come_first_and_then_the_oldest(site, client):
+    routine, urgent_old = site.add_reading(1, "ROUTINE"), site.add_reading(2, "URGENT")
+    stat, urgent_young = site.add_reading(3, "STAT"), site.add_reading(4, "URGENT")
+    response = client.get(URL)
+    assert response.headers["content-type"] == "application/dicom+json"
+    assert uids(response) == [stat, urgent_old, urgent_young, routine]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "found"),
+    [
+        ({"ScheduledProcedureStepPriority": "HIGH"}, [3]),
+        ({"00741200": "HIGH"}, [3]),
+        ({"ProcedureStepState": "SCHEDULED"}, [3, 1, 2]),
+        ({"ProcedureStepState": "IN PROGRESS"}, []),
+        ({"StudyInstanceUID": "2.25.771,2.25.772"}, [1, 2]),
+        ({"SOPInstanceUID": "2.25.992"}, [2]),
+        ({"PatientName": "second*"}, [2]),
+        ({"PatientName": "*"}, [3, 1, 2]),
+        ({"PatientID": "PLB-0001"}, [3, 1, 2]),
+        ({"PatientID": "plb-0001"}, []),
+        ({"ReferencedRequestSequence.AccessionNumber": "A00002"}, [2]),
+        ({"0040A370.00080050": "A0000?"}, [3, 1, 2]),
+        ({"ScheduledWorkitemCodeSequence.CodeValue": "110005"}, [3, 1, 2]),
+        ({"ScheduledWorkitemCodeSequence.CodeValue": "110001"}, []),
+        ({"ScheduledProcedureStepStartDateTime": "20260302-20260303"}, [3, 1, 2]),
+        ({"ScheduledProcedureStepStartDateTime": "-20260301"}, []),
+        ({"PatientBirthDate": "19610101-19611231", "ScheduledProcedureStepPriority": "LOW"}, [1, 2]),
+    ],
+)
+def test_matching_keys_select(site, client, parameters, found):
+    site.add_reading(1), site.add_reading(2, name="Second^Patient"), site.add_reading(3, "STAT")
+    response = client.get(URL, params=parameters)
+    assert ([] if response.status_code == 204 else uids(response)) == [f"2.25.99{number}" for number in found]
+
+
+def test_paging_says_when_more_can_be_had(site, client):
+    for number in (1, 2, 3):
+        site.add_reading(number)
+    first, last = client.get(URL, params={"limit": 2}), client.get(URL, params={"limit": 2, "offset": 2})
+    assert (first.status_code, len(first.json())) == (206, 2)
+    assert first.headers["warning"].startswith("299 ")
+    assert (last.status_code, uids(last)) == (200, ["2.25.993"])
+
+
+def test_a_result_carries_the_usual_attributes_and_more_when_asked(site, client):
+    site.add_reading(1)
+    usual = client.get(URL).json()[0]
+    assert {PRIORITY, LABEL, NAME} <= set(usual)
+    assert "00404010" not in usual
+    assert "00404010" in client.get(URL, params={"includefield": "00404010"}).json()[0]
+    everything = client.get(URL, params={"includefield": "all"}).json()[0]
+    assert set(usual) < set(everything)
+
+
+def test_a_key_that_is_matched_is_returned(site, client):
+    site.add_reading(1)
+    assert "00404010" in client.get(URL, params={"ScheduledProcedureStepModificationDateTime": ""}).json()[0]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"NoSuchKeyword": "x"},
+        {"limit": "-1"},
+        {"limit": "many"},
+        {"offset": "1e3"},
+        {"PatientBirthDate": "yesterday"},
+        {"includefield": "NoSuchKeyword"},
+        {"ReferencedRequestSequence": "x"},
+    ],
+)
+def test_a_query_that_cannot_be_used_is_refused_with_the_parameter(client, parameters):
+    response = client.get(URL, params=parameters)
+    assert response.status_code == 400
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "detail" in response.json()
+
+
+def test_retrieve_gives_everything_but_the_lock(site, client):
+    uid = site.add_reading(1)
+    response = client.get(f"{URL}/{uid}")
+    assert response.status_code == 200
+    [dataset] = response.json()
+    assert dataset[UID]["Value"] == [uid]
+    assert TRANSACTION_UID not in dataset
+
+
+def test_an_unknown_workitem_is_404(client):
+    response = client.get(f"{URL}/2.25.1")
+    assert response.status_code == 404
+    assert response.json()["title"] == "There is no such workitem."
+
+
+def test_only_dicom_json_can_be_had(site, client):
+    uid = site.add_reading(1)
+    assert client.get(f"{URL}/{uid}", headers={"Accept": "text/html"}).status_code == 406
+    assert client.get(f"{URL}/{uid}?accept=application/dicom%2Bjson").status_code == 200
+    assert client.get(URL, headers={"Accept": "text/html, application/dicom+json;q=0"}).status_code == 406
