@@ -48,7 +48,15 @@ class ListenerSettings(_Section):
     maximum_pdu_bytes: int = Field(default=131072, ge=4096)
     idle_timeout_s: float = Field(default=60.0, gt=0)
     reserve_bytes: int = Field(default=2 * 1024**3, ge=0)
-    """Refuse with A700 when the spool's disk has less than this free."""
+    """Reject associations and refuse instances (A700) when the spool's disk has less than this free."""
+    accept_unknown_storage: bool = True
+    """Whether SOP Classes that are not in the Standard's list of Storage classes are kept, private ones too."""
+    buffer_bytes: int = Field(default=8 * 1024**2, ge=65536)
+    """Memory of one association; a larger instance is written to the spool while it comes in."""
+    segment_bytes: int = Field(default=1024**3, ge=65536)
+    """Size at which the journal begins a new file."""
+    drain_s: float = Field(default=30.0, ge=0)
+    """How long a shutdown waits for associations to finish before it aborts them."""
 
 
 class ApiSettings(_Section):

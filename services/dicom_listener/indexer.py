@@ -1,0 +1,103 @@
+"""The indexer: a process beside the receivers that brings the journal into the ledger as it grows."""
+
+from __future__ import annotations
+
+import fcntl
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import structlog
+
+from plumbline.adapters.database.engine import open_store
+from plumbline.adapters.database.instances import DatabaseInstanceIndex
+from plumbline.adapters.dimse.header import read_header
+from plumbline.adapters.spool import JournalTail
+from plumbline.errors import Unavailable
+from plumbline.observability.logging import configure_logging
+from plumbline.pipeline.receive import Ledger
+from plumbline.settings import Settings
+from services.dicom_listener.observer import count_taken_in
+
+POLL_S = 0.05
+"""Wait between two looks at the journal; with the time of one batch it bounds how soon an instance is readable."""
+SWEEP_EVERY_S = 60.0
+RETRY_S = 1.0
+LOCK_NAME = "indexer.lock"
+
+
+class _Stop:
+    def __init__(self) -> None:
+        self.is_set = False
+
+    def set(self, *_: object) -> None:
+        self.is_set = True
+
+
+def run_indexer(settings: Settings) -> None:
+    """Index until SIGTERM, or until the parent process is gone; then what is there is finished first."""
+    configure_logging(settings.log_level, process="indexer")
+    stop = _Stop()
+    signal.signal(signal.SIGTERM, stop.set)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    tail = JournalTail(settings.spool_dir)
+    with _only_one(settings.spool_dir, stop):
+        if not stop.is_set:
+            _index(settings, tail, stop)
+
+
+def _index(settings: Settings, tail: JournalTail, stop: _Stop) -> None:
+    log = structlog.get_logger("plumbline.indexer")
+    ledger = None
+    swept_at = -SWEEP_EVERY_S
+    while True:
+        is_last_pass = stop.is_set
+        pause_s = POLL_S
+        try:
+            if ledger is None:
+                ledger = Ledger(tail, DatabaseInstanceIndex(open_store(settings.store_url)), read_header)
+            if time.monotonic() - swept_at > SWEEP_EVERY_S:
+                swept_at = time.monotonic()
+                tail.sweep()
+            taken = ledger.take_in()
+            count_taken_in(taken)
+            if taken.entries:
+                log.info("indexed", **taken.outcomes)
+                continue
+        except Unavailable as error:
+            log.error("the ledger is away", sentence=str(error))
+            ledger, pause_s = None, RETRY_S
+        if is_last_pass or _pause(pause_s):
+            return
+
+
+def _pause(seconds: float) -> bool:
+    """Wait; true when the parent process has ended meanwhile."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        time.sleep(seconds)
+        return False
+    return bool(wait([parent.sentinel], timeout=seconds))
+
+
+@contextmanager
+def _only_one(directory: Path, stop: _Stop) -> Iterator[None]:
+    """Hold the lock of the spool's one indexer; whoever comes second stands by."""
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        while not stop.is_set:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if _pause(RETRY_S):
+                    stop.set()
+        yield
+    finally:
+        os.close(descriptor)

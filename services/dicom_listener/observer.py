@@ -1,0 +1,70 @@
+"""Logs and metrics of the listener, by calling AE Title; no patient data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+from plumbline.pipeline.receive import Label, TakenIn
+
+SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+INSTANCES = Counter("plumbline_listener_instances", "Instances answered, by DIMSE status.", ["sender", "status"])
+BYTES = Counter("plumbline_listener_bytes", "Bytes of the datasets answered.", ["sender"])
+STORE_SECONDS = Histogram(
+    "plumbline_listener_instance_seconds",
+    "From the last byte of an instance to its answer.",
+    ["sender"],
+    buckets=SECONDS,
+)
+ASSOCIATIONS = Counter("plumbline_listener_associations", "Associations accepted.", ["sender"])
+OPEN = Gauge("plumbline_listener_open_associations", "Associations open now.", ["sender"], multiprocess_mode="livesum")
+REJECTED = Counter("plumbline_listener_rejected_associations", "Associations not accepted.", ["reason"])
+SPOOL_FREE = Gauge(
+    "plumbline_listener_spool_free_bytes", "Room on the disk of the spool.", multiprocess_mode="mostrecent"
+)
+INDEXED = Counter("plumbline_listener_indexed", "Journal entries brought into the ledger, by outcome.", ["outcome"])
+
+
+class LoggingListenerObserver:
+    """``ListenerObserver`` that logs and counts."""
+
+    def __init__(self, free_bytes: Callable[[], int]) -> None:
+        self._log = structlog.get_logger("plumbline.listener")
+        self._free_bytes = free_bytes
+        SPOOL_FREE.set(free_bytes())
+
+    def opened(self, sender: str) -> None:
+        """See ``ListenerObserver.opened``."""
+        SPOOL_FREE.set(self._free_bytes())
+        ASSOCIATIONS.labels(sender).inc()
+        OPEN.labels(sender).inc()
+        self._log.info("association accepted", sender=sender)
+
+    def closed(self, sender: str) -> None:
+        """See ``ListenerObserver.closed``."""
+        OPEN.labels(sender).dec()
+        self._log.info("association ended", sender=sender)
+
+    def rejected(self, sender: str, address: str, reason: str) -> None:
+        """See ``ListenerObserver.rejected``."""
+        REJECTED.labels(reason).inc()
+        self._log.warning("association rejected", sender=sender, address=address, reason=reason)
+
+    def stored(self, label: Label, length: int, status: int, seconds: float) -> None:
+        """See ``ListenerObserver.stored``."""
+        INSTANCES.labels(label.sender, f"{status:04X}").inc()
+        BYTES.labels(label.sender).inc(length)
+        STORE_SECONDS.labels(label.sender).observe(seconds)
+        if status:
+            self._log.warning(
+                "instance refused", sender=label.sender, sop_instance_uid=label.sop_instance_uid, status=f"{status:04X}"
+            )
+
+
+def count_taken_in(taken: TakenIn) -> None:
+    """Count what a pass of the indexer came to."""
+    for outcome, count in taken.outcomes.items():
+        INDEXED.labels(outcome).inc(count)

@@ -1,0 +1,172 @@
+"""The Storage and Verification SCP: who may call, what is accepted, starting and stopping."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+
+from pynetdicom import AE, _config, evt
+from pynetdicom.association import Association
+from pynetdicom.events import Event
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.transport import ThreadedAssociationServer
+
+from plumbline.adapters.dimse.storage import ListenerObserver, Storage
+from plumbline.errors import Misconfigured
+from plumbline.pipeline.receive import Intake, Label
+from plumbline.settings import ListenerSettings
+
+REJECTED_PERMANENT, REJECTED_TRANSIENT = 0x01, 0x02
+BY_SERVICE_USER, BY_PRESENTATION = 0x01, 0x03
+CALLING_AE_NOT_RECOGNISED, TEMPORARY_CONGESTION = 0x03, 0x01
+NEGOTIATION_TIMEOUT_S = 30.0
+_DRAIN_POLL_S = 0.05
+
+
+class AllowList:
+    """Which calling AE Titles are let in, and from which addresses."""
+
+    def __init__(self, settings: ListenerSettings) -> None:
+        self._networks: dict[str, list[IPv4Network | IPv6Network]] = {}
+        for peer in settings.peers:
+            try:
+                networks = [ip_network(address, strict=False) for address in peer.addresses]
+            except ValueError as error:
+                raise Misconfigured(f"not an address or network ({error})", where="listener.peers") from error
+            self._networks.setdefault(peer.ae_title.strip(), []).extend(networks or _EVERYWHERE)
+
+    def allows(self, ae_title: str, address: str) -> bool:
+        """Whether this calling AE Title may open an association from this address."""
+        host = ip_address(address.partition("%")[0])
+        if isinstance(host, IPv6Address) and host.ipv4_mapped:
+            host = host.ipv4_mapped
+        return any(host in network for network in self._networks.get(ae_title.strip(), ()))
+
+
+_EVERYWHERE = [ip_network("0.0.0.0/0"), ip_network("::/0")]
+
+
+class Listener:
+    """A DICOM listener that keeps what it is sent in an ``Intake``."""
+
+    def __init__(self, settings: ListenerSettings, intake: Intake, observer: ListenerObserver) -> None:
+        _config.UNRESTRICTED_STORAGE_SERVICE = True  # every Storage class, in the first syntax that is proposed
+        self._settings = settings
+        self._observer = observer
+        self._allowed = AllowList(settings)
+        self._storage = Storage(
+            intake, reserve_bytes=settings.reserve_bytes, accept_unknown=settings.accept_unknown_storage
+        )
+        self._ae = self._application_entity()
+        self._server: ThreadedAssociationServer | None = None
+
+    def _application_entity(self) -> AE:
+        ae = AE(self._settings.ae_title)
+        ae.require_called_aet = True
+        ae.maximum_associations = self._settings.maximum_associations
+        ae.maximum_pdu_size = self._settings.maximum_pdu_bytes
+        ae.network_timeout = self._settings.idle_timeout_s
+        ae.dimse_timeout = self._settings.idle_timeout_s
+        ae.acse_timeout = NEGOTIATION_TIMEOUT_S
+        ae.add_supported_context(Verification)
+        return ae
+
+    @property
+    def port(self) -> int:
+        """Port it listens on."""
+        if self._server is None:
+            raise RuntimeError("the listener was not started")
+        return self._server.server_address[1]
+
+    def start(self) -> None:
+        """Begin to listen, in threads. Raises ``Misconfigured`` where the address cannot be had."""
+        address = (self._settings.host, self._settings.port)
+        try:
+            self._server = self._ae.make_server(
+                address,
+                evt_handlers=self._handlers(),  # type: ignore[arg-type]
+                server_class=ThreadedAssociationServer,
+            )
+        except OSError as error:
+            raise Misconfigured(
+                f"cannot listen on {address[0]} port {address[1]} ({error.strerror})",
+                where="listener.port",
+                remedy="End what uses the port or choose another",
+            ) from error
+        threading.Thread(target=self._server.serve_forever, name="dicom-listener", daemon=True).start()
+
+    def stop(self) -> None:
+        """Accept no more associations, let those under way finish, and abort what is left after the drain time."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        self._ae._servers.append(server)  # its shutdown takes itself off this list
+        server.shutdown()
+        deadline = time.monotonic() + self._settings.drain_s
+        while server.active_associations and time.monotonic() < deadline:
+            time.sleep(_DRAIN_POLL_S)
+        for association in server.active_associations:
+            association.abort()
+
+    def _handlers(self) -> list[tuple[Any, ...]]:
+        return [
+            (evt.EVT_REQUESTED, self._on_requested),
+            (evt.EVT_ESTABLISHED, self._on_established),
+            (evt.EVT_REJECTED, self._on_rejected),
+            (evt.EVT_CONN_CLOSE, self._on_closed),
+            (evt.EVT_C_ECHO, lambda _event: 0x0000),
+            (evt.EVT_C_STORE, self._on_store),
+        ]
+
+    def _on_requested(self, event: Event) -> None:
+        association = event.assoc
+        calling = _calling(association)
+        if not self._allowed.allows(calling, _address(association)):
+            self._reject(association, (REJECTED_PERMANENT, BY_SERVICE_USER, CALLING_AE_NOT_RECOGNISED), "not-allowed")
+        elif not self._storage.has_room():
+            self._reject(association, (REJECTED_TRANSIENT, BY_PRESENTATION, TEMPORARY_CONGESTION), "spool-full")
+
+    def _reject(self, association: Association, why: tuple[int, int, int], reason: str) -> None:
+        self._observer.rejected(_calling(association), _address(association), reason)
+        association.acse.send_reject(*why)
+        association.kill()
+
+    def _on_rejected(self, event: Event) -> None:
+        association = event.assoc
+        self._observer.rejected(association.requestor.ae_title, _address(association), "negotiation")
+
+    def _on_established(self, event: Event) -> None:
+        self._observer.opened(event.assoc.requestor.ae_title)
+
+    def _on_closed(self, event: Event) -> None:
+        if event.assoc.accepted_contexts:
+            self._observer.closed(event.assoc.requestor.ae_title)
+
+    def _on_store(self, event: Event) -> int:
+        began = time.perf_counter()
+        request: Any = event.request
+        label = Label(
+            sop_class_uid=str(request.AffectedSOPClassUID),
+            sop_instance_uid=str(request.AffectedSOPInstanceUID),
+            transfer_syntax_uid=str(event.context.transfer_syntax),
+            sender=event.assoc.requestor.ae_title,
+            received_at=datetime.now(UTC),
+        )
+        with request.DataSet.getbuffer() as dataset:
+            length = len(dataset)
+            status = self._storage.keep(label, dataset)
+        self._observer.stored(label, length, status, time.perf_counter() - began)
+        return status
+
+
+def _calling(association: Association) -> str:
+    request = association.requestor.primitive
+    return (request.calling_ae_title or "").strip() if request else ""
+
+
+def _address(association: Association) -> str:
+    information = association.requestor.address_info
+    return information.address if information else ""
