@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
@@ -32,8 +33,11 @@ def configure_logging(level: str = "INFO", *, process: str | None = None) -> Non
         Name of this process, on every line.
     """
     logging.basicConfig(stream=sys.stderr, level=level, format="%(message)s", force=True)
-    for chatty in ("httpx", "httpcore", "pynetdicom", "pydicom", "kombu", "celery.redirected", "alembic"):
+    for chatty in ("httpx", "httpcore", "pynetdicom", "kombu", "celery.redirected", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # pydicom's warnings quote the value that they complain about, which may be a name.
+    logging.getLogger("pydicom").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
     structlog.contextvars.clear_contextvars()
     if process:
         structlog.contextvars.bind_contextvars(process=process)

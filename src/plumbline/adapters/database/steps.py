@@ -7,6 +7,7 @@ and ``owed`` finds it until somebody holds it, whatever became of the broker's m
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +23,19 @@ from plumbline.pipeline.ports import Clock, End, ExamState, Proceed, Step, StepN
 READY, HELD, DONE, ENDED, FAILED = "ready", "held", "done", "ended", "failed"
 
 _RETRY_DELAY_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """What became of one step."""
+
+    revision: int
+    name: StepName
+    state: str
+    attempts: int
+    error: str | None
+    started_at: datetime | None
+    finished_at: datetime | None
 
 
 class DatabaseSteps:
@@ -168,6 +182,23 @@ class DatabaseSteps:
             session.execute(
                 update(StepRow).where(StepRow.step_id.in_(list(step_ids))).values(rung_at=self._clock.now())
             )
+
+    def timeline(self, study_instance_uid: str) -> list[StepRecord]:
+        """All steps of an exam in the order in which they were opened, for operators."""
+        query = select(StepRow).where(StepRow.study_instance_uid == study_instance_uid).order_by(StepRow.step_id)
+        with self._store.read() as session:
+            return [
+                StepRecord(
+                    revision=row.revision,
+                    name=StepName(row.name),
+                    state=row.state,
+                    attempts=row.attempts,
+                    error=row.error,
+                    started_at=row.started_at,
+                    finished_at=row.finished_at,
+                )
+                for row in session.scalars(query)
+            ]
 
     def _held_row(self, session: Session, step: Step, holder: str) -> StepRow:
         row = session.scalar(

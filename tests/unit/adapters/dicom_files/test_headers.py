@@ -1,0 +1,63 @@
+"""From DICOM headers to exam values: what is read, and how absent or odd values are borne."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import pytest
+from pydicom import Dataset
+
+from plumbline.adapters.dicom_files.headers import patient_from_header, study_from_headers
+from plumbline.errors import InvalidInput
+
+from .conftest import ct_slice
+
+
+def test_a_study_is_read_with_its_series_and_planes(ct_series):
+    study = study_from_headers(ct_series)
+    assert study.study_instance_uid == "2.25.1"
+    assert study.performed_at == datetime(2026, 3, 2, 8, 15)
+    assert study.has_time
+    assert study.patient.birth_date == date(1960, 1, 2)
+    (series,) = study.series
+    assert series.kernel == "Br64d\\3"
+    assert series.instances[0].image_position_lps_mm == (-10.0, -20.0, 6.0)
+    assert study.modalities == ("CT",)
+
+
+def test_order_text_is_collected_from_where_senders_put_it():
+    request = Dataset()
+    request.ReasonForTheRequestedProcedure = "s/p TLIF L4-L5"
+    ds = ct_slice(1, RequestAttributesSequence=[request], AdditionalPatientHistory="pain")
+    assert study_from_headers([ds]).reason_for_study == ("pain", "s/p TLIF L4-L5")
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [("StudyDate", ""), ("StudyTime", "99"), ("PatientBirthDate", ""), ("PatientSex", ""), ("StudyDescription", None)],
+)
+def test_empty_and_odd_values_do_not_stop_the_reading(keyword, value):
+    ds = ct_slice(1)
+    setattr(ds, keyword, value)
+    assert study_from_headers([ds]).study_instance_uid == "2.25.1"
+
+
+def test_a_time_that_was_not_given_is_not_invented():
+    study = study_from_headers([ct_slice(1, StudyTime="")])
+    assert study.performed_at == datetime(2026, 3, 2)
+    assert not study.has_time
+
+
+def test_other_patient_ids_keep_their_issuers():
+    other = Dataset()
+    other.PatientID, other.IssuerOfPatientID = "X9", "CLINIC"
+    ds = ct_slice(1, OtherPatientIDsSequence=[other])
+    assert patient_from_header(ds).other_ids == (("X9", "CLINIC"),)
+
+
+def test_two_studies_or_two_patients_are_never_one():
+    with pytest.raises(InvalidInput, match="2 studies"):
+        study_from_headers([ct_slice(1), ct_slice(2, StudyInstanceUID="2.25.9")])
+    with pytest.raises(InvalidInput, match="different patient IDs"):
+        study_from_headers([ct_slice(1), ct_slice(2, PatientID="P2")])
