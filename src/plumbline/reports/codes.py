@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
@@ -28,7 +29,7 @@ _PRIVATE_MEANINGS = {
     "compared-with": "Compared with",
     "study-role": "Role of study",
     "ref-vertebra": "Reference vertebra",
-    "coverage": "Coverage probability",
+    "uncertainty": "Measurement uncertainty",
     "source": "Literature source",
     "assistive": "Statement on intended use",
     "triage-reason": "Reason for priority",
@@ -241,6 +242,13 @@ def _vertebra_code(vertebra: Vertebra) -> Code | None:
 def pair(code: Code) -> tuple[str, str]:
     """(value, scheme) of a code."""
     return (code.value, code.scheme_designator)
+
+
+def code_item(code: Code) -> Dataset:
+    """Item of a code sequence outside the content tree."""
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code.value, code.scheme_designator, code.meaning
+    return item
 
 
 # --- Measurements: contract key <-> concept, modifiers and unit ------------------------------------------

@@ -179,7 +179,7 @@ class ReportContent:
     ------
     InvalidInput
         If two references share a role, a reference is the current study, or a picture or key image
-        points at something that is not here.
+        points at something that is not here, or a finding names a role that does not exist.
     """
 
     current: ReportedStudy
@@ -204,6 +204,8 @@ class ReportContent:
             raise InvalidInput("two references have the same role")
         if any(r.study.study_instance_uid == self.current.study_instance_uid for r in self.references):
             raise InvalidInput("the current study is among its own references", where=self.current.study_instance_uid)
+        if any(finding.reference not in {None, *Role} for finding in self.findings):
+            raise InvalidInput("a finding was compared with an unknown kind of reference")
         self._check_pointers()
 
     def _check_pointers(self) -> None:

@@ -146,6 +146,16 @@ def equipment(content: ReportContent) -> dict[str, Any]:
     }
 
 
+def equipment_attributes(content: ReportContent) -> Dataset:
+    """General Equipment module as a dataset."""
+    attributes = Dataset()
+    attributes.Manufacturer = content.device.manufacturer
+    attributes.ManufacturerModelName = content.device.model
+    attributes.DeviceSerialNumber = content.device.serial_number
+    attributes.SoftwareVersions = content.algorithm_version
+    return attributes
+
+
 def device_observer(device: ReportingDevice) -> ObserverContext:
     """TID 1002 and 1004: the device as observer."""
     return ObserverContext(

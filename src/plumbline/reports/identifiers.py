@@ -29,6 +29,7 @@ class ObjectKind(StrEnum):
     PICTURE = "picture"
     WORKITEM = "workitem"
     TRACKING = "tracking"
+    OBSERVATION = "observation"
 
 
 def derived_uid(

@@ -15,6 +15,7 @@ from highdicom.sr import (
     DateContentItem,
     FindingSite,
     GraphicTypeValues3D,
+    ImageContentItem,
     LongitudinalTemporalOffsetFromEvent,
     NumContentItem,
     RelationshipTypeValues,
@@ -42,7 +43,9 @@ from plumbline.reports.codes import (
     time_point_type,
 )
 from plumbline.reports.content import ReferenceStudy, ReportContent, ReportedStudy
-from plumbline.reports.wording import citation
+from plumbline.reports.evidence_picture import picture_reference
+from plumbline.reports.identifiers import ObjectKind
+from plumbline.reports.wording import UNCERTAINTY_INTERVAL, citation
 
 ALGORITHM_NAME = "Plumbline"
 CURRENT_TIME_POINT = "current"
@@ -52,12 +55,16 @@ _CONTEXT = RelationshipTypeValues.HAS_OBS_CONTEXT
 _MODIFIER = RelationshipTypeValues.HAS_CONCEPT_MOD
 _PROPERTY = RelationshipTypeValues.HAS_PROPERTIES
 _DECIMALS = 3
-_COVERAGE_PERCENT = 95
 
 
-def measurement_group(content: ReportContent, finding: Finding) -> ContainerContentItem:
-    """The group of one finding, its items in the order of the template."""
+def measurement_group(content: ReportContent, ordinal: int) -> ContainerContentItem:
+    """The group of the finding at this index, its items in the order of the template.
+
+    Its Observation UID lets an assessment by a reader point at this one finding.
+    """
+    finding = content.findings[ordinal]
     group = ContainerContentItem(codes.DCM.MeasurementGroup, relationship_type=_CONTAINS)
+    group.add_new("ObservationUID", "UI", content.uid(ObjectKind.OBSERVATION, ordinal))
     group.ContentSequence = ContentSequence(list(_identity(content, finding)))
     group.ContentSequence.extend(_time_point(content.current, None))
     group.ContentSequence.append(FindingSite(site_code(finding.level)))
@@ -65,6 +72,7 @@ def measurement_group(content: ReportContent, finding: Finding) -> ContainerCont
     group.ContentSequence.extend(_measurement(key, value) for key, value in finding.measurements.items())
     group.ContentSequence.extend(_evaluations(content, finding))
     group.ContentSequence.extend(_coordinates(content, finding))
+    group.ContentSequence.extend(_pictures(content, ordinal))
     group.ContentSequence.extend(_texts(finding))
     return group
 
@@ -101,23 +109,28 @@ def _since_surgery(days: int) -> LongitudinalTemporalOffsetFromEvent:
 
 
 def _measurement(key: str, measurement: Measurement) -> NumContentItem:
-    """TID 300 with the concept's modifiers and its uncertainty as ranges of TID 310 (CID 225)."""
+    """TID 300 with the concept's modifiers and its uncertainty."""
     concept = measurement_concept(key)
     item = _number(concept.name, measurement.value, concept.unit, _CONTAINS)
     children: list[ContentItem] = [CodeContentItem(name, value, _MODIFIER) for name, value in concept.modifiers]
     if math.isfinite(measurement.uncertainty_95):
-        for bound in (codes.SCT.RangeOfUpperMeasurementUncertainty, codes.SCT.RangeOfLowerMeasurementUncertainty):
-            children.append(_uncertainty(bound, measurement.uncertainty_95, concept.unit))
+        children.append(_uncertainty(measurement.uncertainty_95, concept.unit))
     if children:
         item.ContentSequence = ContentSequence(children)
     return item
 
 
-def _uncertainty(bound: Code, half_width: float, unit: Code) -> NumContentItem:
-    item = _number(bound, half_width, unit, _PROPERTY)
-    coverage = NumContentItem(private("coverage"), _COVERAGE_PERCENT, codes.UCUM.Percent, relationship_type=_PROPERTY)
-    item.ContentSequence = ContentSequence([coverage])
-    return item
+def _uncertainty(half_width: float, unit: Code) -> TextContentItem:
+    """Upper and lower range of uncertainty (CID 225) below an item that says of which interval.
+
+    TID 310 would hang the ranges on the measurement itself. They lie one item deeper for two reasons: the
+    template cannot say which interval is meant, and PixelMed's validator takes every number directly below
+    a measurement for one that it is inferred from, and every code for a modifier of its concept.
+    """
+    interval = TextContentItem(private("uncertainty"), UNCERTAINTY_INTERVAL, _PROPERTY)
+    bounds = (codes.SCT.RangeOfUpperMeasurementUncertainty, codes.SCT.RangeOfLowerMeasurementUncertainty)
+    interval.ContentSequence = ContentSequence([_number(bound, half_width, unit, _PROPERTY) for bound in bounds])
+    return interval
 
 
 def _number(name: Code, value: float, unit: Code, relationship: RelationshipTypeValues) -> NumContentItem:
@@ -176,6 +189,18 @@ def _coordinates(content: ReportContent, finding: Finding) -> Iterator[ContentIt
             frame_of_reference_uid,
             relationship_type=_CONTAINS,
         )
+
+
+def _pictures(content: ReportContent, ordinal: int) -> Iterator[ContentItem]:
+    for i, picture in enumerate(content.pictures):
+        if ordinal in picture.findings:
+            reference = picture_reference(content, i)
+            yield ImageContentItem(
+                codes.DCM.IllustrationOfROI,
+                reference.SOPClassUID,
+                reference.SOPInstanceUID,
+                relationship_type=_CONTAINS,
+            )
 
 
 def _texts(finding: Finding) -> Iterator[ContentItem]:

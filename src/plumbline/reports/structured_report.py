@@ -42,6 +42,7 @@ from plumbline.reports.document_header import (
     private_coding_scheme,
     referenced_requests,
 )
+from plumbline.reports.evidence_picture import picture_reference
 from plumbline.reports.identifiers import ObjectKind
 from plumbline.reports.image_library import image_library
 from plumbline.reports.measurement_groups import algorithm_identification, measurement_group
@@ -65,7 +66,7 @@ def build_structured_report(content: ReportContent) -> Dataset:
     """
     header = content.current.header
     report = Comprehensive3DSR(
-        evidence=[nameless_evidence(header), *content.evidence],
+        evidence=_evidence(content),
         content=_root(content),
         series_instance_uid=content.uid(ObjectKind.REPORT_SERIES),
         series_number=SERIES_NUMBER,
@@ -85,6 +86,12 @@ def build_structured_report(content: ReportContent) -> Dataset:
         report.CompletionFlagDescription = "Not all algorithms succeeded"
     finish(report, content)
     return report
+
+
+def _evidence(content: ReportContent) -> list[Dataset]:
+    """All instances that were read, and the pictures that are published with the report."""
+    pictures = [picture_reference(content, i) for i in range(len(content.pictures))]
+    return [nameless_evidence(content.current.header), *content.evidence, *pictures]
 
 
 def _predecessors(content: ReportContent) -> list[Dataset] | None:
@@ -121,7 +128,7 @@ def _imaging_measurements(content: ReportContent) -> ContainerContentItem:
     """One group a finding. Present without findings too, since viewers look for it."""
     container = ContainerContentItem(codes.DCM.ImagingMeasurements, relationship_type=_CONTAINS)
     container.ContentSequence = ContentSequence(algorithm_identification(None, content.algorithm_version))
-    container.ContentSequence.extend(measurement_group(content, finding) for finding in content.findings)
+    container.ContentSequence.extend(measurement_group(content, i) for i in range(len(content.findings)))
     return container
 
 
@@ -158,8 +165,6 @@ def _summary(content: ReportContent) -> Code:
 def _statements(content: ReportContent) -> Iterator[tuple[str, str]]:
     """(private concept, text) of everything said in words about the whole exam."""
     yield "assistive", ASSISTIVE
-    if not content.findings:
-        yield "warning", NO_FINDINGS
     for reason in content.triage.reasons:
         yield "triage-reason", reason
     for rule in content.triage.rules:
@@ -173,5 +178,7 @@ def _statements(content: ReportContent) -> Iterator[tuple[str, str]]:
     if content.numbering is not None:
         for sentence in numbering_sentences(content.numbering, content.levels_in_view):
             yield "numbering", sentence
+    if not content.findings:
+        yield "warning", NO_FINDINGS
     for warning in content.warnings:
         yield "warning", warning

@@ -13,6 +13,7 @@ ASSISTIVE = (
     "Computer-generated comparison to assist a radiologist. It is not a diagnosis and does not replace "
     "reading of the images. Measurements are given with the half-width of their 95 % interval."
 )
+UNCERTAINTY_INTERVAL = "Half-width of the 95 % interval"
 NO_FINDINGS = "No check applied to this exam."
 LITERATURE = {
     "B26": "Budzik et al., Insights into Imaging 2026, doi 10.1186/s13244-025-02065-8",
