@@ -31,8 +31,8 @@ install_packages() {
     forbid_service_starts
     # Slim images leave these out, and the post-install of Java and PostgreSQL wants to link into them.
     "${as_root[@]}" mkdir -p /usr/share/man/man1 /usr/share/man/man7
-    apt_get install --yes --no-install-recommends -o APT::Status-Fd=1 "$@" 2>&1 </dev/null | show_progress
-    local outcome=${PIPESTATUS[0]}
+    local outcome=0
+    apt_get install --yes --no-install-recommends -o APT::Status-Fd=1 "$@" 2>&1 </dev/null | show_progress || outcome=$?
     restore_policy
     [ "$outcome" -eq 0 ] || explain_apt_failure
     leave_services_disabled "$@"
@@ -60,6 +60,7 @@ apt_get() {
 # Keep apt's output for an explanation, and print its percentage at most once every tenth.
 show_progress() {
     local line kind percent shown=""
+    : >"$work/install.log"
     while IFS= read -r line; do
         IFS=: read -r kind _ percent _ <<<"$line"
         case $kind in

@@ -39,7 +39,7 @@ def broken_links(root: Path) -> list[BrokenLink]:
 
 
 def _broken_in(document: Path, root: Path) -> list[BrokenLink]:
-    text = _INLINE_CODE.sub(_without_target, _FENCED_CODE.sub("", document.read_text()))
+    text = _INLINE_CODE.sub(_without_target, _FENCED_CODE.sub("", document.read_text(encoding="utf-8")))
     checked = ((target, _fault(document, target)) for target in _LINK.findall(text))
     return [BrokenLink(document.relative_to(root), target, fault) for target, fault in checked if fault]
 
@@ -61,10 +61,10 @@ def _fault(document: Path, target: str) -> str | None:
 
 def _anchor_fault(file: Path, anchor: str) -> str | None:
     if file.suffix == ".md":
-        return None if anchor in heading_anchors(file.read_text()) else "no such heading"
+        return None if anchor in heading_anchors(file.read_text(encoding="utf-8")) else "no such heading"
     if lines := _LINE_ANCHOR.fullmatch(anchor):
         last = int(lines[2] or lines[1])
-        return None if last <= len(file.read_text().splitlines()) else "the file has fewer lines"
+        return None if last <= len(file.read_text(encoding="utf-8").splitlines()) else "the file has fewer lines"
     return "only a line (L12) can be named in this file"
 
 
