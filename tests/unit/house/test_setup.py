@@ -22,6 +22,7 @@ def machine(tmp_path: Path) -> Path:
     """A folder of programs to be the only ones on PATH: a Debian machine without root, sudo or packages."""
     programs = tmp_path / "bin"
     programs.mkdir()
+    (tmp_path / "work").mkdir()
     for tool in POSIX_TOOLS.split():
         found = shutil.which(tool)
         assert found is not None, tool
@@ -46,7 +47,7 @@ def run(machine: Path, script: str) -> subprocess.CompletedProcess[str]:
     prelude = f"""
         set -euo pipefail
         cd {HOUSE}
-        work={sandbox}
+        work={sandbox}/work
         steps=4 step=0
         begin() {{ echo "$1"; }}
         fail() {{ echo "Set-up stopped: $1" >&2; exit 1; }}
