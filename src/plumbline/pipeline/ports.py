@@ -146,6 +146,8 @@ class ArchiveInstance:
     sop_instance_uid: str
     series_instance_uid: str
     handle: str
+    is_own: bool = False
+    """Whether this system made it (a report of ours): not evidence, and not counted for completeness."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -293,8 +293,9 @@ def _for_quarantine(arrival: Arrival, error: Unusable) -> QuarantineEntry:
 
 
 def tell_contradiction(label: Label, header: InstanceHeader) -> None:
-    """Raise ``Unusable`` where the dataset is not the object that the C-STORE request announced."""
-    if (header.sop_class_uid, header.sop_instance_uid) != (label.sop_class_uid, label.sop_instance_uid):
+    """Raise ``Unusable`` where the dataset says it is another object than the C-STORE request announced."""
+    pairs = ((header.sop_class_uid, label.sop_class_uid), (header.sop_instance_uid, label.sop_instance_uid))
+    if any(said and said != announced for said, announced in pairs):
         raise Unusable(Refusal.CONTRADICTION)
 
 
@@ -302,6 +303,8 @@ def tell_unusable(label: Label, header: InstanceHeader) -> None:
     """Raise ``Unusable`` where the path cannot do without something that the dataset does not have."""
     tell_contradiction(label, header)
     wanted = {
+        "SOP Class UID (0008,0016)": header.sop_class_uid,
+        "SOP Instance UID (0008,0018)": header.sop_instance_uid,
         "Study Instance UID (0020,000D)": header.study_instance_uid,
         "Series Instance UID (0020,000E)": header.series_instance_uid,
         "Patient ID (0010,0020)": header.patient.patient_id,

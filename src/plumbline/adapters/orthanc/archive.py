@@ -1,0 +1,115 @@
+"""Orthanc as the pipeline's archive (port ``Archive``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import BytesIO
+
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+
+from plumbline.adapters.orthanc.client import OrthancClient
+from plumbline.adapters.orthanc.studies import SERIES_FIELDS, STUDY_FIELDS, archive_studies
+from plumbline.errors import InvalidInput
+from plumbline.pipeline.ports import ArchiveChange, ArchiveInstance, ArchiveStudy, FetchedInstance
+from plumbline.pipeline.receive import is_own_object
+from plumbline.settings import OrthancSettings
+
+PREAMBLE_AND_GROUP_LENGTH = 128 + 4 + 12
+"""Preamble, prefix and the element File Meta Information Group Length (0002,0000), PS3.10 7.1."""
+_WILDCARDS = str.maketrans("*\\", "??")
+
+
+class OrthancArchive:
+    """``Archive`` on one Orthanc, 1.10.1 or later, with its DICOMweb plugin."""
+
+    def __init__(self, settings: OrthancSettings) -> None:
+        self._client = OrthancClient(settings)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def instances_of(self, study_instance_uid: str) -> tuple[ArchiveInstance, ...]:
+        """See ``Archive.instances_of``; two requests, and one to find the study."""
+        study = self._find(study_instance_uid)
+        if study is None:
+            return ()
+        try:
+            series = {one["ID"]: one["MainDicomTags"] for one in self._client.series_of(study)}
+            instances = self._client.instances_of(study)
+        except InvalidInput:
+            return ()  # deleted between the requests
+        return tuple(_instance(one, series.get(one["ParentSeries"], {})) for one in instances)
+
+    def studies_of(self, patient_id: str) -> tuple[ArchiveStudy, ...]:
+        """See ``Archive.studies_of``; two queries however many studies there are.
+
+        DICOM matching has no way to quote a wildcard, so each that stands in the ID is asked for as "any
+        one character", and only exact matches (case sensitive) are returned.
+        """
+        if not patient_id:
+            return ()
+        query = {"PatientID": patient_id.translate(_WILDCARDS)}
+        studies = self._client.qido("studies", query, STUDY_FIELDS)
+        series = self._client.qido("series", query, SERIES_FIELDS) if studies else []
+        return archive_studies(patient_id, studies, series)
+
+    def fetch(self, instance: ArchiveInstance) -> FetchedInstance:
+        """See ``Archive.fetch``. Raises ``InvalidInput`` when it was deleted meanwhile."""
+        part10 = self._client.file(instance.handle)
+        try:
+            header = dcmread(BytesIO(part10), stop_before_pixels=True, specific_tags=["SOPClassUID", "SOPInstanceUID"])
+            meta_length = int(header.file_meta.FileMetaInformationGroupLength)
+            syntax = str(header.file_meta.TransferSyntaxUID)
+        except (InvalidDicomError, AttributeError, EOFError) as error:
+            raise InvalidInput("the archive's file is not a DICOM file", where=instance.sop_instance_uid) from error
+        return FetchedInstance(
+            dataset=part10[PREAMBLE_AND_GROUP_LENGTH + meta_length :],
+            sop_class_uid=str(header.get("SOPClassUID", "")),
+            sop_instance_uid=str(header.get("SOPInstanceUID", "")),
+            transfer_syntax_uid=syntax,
+        )
+
+    def store(self, part10: bytes) -> None:
+        """See ``Archive.store``; the archive's ``OverwriteInstances`` is off."""
+        self._client.store(part10)
+
+    def annotate(self, study_instance_uid: str, values: Mapping[str, str]) -> None:
+        """See ``Archive.annotate``; keys are names of ``UserMetadata`` in the archive's configuration."""
+        study = self._find(study_instance_uid)
+        if study is None:
+            raise InvalidInput("the archive does not have this study", where=study_instance_uid)
+        for name, value in values.items():
+            self._client.set_metadata(study, name, value)
+
+    def stable_since(self, sequence: int, limit: int) -> tuple[tuple[ArchiveChange, ...], int, bool]:
+        """See ``Archive.stable_since``; ``limit`` is of changes of any kind."""
+        page = self._client.changes(sequence, limit)
+        stable = [change for change in page["Changes"] if change["ChangeType"] == "StableStudy"]
+        changes = [ArchiveChange(change["Seq"], uid) for change in stable if (uid := self._uid_of(change["ID"]))]
+        return tuple(changes), page["Last"], page["Done"]
+
+    def tell_missing(self) -> None:
+        """See ``Archive.tell_missing``."""
+        self._client.system()
+
+    def _find(self, study_instance_uid: str) -> str | None:
+        found = self._client.lookup(study_instance_uid)
+        return next((resource["ID"] for resource in found if resource["Type"] == "Study"), None)
+
+    def _uid_of(self, study: str) -> str | None:
+        """Study Instance UID; None where the study was deleted since."""
+        try:
+            return self._client.study(study)["MainDicomTags"]["StudyInstanceUID"]
+        except InvalidInput:
+            return None
+
+
+def _instance(described: dict, series: Mapping[str, str]) -> ArchiveInstance:
+    return ArchiveInstance(
+        sop_instance_uid=described["MainDicomTags"]["SOPInstanceUID"],
+        series_instance_uid=series.get("SeriesInstanceUID", ""),
+        handle=described["ID"],
+        is_own=is_own_object(manufacturer=series.get("Manufacturer", ""), modality=series.get("Modality", "")),
+    )

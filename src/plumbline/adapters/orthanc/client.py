@@ -1,0 +1,143 @@
+"""The one place where Orthanc's REST API is called; pyorthanc's generated client is used for nothing else.
+
+Works with Orthanc 1.10.1 and later. Every call either answers or raises one of ``plumbline.errors``;
+what may be repeated without harm is repeated a few times first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import httpx
+import stamina
+from pyorthanc import Orthanc
+
+from plumbline.errors import InvalidInput, Misconfigured, OutOfCapacity, Unavailable
+from plumbline.settings import OrthancSettings
+
+ATTEMPTS = 3
+FIRST_WAIT_S = 0.2
+LONGEST_WAIT_S = 2.0
+REMEDY = "Check orthanc.url and that Orthanc runs"
+
+
+class OrthancClient:
+    """Requests on one Orthanc.
+
+    Raises, everywhere
+    ------------------
+    Unavailable
+        It does not answer, or answers that it cannot for now (5xx).
+    InvalidInput
+        It does not accept what was asked (4xx), or does not have it (404).
+    Misconfigured
+        It does not let us in (401, 403).
+    """
+
+    def __init__(self, settings: OrthancSettings) -> None:
+        self._api = Orthanc(
+            settings.url.rstrip("/"),
+            settings.username,
+            _password(settings),
+            return_raw_response=True,
+            timeout=settings.timeout_s,
+        )
+        self._url = settings.url.rstrip("/")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._api.close()
+
+    def system(self) -> Any:
+        """Name and version of the server; asked once, without patience."""
+        return _answer(lambda: _raw(self._api.get_system())).json()
+
+    def lookup(self, uid: str) -> list[dict[str, Any]]:
+        """Resources that have a DICOM UID or ID."""
+        return _patiently(lambda: self._api.post(f"{self._url}/tools/lookup", content=uid)).json()
+
+    def series_of(self, study: str) -> list[dict[str, Any]]:
+        """Series of a study, with their main tags and the identifiers of their instances."""
+        return _patiently(lambda: _raw(self._api.get_studies_id_series(study))).json()
+
+    def study(self, study: str) -> dict[str, Any]:
+        """A study's main tags."""
+        return _patiently(lambda: _raw(self._api.get_studies_id(study))).json()
+
+    def instances_of(self, study: str) -> list[dict[str, Any]]:
+        """Instances of a study, with their main tags."""
+        return _patiently(lambda: _raw(self._api.get_studies_id_instances(study))).json()
+
+    def file(self, instance: str) -> bytes:
+        """The DICOM file of an instance."""
+        return _patiently(lambda: _raw(self._api.get_instances_id_file(instance))).content
+
+    def store(self, part10: bytes) -> dict[str, Any]:
+        """Store a DICOM file. Orthanc keeps the first of the same instance, so this may be repeated."""
+        return _patiently(lambda: _raw(self._api.post_instances(content=part10))).json()
+
+    def set_metadata(self, study: str, name: str, value: str) -> None:
+        """Set a user metadata of a study."""
+        _patiently(lambda: self._api.put(f"{self._url}/studies/{study}/metadata/{name}", content=value.encode()))
+
+    def changes(self, since: int, limit: int) -> dict[str, Any]:
+        """A page of the log of changes."""
+        return _patiently(lambda: _raw(self._api.get_changes(params={"since": since, "limit": limit}))).json()
+
+    def qido(self, level: str, query: Mapping[str, str], include: tuple[str, ...]) -> list[dict[str, Any]]:
+        """QIDO-RS search at ``studies`` or ``series`` level; DICOM JSON."""
+        parameters: dict[str, str | Sequence[str]] = {**query, "includefield": include}
+        response = _patiently(
+            lambda: self._api.get(
+                f"{self._url}/dicom-web/{level}", params=parameters, headers={"Accept": "application/dicom+json"}
+            )
+        )
+        return response.json() if response.status_code != httpx.codes.NO_CONTENT else []
+
+
+def _password(settings: OrthancSettings) -> str | None:
+    if settings.password_file is None:
+        return None
+    try:
+        return settings.password_file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise Misconfigured(
+            f"the file with Orthanc's password cannot be read ({error.strerror})", where="orthanc.password_file"
+        ) from error
+
+
+def _raw(response: object) -> httpx.Response:
+    """The generated methods are annotated with what they return in another mode."""
+    assert isinstance(response, httpx.Response)
+    return response
+
+
+def _patiently(call: Callable[[], httpx.Response]) -> httpx.Response:
+    """The answer of a request that may be repeated."""
+    for attempt in stamina.retry_context(
+        on=Unavailable, attempts=ATTEMPTS, wait_initial=FIRST_WAIT_S, wait_max=LONGEST_WAIT_S
+    ):
+        with attempt:
+            return _answer(call)
+    raise AssertionError("stamina either returns or raises")
+
+
+def _answer(call: Callable[[], httpx.Response]) -> httpx.Response:
+    """The one table from what HTTP says to what the caller should do."""
+    try:
+        response = call()
+    except httpx.InvalidURL as error:
+        raise Misconfigured(f"not an address ({error})", where="orthanc.url") from error
+    except httpx.HTTPError as error:
+        raise Unavailable("the archive does not answer", remedy=REMEDY) from error
+    code = response.status_code
+    if code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        raise Misconfigured("the archive does not let us in", where="orthanc.username", remedy="Check its credentials")
+    if code == httpx.codes.INSUFFICIENT_STORAGE:
+        raise OutOfCapacity("the archive is full")
+    if code >= httpx.codes.INTERNAL_SERVER_ERROR:
+        raise Unavailable(f"the archive failed (HTTP {code})")
+    if code >= httpx.codes.BAD_REQUEST:
+        raise InvalidInput(f"the archive does not accept this or does not have it (HTTP {code})")
+    return response
