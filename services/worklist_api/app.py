@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from fastapi import FastAPI
-from sqlalchemy import text
 
-from plumbline.adapters.database.engine import Store, open_store
+from plumbline.adapters.database.engine import open_store
 from plumbline.adapters.database.exam_results import DatabaseExamResults
 from plumbline.adapters.database.workitems import DatabaseWorkitems
 from plumbline.adapters.orthanc.archive import OrthancArchive
@@ -31,15 +28,7 @@ def create_app(settings: Settings) -> FastAPI:
         worklist=DatabaseWorkitems(store, clock),
         results=DatabaseExamResults(store),
         now=clock.now,
-        probes={"database": _database_probe(store), "archive": OrthancArchive(settings.orthanc).tell_missing},
+        probes={"database": store.tell_missing, "archive": OrthancArchive(settings.orthanc).tell_missing},
         title=settings.api.title,
     )
     return serve(context, on_stop=store.engine.dispose)
-
-
-def _database_probe(store: Store) -> Callable[[], None]:
-    def probe() -> None:
-        with store.read() as session:
-            session.execute(text("SELECT 1"))
-
-    return probe

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -80,6 +80,11 @@ class Store:
         """One transaction that only reads: on SQLite it neither waits for a writer nor holds one up."""
         with self._transaction(self._reading_engine) as session:
             yield session
+
+    def tell_missing(self) -> None:
+        """Raise ``Unavailable`` unless the database answers now."""
+        with self.read() as session:
+            session.execute(text("SELECT 1"))
 
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Session]:
