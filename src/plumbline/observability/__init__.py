@@ -1,1 +1,14 @@
-"""Logs and metrics, without patient data."""
+"""Logs and metrics, without patient data.
+
+Metrics of all processes lie in one folder, a file for each process. Containers share the folder but not their
+process ids (each has a process 1), so a file is named after the host too. This stands here because it must
+come before any module of the package, or one that imports it, makes its first metric.
+"""
+
+import os
+import socket
+
+from prometheus_client import values
+
+if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    values.ValueClass = values.MultiProcessValue(lambda: f"{socket.gethostname()}-{os.getpid()}")

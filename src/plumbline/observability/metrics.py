@@ -7,17 +7,12 @@ API exposes the sum of all.
 from __future__ import annotations
 
 import os
-import socket
 import time
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram, multiprocess, values
+from prometheus_client import CollectorRegistry, Counter, Histogram, multiprocess
 
 from plumbline.pipeline.ports import Step
-
-if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-    # Containers share the folder but not their process ids: each of them has a process 1.
-    values.ValueClass = values.MultiProcessValue(lambda: f"{socket.gethostname()}-{os.getpid()}")
 
 SECONDS = (0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 20, 30, 60, 120, 300)
 
