@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 
+from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 
 from plumbline.reports.content import ReportContent
@@ -34,3 +36,10 @@ def build_report_objects(content: ReportContent) -> ReportObjects:
         key_objects=build_key_objects(content) if content.key_images else None,
         pictures=build_evidence_pictures(content),
     )
+
+
+def as_file(dataset: Dataset) -> bytes:
+    """A built object as a DICOM file (PS3.10); the same object gives the same bytes."""
+    buffer = BytesIO()
+    dcmwrite(buffer, dataset, enforce_file_format=True)
+    return buffer.getvalue()
