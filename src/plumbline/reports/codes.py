@@ -278,6 +278,7 @@ _STEMS: Mapping[str, Code] = {
 _MOTIONS = ("translation_left", "translation_posterior", "translation_cranial", "translation", "rotation")
 """Stems that are told in the frame of a vertebra: that below the level unless the key ends in ``_above``."""
 REFERENCE_VERTEBRA = private("ref-vertebra")
+TIME_POINT_TYPE = codes.DCM.TimePointType
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +301,7 @@ def measurement_concept(key: str) -> MeasurementConcept:
     role = next((role for role in Role if stem.startswith(f"{role.value}_")), None)
     if role is not None:
         stem = stem.removeprefix(f"{role.value}_")
-        modifiers.append((codes.DCM.TimePointType, study_role_code(role)))
+        modifiers.append((TIME_POINT_TYPE, study_role_code(role)))
     base = stem.removesuffix("_above")
     if base in _MOTIONS:
         modifiers.append((REFERENCE_VERTEBRA, private("above" if base != stem else "below")))
@@ -329,7 +330,7 @@ def measurement_key(
         stem = name[0]
     if modifiers.get(pair(REFERENCE_VERTEBRA)) == pair(private("above")):
         stem = f"{stem}_above"
-    role = role_of_code(modifiers.get(pair(codes.DCM.TimePointType), ("", "")))
+    role = role_of_code(modifiers.get(pair(TIME_POINT_TYPE), ("", "")))
     suffix = next((suffix for suffix, code in _UNITS.items() if code.value == unit), None)
     return "_".join(part for part in (role.value if role else None, stem, suffix) if part)
 

@@ -130,6 +130,8 @@ def stamp(target: Dataset, moment: datetime) -> None:
     for prefix in ("InstanceCreation", "Series", "Content"):
         setattr(target, f"{prefix}Date", date)
         setattr(target, f"{prefix}Time", time)
+    for equipment_item in target.get("ContributingEquipmentSequence") or ():
+        equipment_item.ContributionDateTime = f"{date}{time}"
     if "DateOfSecondaryCapture" in target:
         target.DateOfSecondaryCapture = date
         target.TimeOfSecondaryCapture = time

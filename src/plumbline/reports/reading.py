@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
@@ -215,7 +216,8 @@ def _reasons(group: Dataset) -> Iterator[str]:
 
 
 def _points(item: Dataset) -> tuple[tuple[float, ...], ...]:
-    flat = [float(value) for value in item.get("GraphicData") or ()]
+    data = item.get("GraphicData")
+    flat = [float(value) for value in data] if isinstance(data, MultiValue | list) else []
     return tuple(tuple(flat[i : i + 3]) for i in range(0, len(flat) - 2, 3))
 
 
@@ -223,7 +225,7 @@ def _points(item: Dataset) -> tuple[tuple[float, ...], ...]:
 
 
 def _children(item: Dataset) -> list[Dataset]:
-    return list(item.get("ContentSequence") or ())
+    return list(_items(item.get("ContentSequence")))
 
 
 def _descendants(item: Dataset) -> Iterator[Dataset]:
@@ -245,17 +247,20 @@ def _value(item: Dataset) -> CodePair:
     return _code(item.get("ConceptCodeSequence"))
 
 
+def _items(sequence: object) -> Sequence:
+    """The items of a sequence; none where it is missing or something else stands in its place."""
+    return sequence if isinstance(sequence, Sequence) else Sequence()
+
+
 def _code(sequence: object) -> CodePair:
-    """(value, scheme), with retired SRT codes in their SCT form."""
-    if not isinstance(sequence, Sequence) or not sequence:
-        return _NO_CODE
-    item = sequence[0]
+    """(value, scheme) of a code sequence."""
+    item = next(iter(_items(sequence)), Dataset())
     value = item.get("CodeValue") or item.get("LongCodeValue") or item.get("URNCodeValue") or ""
-    return pair(Code(str(value), str(item.get("CodingSchemeDesignator") or ""), ""))
+    return (str(value), str(item.get("CodingSchemeDesignator") or ""))
 
 
 def _meaning(sequence: object) -> str:
-    return str(sequence[0].get("CodeMeaning") or "") if isinstance(sequence, Sequence) and sequence else ""
+    return str(next(iter(_items(sequence)), Dataset()).get("CodeMeaning") or "")
 
 
 def _text(item: Dataset, keyword: str) -> str | None:
@@ -264,11 +269,16 @@ def _text(item: Dataset, keyword: str) -> str | None:
 
 
 def _number(item: Dataset) -> float | None:
-    values = item.get("MeasuredValueSequence")
-    if not values or values[0].get("NumericValue") is None:
+    value = _measured(item).get("NumericValue")
+    try:
+        return None if value is None else float(value)
+    except (TypeError, ValueError):
         return None
-    return float(values[0].NumericValue)
 
 
 def _unit(item: Dataset) -> str:
-    return _code(item.MeasuredValueSequence[0].get("MeasurementUnitsCodeSequence"))[0]
+    return _code(_measured(item).get("MeasurementUnitsCodeSequence"))[0]
+
+
+def _measured(item: Dataset) -> Dataset:
+    return next(iter(_items(item.get("MeasuredValueSequence"))), Dataset())
