@@ -75,10 +75,10 @@ show_progress() {
 }
 
 explain_apt_failure() {
-    cat "$work/update.log" "$work/install.log" >&2
+    grep -hE '^(Err|E):' "$work/update.log" "$work/install.log" | sort -u | head -n 5 >&2 || true
     if grep -qE 'Unable to locate|has no installation candidate|Failed to fetch|Could not (resolve|connect)' \
         "$work/update.log" "$work/install.log"; then
-        fail "no source of Debian packages that has them can be reached; see the lines above and /etc/apt/sources.list."
+        fail "no source of Debian packages that has them can be reached; see /etc/apt/sources.list and the network."
     fi
     fail "apt-get could not install the Debian packages: $(grep '^E: ' "$work/install.log" | tail -1)"
 }

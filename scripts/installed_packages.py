@@ -11,7 +11,10 @@ import sys
 from importlib.metadata import distributions
 from pathlib import Path
 
-from packaging.requirements import Requirement
+try:
+    from packaging.requirements import Requirement
+except ImportError:
+    sys.exit("packaging: not installed")
 
 
 def locked_versions(lock: str) -> dict[str, str]:
@@ -26,19 +29,14 @@ def normalised(name: str) -> str:
 
 
 def main(lock_path: str) -> int:
-    """Print each package that differs; exit 1 if there is one, or if Plumbline itself is not installed."""
+    """Print each package that differs; exit 1 if there is one."""
     installed = {normalised(d.name): d.version for d in distributions()}
     wanted = locked_versions(Path(lock_path).read_text())
     differing = [name for name, version in wanted.items() if installed.get(name) != version]
-    if "plumbline" not in installed:
-        differing.append("plumbline")
     for name in differing:
-        print(f"{name}: {installed.get(name, 'not installed')}, locked {wanted.get(name, 'as this folder')}")
+        print(f"{name}: {installed.get(name, 'not installed')}, locked {wanted[name]}")
     return 1 if differing else 0
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1]))
-    except ImportError:
-        sys.exit(1)
+    sys.exit(main(sys.argv[1]))

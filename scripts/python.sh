@@ -23,7 +23,7 @@ fingerprint() {
 
 environment_is_current() {
     [ -x .venv/bin/python ] && [ "$(cat $stamp 2>/dev/null)" = "$(fingerprint)" ] &&
-        .venv/bin/python scripts/installed_packages.py requirements.lock
+        .venv/bin/python scripts/installed_packages.py requirements.lock && [ -x .venv/bin/plumbline ]
 }
 
 build_environment() {
@@ -36,12 +36,20 @@ build_environment() {
     fingerprint >$stamp
 }
 
-# uv is much faster; pip knows every way in which a site may have configured its index.
+# Nothing is asked of the network when every package is there. uv is much faster; pip knows every way in which a site may
+# have configured its index.
 install_locked() {
+    .venv/bin/python scripts/installed_packages.py requirements.lock >/dev/null 2>&1 && return 0
     configure_uv_like_pip
     .venv/bin/uv pip sync --python .venv/bin/python --require-hashes requirements.lock && return 0
     echo "uv could not; trying pip ..."
-    .venv/bin/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+    pip_install -r requirements.lock
+}
+
+# What pip complains of is told in one sentence by the caller.
+pip_install() {
+    .venv/bin/python -m pip install --disable-pip-version-check --require-hashes --no-deps "$@" 2>"$work/pip.log" |
+        sed -u '/^Requirement already satisfied/d; /^Ignoring /d; /^Looking in /d'
 }
 
 # Keep an environment that still runs and belongs to this folder; uv comes from PyPI, held to its hash in the lock.
@@ -53,7 +61,7 @@ create_environment() {
     fi
     .venv/bin/uv --version 2>/dev/null | grep -qF "uv $(locked_version uv) " && return 0
     sed -n '/^uv==/,/[^\\]$/p' requirements.lock >"$work/uv.txt"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r "$work/uv.txt" ||
+    pip_install --force-reinstall -r "$work/uv.txt" >/dev/null ||
         fail "pip could not install uv; is PyPI, or the index pip is set to, reachable?"
 }
 
