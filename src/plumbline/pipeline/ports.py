@@ -105,6 +105,10 @@ class InstanceIndex(Protocol):
         """Entries, the newest first."""
         ...
 
+    def set_aside(self, sop_instance_uids: Iterable[str]) -> set[str]:
+        """Those of the given SOP Instance UIDs that are in quarantine and not held."""
+        ...
+
     def held(self, study_instance_uid: str) -> list[ReceivedInstance]:
         """Instances held of a study, in the order of recording; conflicting ones are not among them."""
         ...
@@ -166,6 +170,8 @@ class ArchiveChange:
 
     sequence: int
     study_instance_uid: str
+    at: datetime | None = None
+    """When it became stable, where the archive says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +355,10 @@ class Steps(Protocol):
         """Stored result of a finished step; raise ``Conflict`` when it has none."""
         ...
 
+    def latest_result(self, study_instance_uid: str, name: StepName) -> Mapping[str, Any]:
+        """Result of a step in the newest revision that has one; empty where there is none."""
+        ...
+
     def owed(self, *, unheard_for_s: float, limit: int) -> list[tuple[int, StepName]]:
         """Steps that are due and that nobody holds, for the sweeper to ring again."""
         ...
@@ -481,6 +491,14 @@ class Workitems(Protocol):
         ...
 
 
+class Fetches(Protocol):
+    """Brings instances from the archive into the spool."""
+
+    def fetch(self, wanted: Iterable[ArchiveInstance]) -> set[str]:
+        """Return the UIDs that the archive lists but cannot give; the others are durable or under way."""
+        ...
+
+
 @dataclass(frozen=True)
 class PathPorts:
     """Everything that the steps of the path need from outside."""
@@ -489,6 +507,7 @@ class PathPorts:
     index: InstanceIndex
     spool: Spool
     archive: Archive
+    fetcher: Fetches
     exams: Exams
     steps: Steps
     images: Images

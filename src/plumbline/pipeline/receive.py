@@ -128,14 +128,6 @@ SENTENCES = {
 }
 
 
-class Unusable(InvalidInput):
-    """A dataset that cannot be taken in, with the word for why."""
-
-    def __init__(self, reason: Refusal, what: str | None = None) -> None:
-        super().__init__(what or SENTENCES[reason])
-        self.reason = reason
-
-
 @dataclass(frozen=True, slots=True)
 class InstanceHeader:
     """Attributes of a dataset that say what it is and of whom; empty where the dataset does not have them."""
@@ -147,6 +139,18 @@ class InstanceHeader:
     patient: PatientIdentity
     modality: str
     manufacturer: str
+
+
+class Unusable(InvalidInput):
+    """A dataset that cannot be taken in, with the word for why.
+
+    ``header`` is what could be read of it all the same, so that an operator finds it with its study.
+    """
+
+    def __init__(self, reason: Refusal, what: str | None = None, header: InstanceHeader | None = None) -> None:
+        super().__init__(what or SENTENCES[reason])
+        self.reason = reason
+        self.header = header
 
 
 HeaderReader = Callable[[memoryview, str], InstanceHeader]
@@ -252,13 +256,14 @@ def judge(
     """What becomes of an entry: an instance to record, a thing for quarantine, or (a header) one of our own objects."""
     label = arrival.label
     with arrivals.dataset(arrival) as dataset:
+        header = None
         try:
             header = read_header(dataset, label.transfer_syntax_uid)
             if label.refusal:
                 raise Unusable(Refusal(label.refusal))
             tell_unusable(label, header)
         except Unusable as error:
-            return _for_quarantine(arrival, error)
+            return _for_quarantine(arrival, error, header or error.header)
         if is_own_object(manufacturer=header.manufacturer, modality=header.modality):
             return header
         return _received(arrival, header, hashlib.sha256(dataset).hexdigest())
@@ -280,14 +285,16 @@ def _received(arrival: Arrival, header: InstanceHeader, sha256: str) -> Received
     )
 
 
-def _for_quarantine(arrival: Arrival, error: Unusable) -> QuarantineEntry:
+def _for_quarantine(arrival: Arrival, error: Unusable, header: InstanceHeader | None) -> QuarantineEntry:
     label = arrival.label
+    study = header.study_instance_uid if header else ""
     return QuarantineEntry(
         reason=error.reason.value,
         sentence=error.what,
         sender=label.sender,
         received_at=label.received_at,
         location=arrival.location,
+        study_instance_uid=study if _is_uid(study) else None,
         sop_instance_uid=label.sop_instance_uid[:LONGEST_UID] or None,
     )
 
@@ -319,10 +326,14 @@ def tell_unusable(label: Label, header: InstanceHeader) -> None:
     tell_invalid_uids((header.sop_instance_uid, header.study_instance_uid, header.series_instance_uid))
 
 
+def _is_uid(text: str) -> bool:
+    return 0 < len(text) <= LONGEST_UID and text.isascii() and text.replace(".", "").isdigit()
+
+
 def tell_invalid_uids(uids: Iterable[str]) -> None:
     """Raise ``Unusable`` where one is longer than 64 characters or has others than digits and dots (PS3.5 9.1)."""
     for uid in uids:
-        if len(uid) > LONGEST_UID or not uid.replace(".", "").isdigit() or not uid.isascii():
+        if not _is_uid(uid):
             raise Unusable(Refusal.INVALID_UID, "A UID in the dataset is not one; correct the object at its sender.")
 
 

@@ -13,7 +13,7 @@ from pydicom import Dataset
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.filereader import read_dataset
 
-from plumbline.adapters.dimse.elements import EXPLICIT_LITTLE, Element, Encoding, encoding_of, walk
+from plumbline.adapters.dimse.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE, Element, Encoding, encoding_of, walk
 from plumbline.exams.study import PatientIdentity
 from plumbline.pipeline.receive import InstanceHeader, Refusal, Unusable
 
@@ -64,19 +64,12 @@ def _header(data: memoryview, encoding: Encoding, *, to_the_end: bool) -> Instan
         for element in walk(data, encoding):
             if element.tag in _WANTED:
                 found.setdefault(element.tag, element)
-    except Unusable:
+    except Unusable as error:
+        if encoding.is_explicit and not found and error.reason is Refusal.NOT_DICOM:
+            return _header(data, IMPLICIT_LITTLE, to_the_end=to_the_end)  # some senders contradict their own syntax
         if to_the_end:
-            raise
-    values = _Values(data, encoding, found)
-    return InstanceHeader(
-        sop_class_uid=values.text(_SOP_CLASS),
-        sop_instance_uid=values.text(_SOP_INSTANCE),
-        study_instance_uid=values.text(_STUDY),
-        series_instance_uid=values.text(_SERIES),
-        patient=values.patient(),
-        modality=values.text(_MODALITY),
-        manufacturer=values.text(_MANUFACTURER),
-    )
+            raise Unusable(error.reason, header=_Values(data, encoding, found).header()) from error
+    return _Values(data, encoding, found).header()
 
 
 class _Values:
@@ -106,6 +99,17 @@ class _Values:
             except LookupError:
                 self._encodings = ["iso8859"]
         return decode_bytes(raw, self._encodings, set())
+
+    def header(self) -> InstanceHeader:
+        return InstanceHeader(
+            sop_class_uid=self.text(_SOP_CLASS),
+            sop_instance_uid=self.text(_SOP_INSTANCE),
+            study_instance_uid=self.text(_STUDY),
+            series_instance_uid=self.text(_SERIES),
+            patient=self.patient(),
+            modality=self.text(_MODALITY),
+            manufacturer=self.text(_MANUFACTURER),
+        )
 
     def patient(self) -> PatientIdentity:
         return PatientIdentity(

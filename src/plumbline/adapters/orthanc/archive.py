@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from io import BytesIO
 
 from pydicom import dcmread
@@ -87,7 +88,11 @@ class OrthancArchive:
         """See ``Archive.stable_since``; ``limit`` is of changes of any kind."""
         page = self._client.changes(sequence, limit)
         stable = [change for change in page["Changes"] if change["ChangeType"] == "StableStudy"]
-        changes = [ArchiveChange(change["Seq"], uid) for change in stable if (uid := self._uid_of(change["ID"]))]
+        changes = (
+            ArchiveChange(change["Seq"], uid, _moment(change["Date"]))
+            for change in stable
+            if (uid := self._uid_of(change["ID"]))
+        )
         return tuple(changes), page["Last"], page["Done"]
 
     def tell_missing(self) -> None:
@@ -113,3 +118,8 @@ def _instance(described: dict, series: Mapping[str, str]) -> ArchiveInstance:
         handle=described["ID"],
         is_own=is_own_object(manufacturer=series.get("Manufacturer", ""), modality=series.get("Modality", "")),
     )
+
+
+def _moment(text: str) -> datetime:
+    """Orthanc dates its changes in UTC, as YYYYMMDDTHHMMSS."""
+    return datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
