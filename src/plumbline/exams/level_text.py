@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from plumbline.anatomy.levels import Level, Vertebra, usual_spine
 from plumbline.exams.plain_text import words
@@ -43,7 +44,8 @@ _BETWEEN = re.compile(r"(?:between|zwischen|entre)\s+(?:the\s+)?$")
 _BETWEEN_AND = re.compile(rf"\s+(?:and|und|et|y)\s+(?P<region>{_REGION})[ .]?(?P<number>{_NUMBER}){_END}")
 _REGION_WORD_PAIR = re.compile(
     r"(?<![a-z0-9])(?P<word>lumbar|lumbal|lombaire|lumbale|lendenwirbel|lws|lw|cervical|zervikal|halswirbel|hws|hw"
-    r"|thoracic|thorakal|brustwirbel|bws|bw)\s+(?P<above>[1-9]|1[0-2])\s?[-/]\s?(?P<below>s1|[1-9]|1[0-2])(?![0-9a-z]|[.,/-][0-9])"
+    r"|thoracic|thorakal|brustwirbel|bws|bw)\s+(?P<above>[1-9]|1[0-2])\s?[-/]\s?(?P<below>s1|[1-9]"
+    r"|1[0-2])(?![0-9a-z]|[.,/-][0-9])"
 )
 _REGION_OF_WORD = {"l": "L", "c": "C", "z": "C", "h": "C", "t": "T", "b": "T"}
 _RUN_TOGETHER = re.compile(r"(?<![a-z0-9.=#])l(?P<above>[2345])(?P<below>[3451])(?![0-9a-z]|[.,][0-9])")
@@ -58,14 +60,14 @@ _COUNTS = {
 }  # fmt: skip
 
 _SPINE_WORDS = words(
-    r"spine|spinal|[clt]-?spine|lumbar|cervical|thoracic|lumbosacral|vertebra\w*|dis[ck]s?|disco|fractures?|levels?",
-    r"fx|stenos\w+|spondyl\w+|listhesis|facet\w*|canal|scoliosis|kyphosis|deformity|compression|burst",
-    r"wirbel\w*|\w*wirbels\w+|[lhb]ws|bandscheib\w*|fraktur\w*|stenose\w*|bsv|\w*frakturen",
-    r"rachis|rachidien|lombaires?|dorsal\w*|cervicale|disque|hernie\w*|vertebr\w+|tassement",
-    r"columna|raquis|raquidea|lumbares?|dorsolumbar|hernia\w*|fractura\w*",
-    r"tlif|plif|alif|llif|xlif|olif|acdf|fusion\w*|laminect\w+|laminekt\w+|\w*disc?ectom\w+|kypho\w*|cifoplast\w*",
-    r"vertebroplast\w*|arthrode\w+|artrodesis|spondylodes\w+|instrument\w+|screws?|schraub\w+|vis|tornillos?",
-    r"corpectom\w+|decompress\w+|dekompress\w+|descompres\w+|cages?|prothesen?|rods?|hardware",
+    r"spine|spinal|[clt]-?spine|lumbar|cervical|thoracic|lumbosacral|vertebra\w*|dis[ck]s?|disco|fractures?",
+    r"levels?|fx|stenos\w+|spondyl\w+|listhesis|facet\w*|canal|scoliosis|kyphosis|deformity|compression|burst",
+    r"wirbel\w*|\w*wirbels\w+|[lhb]ws|bandscheib\w*|fraktur\w*|stenose\w*|bsv|\w*frakturen|rachis|rachidien",
+    r"lombaires?|dorsal\w*|cervicale|disque|hernie\w*|vertebr\w+|tassement|columna|raquis|raquidea|lumbares?",
+    r"dorsolumbar|hernia\w*|fractura\w*|tlif|plif|alif|llif|xlif|olif|acdf|fusion\w*|laminect\w+|laminekt\w+",
+    r"\w*disc?ectom\w+|kypho\w*|cifoplast\w*|vertebroplast\w*|arthrode\w+|artrodesis|spondylodes\w+",
+    r"instrument\w+|screws?|schraub\w+|vis|tornillos?|corpectom\w+|decompress\w+|dekompress\w+|descompres\w+",
+    r"cages?|prothesen?|rods?|hardware",
 )
 _ROOT_AFTER = re.compile(
     r"\s*-?\s*(?:nerve|roots?|radicul\w+|dermatom\w+|myotom\w+|neuropath\w+|wurzel\w*|nervenwurzel\w*|radikul\w+"
@@ -74,29 +76,40 @@ _ROOT_AFTER = re.compile(
 _ROOT_BEFORE = re.compile(
     r"(?:roots?|radicul\w+|radikul\w+|dermatom\w*|myotom\w*|wurzel\w*|racines?|raiz|raices|ischialgie|sciatalgie"
     r"|sciatica|sciatique|cruralgie|ciatica|parese|nerve|territoire|reizung|kompression|nervenwurzel\w*"
-    r"|n\.?cb|nevralgie cervico-brachiale)\s+(?:at\s+|of\s+|de\s+|en\s+|links\s+|rechts\s+|left\s+|right\s+|gauche\s+|droite\s+)*$"
+    r"|n\.?cb|nevralgie cervico-brachiale)\s+(?:at\s+|of\s+|de\s+|en\s+|links\s+|rechts\s+|left\s+|right\s+"
+    r"|gauche\s+|droite\s+)*$"
 )
 _NOT_SPINE_AFTER = re.compile(
     r"\s*(?:views?\b|vws?\b|v\b|projections?|incidences?|ebenen|proyecciones|mm\b|cm\b|mg\b|ml\b|mcg\b|kg\b|%|x\b"
-    r"|days?\b|weeks?\b|months?\b|years?\b|hours?\b|tage?\b|wochen\b|monate?\b|jahre?\b|jours\b|semaines\b|mois\b|dias\b|semanas\b"
-    r"|meses\b|series\b|serie\b|images?\b|bilder\b|slices?\b|schichten\b|complement|ratio|phase|n[0-3x]\b|m[01x]\b|ward\b|ribs?\b"
+    r"|days?\b|weeks?\b|months?\b|years?\b|hours?\b|tage?\b|wochen\b|monate?\b|jahre?\b|jours\b|semaines\b|mois\b"
+    r"|dias\b|semanas\b"
+    r"|meses\b|series\b|serie\b|images?\b|bilder\b|slices?\b|schichten\b|complement|ratio|phase|n[0-3x]\b"
+    r"|m[01x]\b|ward\b|ribs?\b"
     r"|tabl\w*|doses?\b|teeth|lead\b|of\s+\d|sternal|=)"
 )
 _NOT_SPINE_BEFORE = re.compile(
-    r"(?:ward|bed|room|zimmer|station|salle|sala|habitacion|cama|lit|box|lot|ref|batch|model|serial|accession|acc|id|nr|no"
-    r"|series|serie|image|img|slice|stage|stadium|stade|estadio|grade|complement|vitamin|vitamine|vitamina|floor|block|unit"
+    r"(?:ward|bed|room|zimmer|station|salle|sala|habitacion|cama|lit|box|lot|ref|batch|model|serial|accession|acc"
+    r"|id|nr|no"
+    r"|series|serie|image|img|slice|stage|stadium|stade|estadio|grade|complement|vitamin|vitamine|vitamina|floor"
+    r"|block|unit"
     r"|segment|liver|leber|foie|higado|lead|tooth|finger|hepatitis|mri coil|coil|version|v|rev|software)"
     r"[.:#]?\s*$"
 )
-_THYROID = words(r"tsh|thyro\w+|schilddruse\w*|tiroid\w+|ft[34]")
+_THYROID = words(
+    r"tsh|thyro\w+|schilddruse\w*|tiroid\w+|ft[34]",
+)
 _WEIGHTING = re.compile(
-    r"weight|gewicht|ponder|potenciad|\bt[12] ?-?(?:w\b|w[it]|tse|fse|tirm|stir|fs\b|fat|dixon|flair|se\b|gre|vibe|sag|ax|tra|cor|space|dark"
-    r"|gd|km\b|iv\b|inyect|inject|mprage|\+|c\+|post\b|pre\b|nativ|spir|hyper|hypo|signal|sig\b|bright|hell|dunkel|brillant)"
-    r"|\b(?:sag\w*|ax\w*|tra\w*|cor\w*|stir|flair|sequen\w+|secuenc\w+|dixon|tse|fse|irm|rm|rmn|mri|mrt|signal) ?\w* t[12]\b"
+    r"weight|gewicht|ponder|potenciad|\bt[12] ?-?(?:w\b|w[it]|tse|fse|tirm|stir|fs\b|fat|dixon|flair|se\b|gre"
+    r"|vibe|sag|ax|tra|cor|space|dark"
+    r"|gd|km\b|iv\b|inyect|inject|mprage|\+|c\+|post\b|pre\b|nativ|spir|hyper|hypo|signal|sig\b|bright|hell"
+    r"|dunkel|brillant)"
+    r"|\b(?:sag\w*|ax\w*|tra\w*|cor\w*|stir|flair|sequen\w+|secuenc\w+|dixon|tse|fse|irm|rm|rmn|mri|mrt"
+    r"|signal) ?\w* t[12]\b"
 )
 _THORACIC = words(
     r"thoracic|thorac\w*|thorakal\w*|dorsal\w*|dorsales|torac\w+|brustwirbel\w*|bwk|bws|vertebra\w*|wirbel\w*",
-    r"cervicothoracic|cervicothorac\w+|fractures?|fraktur\w*|fractura\w*|levels?|dis[ck]|fusion|laminectomy|metasta\w+",
+    r"cervicothoracic|cervicothorac\w+|fractures?|fraktur\w*|fractura\w*|levels?|dis[ck]|fusion|laminectomy",
+    r"metasta\w+",
 )
 
 
@@ -147,7 +160,7 @@ def span(above: Vertebra, below: Vertebra) -> tuple[Level, ...]:
     """Levels from ``above`` to ``below``; T13 and L6 exist only where one of the two names them."""
     present = {*usual_spine(), above, below}
     column = [vertebra for vertebra in sorted(present) if above <= vertebra <= below]
-    return tuple(Level(upper, lower) for upper, lower in zip(column, column[1:], strict=False))
+    return tuple(Level(upper, lower) for upper, lower in pairwise(column))
 
 
 def _chains(text: str) -> Iterator[_Chain]:

@@ -17,15 +17,16 @@ _ONE_CHARACTER = {
     "œ": "o",
     "æ": "a",
     "ø": "o",
-    " ": " ",
-    " ": " ",
-    " ": " ",
+    "\u00a0": " ",
+    "\u2009": " ",
+    "\u202f": " ",
     "\t": " ",
     "\r": "\n",
 }
 
 CLAUSE_BREAK = re.compile(
-    r"[;\n]|\.(?=\s|$)(?<!\bz\.)(?<!\bn\.)(?<!\bst\.)(?<!\bzust\.)(?<!\bv\.)(?<!\ba\.)|\b(?:but|however|now|aber|jetzt|aktuell|mais|maintenant|pero|ahora|actualmente)\b"
+    r"[;\n]|\.(?=\s|$)(?<!\bz\.)(?<!\bn\.)(?<!\bst\.)(?<!\bzust\.)(?<!\bv\.)(?<!\ba\.)"
+    r"|\b(?:but|however|now|aber|jetzt|aktuell|mais|maintenant|pero|ahora|actualmente)\b"
 )
 """Where one statement ends and the next begins: punctuation (not the dots of "Z. n."), or a word that turns."""
 

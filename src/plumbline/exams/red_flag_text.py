@@ -13,87 +13,110 @@ from plumbline.exams.plain_text import CLAUSE_BREAK, words
 
 _TERMS = {
     RedFlag.CAUDA_EQUINA: words(
-        r"cauda(?: equina)?(?:-?syndrom\w*)?|kauda\w*|ces|conus(?:-?syndrom\w*)?|queue de cheval|cola de caballo|cauda equina",
-        r"saddle (?:an(?:a)?esthesia|numbness|paresthesia|hyp(?:o|a)esthesia)|reithosen\w*|an(?:a)?esthesie en selle",
-        r"hypoesthesie (?:en selle|perineale)|anestesia en silla(?: de montar)?|perineal (?:numbness|an(?:a)?esthesia)|perianal numbness",
-        r"(?:acute |new )?(?:urinary|urine|bladder) (?:retention|incontinence|dysfunction)|(?:bowel|fecal|faecal|stool) incontinence",
-        r"(?:bladder|bowel)(?:/| and | or |& ?)(?:bowel|bladder)(?: \w+)?|sphincter \w+|harn(?:verhalt\w*|inkontinenz|retention)",
-        r"blasen-?(?:storung\w*|lahmung)|blasen-?mastdarm-?\w+|stuhlinkontinenz|mastdarm\w*|retention (?:aigue )?d'urines?|retention urinaire",
+        r"cauda(?: equina)?(?:-?syndrom\w*)?|kauda\w*|ces|conus(?:-?syndrom\w*)?|queue de cheval|cola de caballo",
+        r"cauda equina|saddle (?:an(?:a)?esthesia|numbness|paresthesia|hyp(?:o|a)esthesia)|reithosen\w*",
+        r"an(?:a)?esthesie en selle|hypoesthesie (?:en selle|perineale)|anestesia en silla(?: de montar)?",
+        r"perineal (?:numbness|an(?:a)?esthesia)|perianal numbness",
+        r"(?:acute |new )?(?:urinary|urine|bladder) (?:retention|incontinence|dysfunction)",
+        r"(?:bowel|fecal|faecal|stool) incontinence",
+        r"(?:bladder|bowel)(?:/| and | or |& ?)(?:bowel|bladder)(?: \w+)?|sphincter \w+",
+        r"harn(?:verhalt\w*|inkontinenz|retention)|blasen-?(?:storung\w*|lahmung)|blasen-?mastdarm-?\w+",
+        r"stuhlinkontinenz|mastdarm\w*|retention (?:aigue )?d'urines?|retention urinaire",
         r"(?:incontinence|troubles?) (?:urinaire|anale?|fecale|sphincterien\w*)s?|troubles sphincteriens",
-        r"retencion (?:aguda )?(?:urinaria|de orina)|incontinencia(?: urinaria| fecal)?|esfinter\w*|(?:urinary )?retention|incontinence|incontinent",
+        r"retencion (?:aguda )?(?:urinaria|de orina)|incontinencia(?: urinaria| fecal)?|esfinter\w*",
+        r"(?:urinary )?retention|incontinence|incontinent",
     ),
     RedFlag.NEW_DEFICIT: words(
-        r"new (?:\w+ ){0,2}(?:deficits?|weakness|paresis|palsy|numbness|foot ?drop|paraparesis)|(?:progressive|acute|sudden|worsening) "
-        r"(?:\w+ ){0,2}(?:deficits?|weakness|paresis|paraparesis|foot ?drop|myelopathy)",
-        r"foot ?drop|drop foot|(?:motor|neurologic(?:al)?|neuro) deficits?|para(?:plegia|paresis)|paraparese|paraplegie|tetraparese",
-        r"neue?s? (?:\w+ ){0,2}(?:defizit\w*|parese|lahmung\w*|schwache)|(?:progrediente|akute) (?:\w+ )?(?:parese|lahmung\w*|schwache)",
-        r"fuss?heber(?:parese|schwache)?|fusheber(?:parese|schwache)?|(?:neurologisches? |motorisches? )defizit\w*|querschnitt\w*|parese\w*",
+        r"new (?:\w+ ){0,2}(?:deficits?|weakness|paresis|palsy|numbness|foot ?drop|paraparesis)",
+        r"(?:progressive|acute|sudden|worsening) (?:\w+ ){0,2}(?:deficits?|weakness|paresis|paraparesis"
+        r"|foot ?drop|myelopathy)",
+        r"foot ?drop|drop foot|(?:motor|neurologic(?:al)?|neuro) deficits?|para(?:plegia|paresis)|paraparese",
+        r"paraplegie|tetraparese|neue?s? (?:\w+ ){0,2}(?:defizit\w*|parese|lahmung\w*|schwache)",
+        r"(?:progrediente|akute) (?:\w+ )?(?:parese|lahmung\w*|schwache)|fuss?heber(?:parese|schwache)?",
+        r"fusheber(?:parese|schwache)?|(?:neurologisches? |motorisches? )defizit\w*|querschnitt\w*|parese\w*",
         r"deficit (?:moteur|neurologique)\w*|paraparesie|paralysie|steppage|pied tombant|releveurs?",
-        r"deficit (?:motor|neurologico|nuevo)\w*|pie (?:caido|equino)|paresia|paraparesia|paralisis|debilidad (?:nueva|progresiva|aguda|reciente)",
-        r"leg weakness|motor weakness|weakness (?:of|in) (?:\w+ ){0,2}(?:leg|legs|foot|arm|hand)|aggravation neurologique",
+        r"deficit (?:motor|neurologico|nuevo)\w*|pie (?:caido|equino)|paresia|paraparesia|paralisis",
+        r"debilidad (?:nueva|progresiva|aguda|reciente)|leg weakness|motor weakness",
+        r"weakness (?:of|in) (?:\w+ ){0,2}(?:leg|legs|foot|arm|hand)|aggravation neurologique",
     ),
     RedFlag.BLEEDING: words(
-        r"h(?:a)?emorrhag\w+|bleed(?:ing)?|(?:epidural |postoperative |expanding |wound )?h(?:a)?ematoma|blood loss|(?:drop in|falling|low) "
-        r"(?:hb|h(?:a)?emoglobin)|hb drop|hb-?abfall|blutung|nachblutung|hamatom|epiduralhamatom|saignement|hemorragie|hematome",
-        r"sangrado|hemorragia|hematoma|anemi[ae] aigue",
+        r"h(?:a)?emorrhag\w+|bleed(?:ing)?|(?:epidural |postoperative |expanding |wound )?h(?:a)?ematoma",
+        r"blood loss|(?:drop in|falling|low) (?:hb|h(?:a)?emoglobin)|hb drop|hb-?abfall|blutung|nachblutung",
+        r"hamatom|epiduralhamatom|saignement|hemorragie|hematome|sangrado|hemorragia|hematoma|anemi[ae] aigue",
     ),
     RedFlag.INFECTION: words(
-        r"fever\w*|febrile|pyrexia|chills|rigors|sepsis|septic|infect(?:ion|ed|ious)|spondylodis[ck]itis|dis[ck]itis|osteomyelitis|abscess\w*",
-        r"(?:wound |purulent )?(?:discharge|drainage)(?! planned)|pus|wound (?:dehiscence|breakdown|infection)|(?:elevated|raised|rising|high) "
-        r"(?:crp|esr|wbc|white cell\w*|inflammatory markers|markers)|(?:crp|esr|wbc) (?:elevated|raised|rising|up|high|\d{2,3})",
-        r"fieber\w*|schuttelfrost|infekt\w*|sekretion|wundheilungsstorung\w*|eiter\w*|abszess\w*|spondylodiszitis|(?:crp|entzundungswerte|entzundungszeichen)"
-        r"-?(?:anstieg|erhoht|erhohung)?(?= |$)|fistel",
-        r"fievre|febrile|frissons|sepsis|infection|infecti\w+|ecoulement|spondylodiscite|abces|syndrome inflammatoire|cicatrice inflammatoire",
-        r"fiebre|febril|escalofrios|infeccion|supuracion|secrecion|exudado|espondilodiscitis|absceso|pcr (?:elevada|alta|\d{2,3})|dehiscencia",
+        r"fever\w*|febrile|pyrexia|chills|rigors|sepsis|septic|infect(?:ion|ed|ious)|spondylodis[ck]itis",
+        r"dis[ck]itis|osteomyelitis|abscess\w*|(?:wound |purulent )?(?:discharge|drainage)(?! planned)|pus",
+        r"wound (?:dehiscence|breakdown|infection)",
+        r"(?:elevated|raised|rising|high) (?:crp|esr|wbc|white cell\w*|inflammatory markers|markers)",
+        r"(?:crp|esr|wbc) (?:elevated|raised|rising|up|high|\d{2,3})|fieber\w*|schuttelfrost|infekt\w*|sekretion",
+        r"wundheilungsstorung\w*|eiter\w*|abszess\w*|spondylodiszitis",
+        r"(?:crp|entzundungswerte|entzundungszeichen)-?(?:anstieg|erhoht|erhohung)?(?= |$)|fistel|fievre",
+        r"frissons|infection|infecti\w+|ecoulement|spondylodiscite|abces|syndrome inflammatoire",
+        r"cicatrice inflammatoire|fiebre|febril|escalofrios|infeccion|supuracion|secrecion|exudado",
+        r"espondilodiscitis|absceso|pcr (?:elevada|alta|\d{2,3})|dehiscencia",
     ),
     RedFlag.RADICULAR_PAIN_ON_WAKING: words(
-        r"(?:new |acute |severe )?(?:radicular|leg|arm) pain (?:on|upon|after|immediately after) (?:waking|awakening|wake-?up|emergence|recovery)",
-        r"(?:woke|awoke) (?:up )?(?:with|from)(?: \w+){0,5} (?:leg|radicular|arm) pain|radicular pain immediately post-?op\w*",
-        r"(?:radikular\w*|bein)-?schmerz\w* (?:nach|beim) (?:dem )?(?:auf|er)wachen|(?:douleur|cruralgie|sciatique|sciatalgie|radiculalgie)s?"
-        r"(?: \w+){0,3} au reveil|dolor (?:radicular|ciatico)(?: \w+){0,3} al despertar",
+        r"(?:new |acute |severe )?(?:radicular|leg|arm) pain (?:on|upon|after|immediately after) (?:waking"
+        r"|awakening|wake-?up|emergence|recovery)",
+        r"(?:woke|awoke) (?:up )?(?:with|from)(?: \w+){0,5} (?:leg|radicular|arm) pain",
+        r"radicular pain immediately post-?op\w*",
+        r"(?:radikular\w*|bein)-?schmerz\w* (?:nach|beim) (?:dem )?(?:auf|er)wachen",
+        r"(?:douleur|cruralgie|sciatique|sciatalgie|radiculalgie)s?(?: \w+){0,3} au reveil",
+        r"dolor (?:radicular|ciatico)(?: \w+){0,3} al despertar",
     ),
     RedFlag.POSTURAL_HEADACHE: words(
-        r"(?:postural|orthostatic|positional|low[- ]pressure) headaches?|headaches? (?:worse )?(?:on |when )?(?:standing|upright|sitting up)",
-        r"csf (?:leak|fistula)|dural (?:leak|tear)|(?:orthostatische?r?|lageabhangige?r?|posturale?r?) kopfschmerz\w*|liquor(?:leck|fistel|verlust\w*|kissen)",
-        r"cephalees? (?:posturale|orthostatique)s?|fuite (?:de )?lcr|breche durale|cefalea (?:postural|ortostatica)|fuga de (?:lcr|liquido)|fistula de lcr",
+        r"(?:postural|orthostatic|positional|low[- ]pressure) headaches?",
+        r"headaches? (?:worse )?(?:on |when )?(?:standing|upright|sitting up)|csf (?:leak|fistula)",
+        r"dural (?:leak|tear)|(?:orthostatische?r?|lageabhangige?r?|posturale?r?) kopfschmerz\w*",
+        r"liquor(?:leck|fistel|verlust\w*|kissen)|cephalees? (?:posturale|orthostatique)s?|fuite (?:de )?lcr",
+        r"breche durale|cefalea (?:postural|ortostatica)|fuga de (?:lcr|liquido)|fistula de lcr",
     ),
     RedFlag.CANCER: words(
-        r"cancer|carcinom\w+|metasta\w+|malignan\w+|tumou?rs?|neoplas\w+|myeloma|lymphoma|mets|(?:breast|prostate|lung|renal) ca",
-        r"krebs\w*|karzinom\w*|malignom\w*|neoplasi[ea]|plasmozytom|\w+karzinom|\w+-ca|filiae|raumforderung|maligne?",
-        r"tumeur|neoplasie|myelome|lymphome|metastase\w*|cancer|tumor\w*|mieloma|linfoma|neoplasico",
+        r"cancer|carcinom\w+|metasta\w+|malignan\w+|tumou?rs?|neoplas\w+|myeloma|lymphoma|mets",
+        r"(?:breast|prostate|lung|renal) ca|krebs\w*|karzinom\w*|malignom\w*|neoplasi[ea]|plasmozytom",
+        r"\w+karzinom|\w+-ca|filiae|raumforderung|maligne?|tumeur|neoplasie|myelome|lymphome|metastase\w*",
+        r"tumor\w*|mieloma|linfoma|neoplasico",
     ),
     RedFlag.NEW_PAIN_AFTER_PROCEDURE: words(
-        r"(?:new|progressive|worsening|increasing|severe|acute) (?:\w+ ){0,2}(?:pain|lbp) (?:after|following|since|post) (?:\w+ ){0,3}"
-        r"(?:injection|puncture|surgery|operation|procedure|epidural|fusion|tlif|plif|alif|acdf|discectomy|laminectomy|decompression|kyphoplasty)",
-        r"(?:neue|progrediente|zunehmende|starke) (?:\w+ ){0,2}schmerzen (?:nach|seit) (?:\w+ ){0,2}(?:op|operation|infiltration|punktion|spondylodese)",
-        r"(?:nouvelles? |aggravation des? )(?:douleurs?|lombalgies?) (?:apres|depuis) (?:\w+ ){0,2}(?:chirurgie|infiltration|operation|intervention|arthrodese)",
-        r"dolor (?:nuevo|progresivo|creciente|intenso) (?:tras|despues de|desde) (?:\w+ ){0,2}(?:cirugia|infiltracion|operacion|puncion|artrodesis)",
+        r"(?:new|progressive|worsening|increasing|severe|acute) (?:\w+ ){0,2}(?:pain|lbp) (?:after|following"
+        r"|since|post) (?:\w+ ){0,3}(?:injection|puncture|surgery|operation|procedure|epidural|fusion|tlif|plif"
+        r"|alif|acdf|discectomy|laminectomy|decompression|kyphoplasty)",
+        r"(?:neue|progrediente|zunehmende|starke) (?:\w+ ){0,2}schmerzen (?:nach|seit) (?:\w+ ){0,2}(?:op"
+        r"|operation|infiltration|punktion|spondylodese)",
+        r"(?:nouvelles? |aggravation des? )(?:douleurs?|lombalgies?) (?:apres|depuis) (?:\w+ ){0,2}(?:chirurgie"
+        r"|infiltration|operation|intervention|arthrodese)",
+        r"dolor (?:nuevo|progresivo|creciente|intenso) (?:tras|despues de|desde) (?:\w+ ){0,2}(?:cirugia"
+        r"|infiltracion|operacion|puncion|artrodesis)",
     ),
 }
 
 _NEGATORS = words(
-    r"no|not|without|w/o|den(?:ies|ied|ying)|negative for|absence of|free of|never|nor|non|kein\w*|ohne|nicht|verneint|ni",
-    r"pas|sans|aucune?|absence de|sin|niega|ausencia de|nunca",
+    r"no|not|without|w/o|den(?:ies|ied|ying)|negative for|absence of|free of|never|nor|non|kein\w*|ohne|nicht",
+    r"verneint|ni|pas|sans|aucune?|absence de|sin|niega|ausencia de|nunca",
 )
 _AFFIRMING = words(
-    r"new|with|has|had|having|presents?|presenting|complains|also|positive|increasing|progressive|mit|neue?[rs]?|hat|zeigt"
-    r"|avec|nouveau|nouvelle|presente|con|nuevo|nueva|refiere"
+    r"new|with|has|had|having|presents?|presenting|complains|also|positive|increasing|progressive|mit|neue?[rs]?",
+    r"hat|zeigt|avec|nouveau|nouvelle|presente|con|nuevo|nueva|refiere",
 )
-_LISTING = words(r"or|nor|oder|ou|ni|noch|y|o|and|und|et")
+_LISTING = words(
+    r"or|nor|oder|ou|ni|noch|y|o|and|und|et",
+)
 _DENIED_AFTER = re.compile(
     r"\s*(?:[:=]?\s*(?:no|nein|non|none|neg|negative|negativ|negatif|negativo)(?![a-z])"
-    r"|\s(?:was |is |were |wurde |wird |has been |)(?:den(?:ied|ies)|absent|excluded|ruled out|resolved|verneint|ausgeschlossen|negiert|exclue?|ausente|descartad[oa]))"
+    r"|\s(?:was |is |were |wurde |wird |has been |)(?:den(?:ied|ies)|absent|excluded|ruled out|resolved|verneint"
+    r"|ausgeschlossen|negiert|exclue?|ausente|descartad[oa]))"
 )
-_HISTORY_ONLY = words(r"a?febrile|unremarkable")
+_HISTORY_ONLY = words(
+    r"a?febrile|unremarkable",
+)
 _UNCERTAIN_OPENERS = words(
-    r"rule out|r/o|exclude|to exclude|\?|suspected|suspicion|query|ausschluss|v\.? ?a\.?|eliminer|descartar|eliminate"
+    r"rule out|r/o|exclude|to exclude|\?|suspected|suspicion|query|ausschluss|v\.? ?a\.?|eliminer|descartar",
+    r"eliminate",
 )
 _NOT_A_FLAG = words(
-    r"afebrile|fieberfrei|apyretique|apyrexie|afebril",
-    r"(?:disc|disk) (?:infection|herniation) free",
-    r"anti-?infect\w+|infection control|infection prevention",
-    r"no fever|non-?malignant|no weakness",
-    r"benign tumou?r",
+    r"afebrile|fieberfrei|apyretique|apyrexie|afebril|(?:disc|disk) (?:infection|herniation) free",
+    r"anti-?infect\w+|infection control|infection prevention|no fever|non-?malignant|no weakness|benign tumou?r",
 )
 
 

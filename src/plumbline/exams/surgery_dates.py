@@ -29,17 +29,20 @@ _NUMERIC = re.compile(
     r"(?<![0-9/-])(?P<first>\d{1,2})(?P<mark>[/-])(?P<second>\d{1,2})(?P=mark)(?P<year>(?:19|20)\d\d|\d\d)(?![\d/])"
 )
 _MONTH_NAMES = {
-    "jan": 1, "ene": 1, "feb": 2, "fev": 2, "mar": 3, "mrz": 3, "avr": 4, "apr": 4, "abr": 4, "may": 5, "mai": 5, "jun": 6,
-    "juin": 6, "jul": 7, "juil": 7, "aug": 8, "aou": 8, "ago": 8, "sep": 9, "oct": 10, "okt": 10, "nov": 11, "dec": 12,
+    "jan": 1, "ene": 1, "feb": 2, "fev": 2, "mar": 3, "mrz": 3, "avr": 4, "apr": 4, "abr": 4, "may": 5, "mai": 5,
+    "jun": 6, "juin": 6, "jul": 7, "juil": 7, "aug": 8, "aou": 8, "ago": 8, "sep": 9, "oct": 10, "okt": 10, "nov": 11, "dec": 12,
     "dez": 12, "dic": 12,
 }  # fmt: skip
 _MONTH = (
-    r"jan(?:uary|uar|vier|v)?|enero|ene|feb(?:ruary|ruar|rero)?|fev(?:rier)?|mar(?:ch|s|zo)?|marz|mrz|apr(?:il)?|avr(?:il)?|abr(?:il)?"
-    r"|may(?:o)?|mai|june?|juni(?:o)?|juin|july?|juli(?:o)?|juil(?:let)?|aug(?:ust)?|aout|ago(?:sto)?|sept?(?:ember|embre|iembre)?"
+    r"jan(?:uary|uar|vier|v)?|enero|ene|feb(?:ruary|ruar|rero)?|fev(?:rier)?|mar(?:ch|s|zo)?|marz|mrz|apr(?:il)?"
+    r"|avr(?:il)?|abr(?:il)?"
+    r"|may(?:o)?|mai|june?|juni(?:o)?|juin|july?|juli(?:o)?|juil(?:let)?|aug(?:ust)?|aout|ago(?:sto)?"
+    r"|sept?(?:ember|embre|iembre)?"
     r"|o[ck]t(?:ober|obre|ubre)?|nov(?:ember|embre|iembre)?|de[cz](?:ember|embre)?|dic(?:iembre)?"
 )
 _NAMED_DAY = re.compile(
-    rf"(?<![a-z0-9])(?P<day>\d{{1,2}})(?:st|nd|rd|th|er)?\.?\s*-?(?:de )?(?P<month>{_MONTH})\.?,?\s*-?(?:de )?(?P<year>(?:19|20)\d\d)(?!\d)"
+    rf"(?<![a-z0-9])(?P<day>\d{{1,2}})(?:st|nd|rd|th"
+    rf"|er)?\.?\s*-?(?:de )?(?P<month>{_MONTH})\.?,?\s*-?(?:de )?(?P<year>(?:19|20)\d\d)(?!\d)"
     rf"|(?<![a-z0-9])(?P<month2>{_MONTH})\.? (?P<day2>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<year2>(?:19|20)\d\d)(?!\d)"
 )
 _NAMED_MONTH = re.compile(
@@ -48,19 +51,30 @@ _NAMED_MONTH = re.compile(
 )
 _YEAR = re.compile(r"(?<![0-9/.\-a-z])(?P<year>(?:19|20)\d\d)(?![0-9/-]|\.\d)")
 _COUNT_WORDS = {
-    "one": 1, "a": 1, "an": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
-    "twelve": 12, "ein": 1, "einem": 1, "einer": 1, "einen": 1, "zwei": 2, "drei": 3, "vier": 4, "funf": 5, "sechs": 6, "acht": 8,
-    "zehn": 10, "zwolf": 12, "un": 1, "une": 1, "deux": 2, "trois": 3, "quatre": 4, "cinq": 5, "six ": 6, "una": 1, "dos": 2,
-    "tres": 3, "cuatro": 4, "cinco": 5, "seis": 6,
-}  # fmt: skip
-_COUNT = rf"\d{{1,3}}|{'|'.join(sorted((w for w in _COUNT_WORDS if ' ' not in w), key=len, reverse=True))}"
+    **dict.fromkeys(("one", "a", "an", "ein", "einem", "einer", "einen", "un", "une", "una"), 1),
+    **dict.fromkeys(("two", "zwei", "deux", "dos"), 2),
+    **dict.fromkeys(("three", "drei", "trois", "tres"), 3),
+    **dict.fromkeys(("four", "vier", "quatre", "cuatro"), 4),
+    **dict.fromkeys(("five", "funf", "cinq", "cinco"), 5),
+    **dict.fromkeys(("six", "sechs", "seis"), 6),
+    "seven": 7,
+    **dict.fromkeys(("eight", "acht", "huit", "ocho"), 8),
+    "nine": 9,
+    **dict.fromkeys(("ten", "zehn", "dix", "diez"), 10),
+    **dict.fromkeys(("twelve", "zwolf", "douze", "doce"), 12),
+}
+_COUNT = rf"\d{{1,3}}|{'|'.join(sorted(_COUNT_WORDS, key=len, reverse=True))}"
 _UNIT = (
-    r"days?|d|tage?n?|jours?|dias?|weeks?|wks?|w|wochen?|semaines?|sem|semanas?|months?|mos?|m|monate?n?|mon|mois|mes(?:es)?"
+    r"days?|d|tage?n?|jours?|dias?|weeks?|wks?|w|wochen?|semaines?|sem|semanas?|months?|mos?|m|monate?n?|mon|mois"
+    r"|mes(?:es)?"
     r"|years?|yrs?|y|jahre?n?|ans?|annees?|anos?"
 )
 _UNIT_OF = {"d": "day", "t": "day", "j": "day", "w": "week", "s": "week", "m": "month", "y": "year", "a": "year"}
 _AMOUNT = rf"(?P<count>{_COUNT})[ -]?(?P<unit>{_UNIT})"
-_POSTOP_WORD = r"(?:s/p|status post|post[- ]?op\w*|postop\w*|post[- ]?operat\w*|post[- ]?surg\w*|post|after|following|from surgery|nach|apres|tras|despues|po)"
+_POSTOP_WORD = (
+    r"(?:s/p|status post|post[- ]?op\w*|postop\w*|post[- ]?operat\w*|post[- ]?surg\w*|post|after|following"
+    r"|from surgery|nach|apres|tras|despues|po)"
+)
 _RELATIVE = (
     re.compile(rf"(?<![a-z0-9]){_AMOUNT} (?:ago|earlier|back|zuvor|her|auparavant|atras|antes)(?![a-z])"),
     re.compile(rf"(?<![a-z0-9]){_AMOUNT}\.? ?-?{_POSTOP_WORD}(?![a-z])"),
@@ -72,22 +86,26 @@ _BRITISH = re.compile(
 )
 _BRITISH_UNIT = {"7": "day", "52": "week", "12": "month"}
 _DAY_COUNT = re.compile(
-    r"(?<![a-z0-9])(?:p\.?o\.?d\.? ?#?|day ?#?|postop(?:erative)? day ?#?|j ?\+ ?|tag |postop(?:erativer)? tag |d ?\+ ?)(?P<count>\d{1,3})(?![\d/.])"
+    r"(?<![a-z0-9])(?:p\.?o\.?d\.? ?#?|day ?#?|postop(?:erative)? day ?#?|j ?\+ ?|tag |postop(?:erativer)? tag "
+    r"|d ?\+ ?)(?P<count>\d{1,3})(?![\d/.])"
 )
 _NTH_DAY = re.compile(
     r"(?<![0-9])(?P<count>\d{1,3})\. (?:postop\w*|post-op\w*) tag|(?<![0-9])(?P<count2>\d{1,3})\. tag (?:nach|postop)"
 )
 
 _OTHER_EVENT = words(
-    r"compar\w+|vs\.?|vgl\.?|vergleich|prior (?:ct|mri|mr|study|exam|xr|imaging)|previous (?:ct|mri|mr|study|exam|xr|imaging)|voraufnahme\w*",
-    r"vorunters\w*|comp\w*raison|comparatif|comparado|comparacion|examen (?:du|del|anterior)|fall|fell|mva|mvc|accident|injury|trauma|sturz\w*",
-    r"unfall|chute|caida|accidente|onset|since|symptoms?|seit|dob|born|geb\.?|nee? le|nacid[oa]|birth|injection|infiltration|infiltracion",
-    r"last seen|seen|visit|clinic|termin|rdv|cita|fracture|diagnosed|erstdiagnose|ed|chemo\w*|biopsy|lmp|appointment|ct vom|mrt vom|irm du",
-    r"scanner du|rm del|tac del|ct from|mri from|mri of|ct of|ct|mri|mrt|irm|xr|rx|tac|rm",
+    r"compar\w+|vs\.?|vgl\.?|vergleich|prior (?:ct|mri|mr|study|exam|xr|imaging)",
+    r"previous (?:ct|mri|mr|study|exam|xr|imaging)|voraufnahme\w*|vorunters\w*|comp\w*raison|comparatif",
+    r"comparado|comparacion|examen (?:du|del|anterior)|fall|fell|mva|mvc|accident|injury|trauma|sturz\w*|unfall",
+    r"chute|caida|accidente|onset|since|symptoms?|seit|dob|born|geb\.?|nee? le|nacid[oa]|birth|injection",
+    r"infiltration|infiltracion|last seen|seen|visit|clinic|termin|rdv|cita|fracture|diagnosed|erstdiagnose|ed",
+    r"chemo\w*|biopsy|lmp|appointment|ct vom|mrt vom|irm du|scanner du|rm del|tac del|ct from|mri from|mri of",
+    r"ct of|ct|mri|mrt|irm|xr|rx|tac|rm",
 )
 _DAY_FIRST = words(
-    r"z\.? ?n\.?|nach|vom|am|und|mit|operiert|wirbel\w*|lws|hws|le|la|du|des|et|arthrodese|opere\w*|el|los|del|cirugia|operad[oa]",
-    r"artrodesis|rachis|columna|controle|depuis|hernie|bandscheib\w*|spondylodese|avec|con|fecha",
+    r"z\.? ?n\.?|nach|vom|am|und|mit|operiert|wirbel\w*|lws|hws|le|la|du|des|et|arthrodese|opere\w*|el|los|del",
+    r"cirugia|operad[oa]|artrodesis|rachis|columna|controle|depuis|hernie|bandscheib\w*|spondylodese|avec|con",
+    r"fecha",
 )
 
 

@@ -1,0 +1,172 @@
+"""Which part of the body, and which view of it, a description names; English, French, German and Spanish."""
+
+from __future__ import annotations
+
+import re
+
+from plumbline.anatomy.levels import usual_spine
+from plumbline.exams.level_text import read_levels
+from plumbline.exams.plain_text import plain, words
+
+_SPINE_BY_REGION = {
+    "C": words(
+        r"c-?_? ?-?(?:spine|wirbelsaule)|cspine|hws|halswirbels\w+|hwk\w*|cervical (?:spine|vertebra\w*)",
+        r"(?:rachis|columna|raquis|colonne) cervic\w+|cervicothorac\w+|ctspine|spine,? cervical|spine cerv\w*",
+        r"acdf|neck spine|cervical column|vertebras? cervicales?",
+    ),
+    "T": words(
+        r"[td]-?_? ?-?(?:spine)|[td]spine|bws|brustwirbels\w+|bwk\w*|(?:thoracic|dorsal) (?:spine|vertebra\w*)",
+        r"(?:rachis|columna|raquis|colonne) (?:dors\w+|thorac\w+|torac\w+)|spine,? thoracic|thoracolumb\w+",
+        r"dorso-?lomb\w+|dorso-?lumb\w+|tl-?spine|tls?spine|thorakolumb\w+|t-l spine|ctspine|cervicothorac\w+",
+        r"toraco-?lumbar",
+    ),
+    "L": words(
+        r"l-?_? ?-?(?:spine|wirbelsaule)|lspine|l/?s-?_? ?-?spine|lws|lendenwirbels\w+|lwk\w*",
+        r"(?:spine )?lumb(?:ar|al|o\w+)(?: spine| vertebra\w*)?|lumbosacr\w+|lombo-?sacr\w+|lumbo-?sacr\w+",
+        r"(?:rachis|colonne) lomb\w+|lombaires?|(?:columna|raquis) lumb\w+|spine,? lumb\w*|spine l",
+        r"thoracolumb\w+|dorso-?lomb\w+|dorso-?lumb\w+|tl-?spine|tlspine|thorakolumb\w+|t-l spine|toraco-?lumbar",
+        r"lumb|[tpa]lif|[xlo]lif",
+    ),
+}
+_WHOLE_SPINE = words(
+    r"(?:whole|full|entire|total|complete|long)[- ]?(?:leng(?:th|ht) )?spine",
+    r"spine (?:whole|full|entire|total|complete|survey)|(?:ganze|gesamte) wirbelsaule|wirbelsaulen-?ganz\w*",
+    r"ganzwirbelsaule\w*|ws-?ganz\w*|wirbelsaule (?:ganz|gesamt|komplett)",
+    r"(?:rachis|colonne) (?:entiere?|complete?|total\w*|en entier)|(?:columna|raquis) (?:completa?|total|entera)",
+    r"telerachis|telecolumna|eos|scoliosis(?: series| survey)?|skoliose\w*|scoliose|escoliosis|wholespine",
+    r"tlsspine|ctlspine|[ctl]-?[ctl]-?l-? ?spine",
+)
+_SPINE = words(
+    r"spine|spinal|wirbels(?:aule|aulen\w*)|rachis|colonne vertebrale|columna(?: vertebral)?|raquis|vertebra\w*",
+    r"spondylodes\w+|arthrodese|sspine|lsspine",
+)
+_OTHER_BODY = words(
+    r"chest|thorax|torax|lungs?|lunge|poumons?|pulmon\w*|abdomen|abd|abdo\w*|pelvis|becken|bassin|head|brain",
+    r"skull|schadel|crane|craneo|cerebr\w+|kopf|neck|cardiac|heart|coronar\w+|herz|knee|knie|genou|rodilla|hip",
+    r"hufte|hanche|cadera|shoulder|schulter|epaule|hombro|wrist|hand|foot|fuss?|fus|ankle|elbow|femur|leg|arm",
+    r"liver|leber|kidney|niere|renal|kub|urogra\w+|colonogra\w+|angio\w*|cta|aorta|sinus|orbit\w*|breast",
+    r"mammo\w*|prostate|prostata|pelvic|extremit\w+|tap|cap|body|ganzkorper|polytrauma|whole ?body|wholebody",
+    r"tronc|cuerpo",
+)
+_TRAUMA = words(
+    r"(?:poly)?-?trauma\w*|pan-?scan|whole[- ]?body|ganzkorper\w*|polytraumatise|bodyscanner|politrauma\w*|mva",
+    r"mvc|cuerpo entero|corps entier",
+)
+_REGION_OF_CPT = {
+    **dict.fromkeys(("72125", "72126", "72127", "72141", "72142", "72156", "72040", "72050", "72052"), ("C",)),
+    **dict.fromkeys(("72128", "72129", "72130", "72146", "72147", "72157", "72070", "72072", "72074"), ("T",)),
+    **dict.fromkeys(("72131", "72132", "72133", "72148", "72149", "72158", "72100", "72110", "72114", "72120"), ("L",)),
+    **dict.fromkeys(("72080",), ("T", "L")),
+    **dict.fromkeys(("72081", "72082", "72083", "72084"), ("C", "T", "L")),
+    "72020": (),
+}
+"""CPT procedure codes of spine imaging (scheme C4 or CPT)."""
+_CPT_SCHEMES = frozenset({"C4", "CPT", "CPT4", "CPT-4"})
+_COVERED = {"C": ("C1", "T1"), "T": ("T1", "L1"), "L": ("L1", "S1"), "S": ("S1", "S1")}
+
+_PROJECTIONS = {
+    "oblique": words(
+        r"obl\w*|schrag\w*|3/4|trois quarts|oblicu\w*|[rl][ap]o|[rl]ao|halbschrag",
+    ),
+    "lateral": words(
+        r"lat(?:eral\w*)?|profile?|de profil|seitl\w*|seitenaufnahme|perfil|l\.?l\.?|rl|xtl|seitlich",
+        r"latero-?lateral",
+    ),
+    "ap": words(
+        r"a\.?p\.?|p\.?a\.?|face|frontal\w*|antero-?posterior\w*|a-p|anteroposterior|coronal|de face",
+    ),
+}
+_POSITIONS = {
+    "flexion": words(
+        r"(?:hyper)?flex(?:ion|ao|ión)?|inklination|vorneige|anteflexion",
+    ),
+    "extension": words(
+        r"(?:hyper)?ext(?:ension)?|reklination|retroflexion|ruckneige|extensi?on",
+    ),
+    "standing": words(
+        r"stand(?:ing)?|erect|upright|weight[- ]?bearing|wb|(?:im )?stehen\w*|stehend|debout|en charge|de pie",
+        r"bipedestacion|en carga|ortostat\w+",
+    ),
+    "supine": words(
+        r"supine|lying|recumbent|(?:im )?liegen\w*|couche|decubito(?: supino)?|decubitus|x-?table",
+        r"cross[- ]?table",
+    ),
+    "sitting": words(
+        r"sitting|seated|(?:im )?sitzen\w*|assis\w*|sentado",
+    ),
+    "neutral": words(
+        r"neutral\w*|neutre|neutro",
+    ),
+}
+_LATERAL_VIEWS = frozenset({"LL", "RL", "LLD", "RLD", "LAT", "LATERAL", "L", "R"})
+_FRONTAL_VIEWS = frozenset({"AP", "PA"})
+_OBLIQUE_VIEWS = frozenset({"LAO", "RAO", "LPO", "RPO", "LLO", "RLO", "OBL"})
+
+
+def spine_regions(text: str) -> tuple[str, ...] | None:
+    """Region letters (``C``, ``T``, ``L``) of the spine that a description or body part names.
+
+    An empty tuple is the spine without a region; None is no mention of the spine.
+    """
+    said = plain(text).replace("_", " ")
+    if _WHOLE_SPINE.search(said):
+        return ("C", "T", "L")
+    regions = {region for region, pattern in _SPINE_BY_REGION.items() if pattern.search(said)}
+    named = read_levels(said)
+    for level in named.levels:
+        regions |= {level.above.region, level.below.region}
+    regions |= {"L"} if "S" in regions else set()
+    ordered = tuple(letter for letter in "CTL" if letter in regions)
+    if ordered:
+        return ordered
+    return () if _SPINE.search(said) else None
+
+
+def regions_of_code(value: str, scheme: str) -> tuple[str, ...] | None:
+    """Spine regions of a procedure code; None where the code is not known to be of the spine."""
+    return _REGION_OF_CPT.get(value.strip()) if scheme.strip().upper() in _CPT_SCHEMES else None
+
+
+def names_other_body_part(text: str) -> bool:
+    """Whether a description names a part of the body that is not the spine."""
+    return _OTHER_BODY.search(plain(text).replace("_", " ")) is not None
+
+
+def names_trauma_survey(text: str) -> bool:
+    """Whether a description is of a trauma or whole-body survey, in which the spine is one part of many."""
+    return _TRAUMA.search(plain(text)) is not None
+
+
+def vertebrae_in(regions: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the vertebrae that an exam of these regions usually shows, cranial to caudal."""
+    spine = [vertebra.name for vertebra in usual_spine()]
+    shown: set[str] = set()
+    for region in regions:
+        first, last = _COVERED[region]
+        shown.update(spine[spine.index(first) : spine.index(last) + 1])
+    return tuple(name for name in spine if name in shown)
+
+
+def projection_of(view_position: str | None, patient_orientation: tuple[str, ...], description: str) -> str | None:
+    """``lateral``, ``ap`` or ``oblique`` of a radiograph: View Position first, then Patient Orientation, then words."""
+    view = (view_position or "").strip().upper()
+    for projection, views in (("lateral", _LATERAL_VIEWS), ("ap", _FRONTAL_VIEWS), ("oblique", _OBLIQUE_VIEWS)):
+        if view in views:
+            return projection
+    row = patient_orientation[0].strip().upper() if patient_orientation else ""
+    if row in ("A", "P"):
+        return "lateral"
+    if row in ("L", "R"):
+        return "ap"
+    if re.fullmatch(r"[LR][AP]|[AP][LR]", row):
+        return "oblique"
+    return _first_named(_PROJECTIONS, plain(description).replace("_", " "))
+
+
+def position_of(description: str) -> str | None:
+    """``standing``, ``supine``, ``flexion``, ``extension``, ``sitting`` or ``neutral``; None where not said."""
+    return _first_named(_POSITIONS, plain(description).replace("_", " "))
+
+
+def _first_named(patterns: dict[str, re.Pattern[str]], said: str) -> str | None:
+    return next((name for name, pattern in patterns.items() if pattern.search(said)), None)

@@ -1,0 +1,258 @@
+"""Which series of a study may be measured, and which of them is the best: localisers and pictures never.
+
+Decided from headers alone, with a sentence for each series. A study listed by an archive without its
+instances is judged by what its series say of themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from plumbline.exams.plain_text import plain, words
+from plumbline.exams.region_text import position_of, projection_of
+from plumbline.exams.study import Instance, Series
+
+RADIOGRAPH_MODALITIES = frozenset({"CR", "DX", "RG", "XR"})
+CROSS_SECTIONAL_MODALITIES = frozenset({"CT", "MR"})
+IMAGE_MODALITIES = RADIOGRAPH_MODALITIES | CROSS_SECTIONAL_MODALITIES
+
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+"""Secondary Capture Image Storage and, as a prefix with a dot, its multi-frame kinds."""
+
+_LOCALISER = words(
+    r"localiz\w*|localis\w*|scouts?|topogram\w*|surview|scano\w*|plan ?scan|pilot|3-?plane(?: loc)?|survey",
+    r"reperage|localizador|uebersicht|loc",
+)
+_DOSE = words(
+    r"dose(?: report| info| record)?|patient protocol|dosis\w*|dosisbericht|dosimetrie|protocole patient",
+    r"informe de dosis",
+)
+_CAPTURE = words(
+    r"screen ?(?:save|capture|shot)s?|captures?|sc|key ?images?|snapshots?|summary|findings|ergebnis\w*",
+)
+_REFORMAT = words(
+    r"mpr|reformat\w*",
+    r"(?:sag|cor|coronal|sagittal|sagittale?|koronar\w*)(?: (?:mpr|reformat\w*|recon\w*|bone|st))?|mip|minip",
+    r"vrt?|3d|ssd|curved|oblique",
+)
+_NOT_ORIGINAL_TYPES = frozenset(
+    {"MPR", "REFORMATTED", "MIP", "MINIP", "VRT", "VOLREN", "PROJECTION IMAGE", "SCREEN SAVE", "CSA MPR", "RESAMPLED"}
+)
+_METAL_REDUCTION = words(
+    r"i?mar|o-?mar|semar|smart ?mar|metal artifact reduction|metallartefakt\w*",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPolicy:
+    """What a CT series must be to be measured, and what makes one better than another."""
+
+    minimum_slices: int = 20
+    """Fewer cannot hold two whole vertebrae at any slice thickness in use."""
+    minimum_field_mm: float = 60.0
+    """A field smaller than this holds no vertebra with its pedicles."""
+    minimum_axial_cosine: float = 0.8
+    """Slice normal along the body axis; a tilted gantry (30 degrees) still passes."""
+    best_thickness_mm: float = 1.25
+    """Thinner brings no more for translations of 2 mm."""
+    bone_bonus: float = 1.0
+    standard_bonus: float = 0.9
+    soft_bonus: float = 0.75
+    unknown_bonus: float = 0.7
+    lung_bonus: float = 0.4
+    metal_reduction_bonus: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRole:
+    """Whether a series may be measured, and why or why not."""
+
+    series_instance_uid: str
+    measurable: bool
+    preference: float
+    """Higher is better among measurable series of one study."""
+    reason: str
+    projection: str | None = None
+    position: str | None = None
+    slice_thickness_mm: float | None = None
+
+
+def judge_series(series: Series, policy: SeriesPolicy | None = None) -> SeriesRole:
+    """The role of one series."""
+    policy = policy or SeriesPolicy()
+    refusal = _refusal(series, policy)
+    if refusal:
+        return SeriesRole(series.series_instance_uid, measurable=False, preference=0.0, reason=refusal)
+    if series.modality in RADIOGRAPH_MODALITIES:
+        return _radiograph(series)
+    return _cross_sectional(series, policy)
+
+
+def kernel_kind(kernel: str | None) -> str | None:
+    """``bone``, ``standard``, ``soft`` or ``lung`` of a Convolution Kernel (0018,1210); None where not known.
+
+    Siemens writes a number (sharp from 50), GE a word, Canon FC with a number, Philips a letter.
+    """
+    name = (kernel or "").strip().upper()
+    if not name:
+        return None
+    for kind, pattern in _KERNELS:
+        if pattern.search(name):
+            return kind
+    if found := re.match(r"^[BHUTQ][A-Z]?(\d\d)", name):
+        number = int(found[1])
+        return "bone" if number >= 50 else "standard" if number >= 40 else "soft"
+    return None
+
+
+_KERNELS = (
+    ("lung", re.compile(r"LUNG|^FC5[0-9]|^BL\d\d|^L$")),
+    ("bone", re.compile(r"BONE|EDGE|^FC3[0-9]|^FC8[0-9]|^Y[BCD]$|^E$|^D$|KNOCHEN|OS\b")),
+    ("standard", re.compile(r"STANDARD|STND|DETAIL|^FC1[0-9]|^C$|^YA$")),
+    ("soft", re.compile(r"SOFT|^FC0[0-9]|^[AB]$|SMOOTH|WEICHTEIL")),
+)
+
+
+def _refusal(series: Series, policy: SeriesPolicy) -> str | None:
+    """Why a series is not measured, None where it may be."""
+    types = {value.upper() for instance in series.instances for value in instance.image_type}
+    if series.modality not in IMAGE_MODALITIES:
+        return f"{series.modality or 'Its modality'} is not an image that can be measured."
+    if not_anatomy := _not_anatomy(series, policy, types):
+        return not_anatomy
+    return None if series.modality in RADIOGRAPH_MODALITIES else _volume_refusal(series, policy, types)
+
+
+def _not_anatomy(series: Series, policy: SeriesPolicy, types: set[str]) -> str | None:
+    """Localisers, sheets and pictures of screens."""
+    described = _plain_words(series.description)
+    if _is_secondary_capture(series.instances):
+        return "It is a secondary capture: a picture of a screen or a sheet."
+    if "LOCALIZER" in types or (_LOCALISER.search(described) and len(series.instances) < policy.minimum_slices):
+        return "It is a localiser."
+    if _DOSE.search(described):
+        return "It is a dose sheet."
+    if _CAPTURE.search(described) and "ORIGINAL" not in types:
+        return "It is a screen capture."
+    return None
+
+
+def _plain_words(*texts: str | None) -> str:
+    return plain(" ".join(text for text in texts if text).replace("_", " "))
+
+
+def _volume_refusal(series: Series, policy: SeriesPolicy, types: set[str]) -> str | None:
+    is_ct = series.modality == "CT"
+    if types & _NOT_ORIGINAL_TYPES or ("DERIVED" in types and "SECONDARY" in types):
+        return "It is derived from another series (a reformat or a projection)."
+    if (
+        is_ct
+        and _REFORMAT.search(_plain_words(series.description, series.protocol_name))
+        and not any(i.image_orientation for i in series.instances)
+    ):
+        return "Its description says that it is a reformat."
+    if not series.instances or not is_ct:
+        return None
+    return _geometry_refusal(series.instances, policy)
+
+
+def _geometry_refusal(instances: Sequence[Instance], policy: SeriesPolicy) -> str | None:
+    frames = sum(max(instance.number_of_frames, 1) for instance in instances)
+    if frames < policy.minimum_slices:
+        return f"It has {frames} slice{'s' if frames != 1 else ''}; at least {policy.minimum_slices} are needed."
+    placed = [instance for instance in instances if instance.image_orientation and instance.image_position_lps_mm]
+    if not placed and frames == len(instances):
+        return "Its slices have no position in space."
+    cosines = [_axial_cosine(instance.image_orientation) for instance in placed if instance.image_orientation]
+    if cosines and min(cosines) < policy.minimum_axial_cosine:
+        return "Its slices are not axial."
+    fields = [field for instance in placed if (field := _field_mm(instance)) is not None]
+    if fields and min(fields) < policy.minimum_field_mm:
+        return f"Its field of {min(fields):.0f} mm is too small for a vertebra."
+    return None
+
+
+def _axial_cosine(orientation: tuple[float, ...]) -> float:
+    """Component of the slice normal along the body axis (LPS z), without sign."""
+    rx, ry, _, cx, cy, _ = orientation
+    return abs(rx * cy - ry * cx)
+
+
+def _field_mm(instance: Instance) -> float | None:
+    """The smaller side of the image in mm."""
+    if instance.pixel_spacing_mm is None or not instance.rows or not instance.columns:
+        return None
+    between_rows, between_columns = instance.pixel_spacing_mm
+    return min(between_rows * instance.rows, between_columns * instance.columns)
+
+
+def _is_secondary_capture(instances: Sequence[Instance]) -> bool:
+    def is_capture(uid: str) -> bool:
+        return uid == _SECONDARY_CAPTURE or uid.startswith(f"{_SECONDARY_CAPTURE}.")
+
+    return bool(instances) and all(is_capture(instance.sop_class_uid) for instance in instances)
+
+
+def _radiograph(series: Series) -> SeriesRole:
+    said = " ".join(part for part in (series.description, series.protocol_name) if part)
+    projection = projection_of(series.view_position, series.patient_orientation, said)
+    position = position_of(said)
+    preference = {"lateral": 1.0, "ap": 0.6, "oblique": 0.2}.get(projection or "", 0.3)
+    view = f"{projection or 'unknown'} projection, {position or 'unknown'} position"
+    reason = f"Radiograph, {view}; the lateral one is measured first."
+    return SeriesRole(series.series_instance_uid, True, preference, reason, projection=projection, position=position)
+
+
+def _cross_sectional(series: Series, policy: SeriesPolicy) -> SeriesRole:
+    thickness = slice_distance_mm(series) or series.slice_thickness_mm
+    kind = kernel_kind(series.kernel) if series.modality == "CT" else None
+    kernel_part = _kernel_preference(kind, policy) if series.modality == "CT" else policy.standard_bonus
+    thickness_part = policy.best_thickness_mm / max(thickness, policy.best_thickness_mm) if thickness else 0.3
+    said = _plain_words(series.description, series.kernel)
+    reduction = policy.metal_reduction_bonus if _METAL_REDUCTION.search(said) else 0.0
+    return SeriesRole(
+        series.series_instance_uid,
+        measurable=True,
+        preference=round(thickness_part * kernel_part + reduction, 4),
+        reason=_measurable_reason(series, thickness, kind, bool(reduction)),
+        position=_lying(series.patient_position),
+        slice_thickness_mm=thickness,
+    )
+
+
+def _kernel_preference(kind: str | None, policy: SeriesPolicy) -> float:
+    return {
+        "bone": policy.bone_bonus,
+        "standard": policy.standard_bonus,
+        "soft": policy.soft_bonus,
+        "lung": policy.lung_bonus,
+    }.get(kind or "", policy.unknown_bonus)
+
+
+def _measurable_reason(series: Series, thickness: float | None, kind: str | None, reduced: bool) -> str:
+    slices = f"slices of {thickness:.2f} mm" if thickness else "slices of unknown thickness"
+    kernel = f", {kind or 'unknown'} kernel" if series.modality == "CT" else ""
+    metal = ", metal artefact reduction" if reduced else ""
+    plane = "axial " if series.modality == "CT" and series.instances else ""
+    return f"{plane}{series.modality} with {slices}{kernel}{metal}.".replace("axial CT", "Axial CT")
+
+
+def _lying(patient_position: str | None) -> str | None:
+    """Supine or prone from Patient Position (0018,5100)."""
+    code = (patient_position or "").strip().upper()
+    return "supine" if code in ("HFS", "FFS") else "prone" if code in ("HFP", "FFP") else None
+
+
+def slice_distance_mm(series: Series) -> float | None:
+    """Median distance between neighbouring slice centres along the slice normal, in mm; None without positions."""
+    placed = [i for i in series.instances if i.image_position_lps_mm and i.image_orientation]
+    if len(placed) < 2:
+        return None
+    rx, ry, rz, cx, cy, cz = placed[0].image_orientation or (0.0,) * 6
+    normal = (ry * cz - rz * cy, rz * cx - rx * cz, rx * cy - ry * cx)
+    along = sorted(sum(n * p for n, p in zip(normal, i.image_position_lps_mm or (), strict=True)) for i in placed)
+    gaps = sorted(upper - lower for lower, upper in pairwise(along) if upper - lower > 1e-3)
+    return gaps[len(gaps) // 2] if gaps else None
