@@ -23,6 +23,7 @@ from plumbline.pipeline.ports import (
     StepName,
 )
 from plumbline.worklist.desk import Worklist
+from plumbline.worklist.events import EventReport
 from plumbline.worklist.matching import Query, matches
 from plumbline.worklist.refusals import Refusal, WorkitemConflict, WorkitemInvalid
 from plumbline.worklist.results import ExamResult
@@ -192,14 +193,16 @@ class MemoryWorkitemStore:
 
     def __init__(self) -> None:
         self._workitems: dict[str, Workitem] = {}
+        self.told: list[EventReport] = []
         self._lock = Lock()
 
-    def add(self, workitem: Workitem) -> None:
+    def add(self, workitem: Workitem, reports: Sequence[EventReport] = ()) -> None:
         """See ``WorkitemStore.add``."""
         with self._lock:
             if workitem.workitem_uid in self._workitems:
                 raise WorkitemConflict(Refusal.DUPLICATE, where=workitem.workitem_uid)
             self._workitems[workitem.workitem_uid] = workitem
+        self.tell(reports)
 
     def get(self, workitem_uid: str) -> Workitem:
         """See ``WorkitemStore.get``."""
@@ -208,13 +211,18 @@ class MemoryWorkitemStore:
         except KeyError:
             raise WorkitemInvalid(Refusal.NO_SUCH_WORKITEM, where=workitem_uid) from None
 
-    def replace(self, workitem: Workitem) -> bool:
+    def replace(self, workitem: Workitem, reports: Sequence[EventReport] = ()) -> bool:
         """See ``WorkitemStore.replace``."""
         with self._lock:
             if self.get(workitem.workitem_uid).version != workitem.version:
                 return False
             self._workitems[workitem.workitem_uid] = replace(workitem, version=workitem.version + 1)
-            return True
+        self.tell(reports)
+        return True
+
+    def tell(self, reports: Sequence[EventReport]) -> None:
+        """See ``WorkitemStore.tell``; ``told`` keeps every event."""
+        self.told.extend(reports)
 
     def search(self, query: Query) -> SearchPage:
         """See ``WorkitemStore.search``."""

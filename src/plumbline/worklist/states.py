@@ -1,4 +1,4 @@
-"""The UPS state machine as a table: what each event does in each state (PS3.4 table CC.1.1-2). Pure.
+"""The UPS state machine as a table: what each event does in each state (PS3.4 table CC.1.1-2, CC.2.6). Pure.
 
 The lock is the Transaction UID: whoever claimed the workitem chose it, and only who knows it may go on.
 """
@@ -40,6 +40,9 @@ class Event(StrEnum):
     CANCEL = "change state to CANCELED"
     CANCEL_WITHOUT_LOCK = "change state to CANCELED without the correct Transaction UID"
     REQUEST_CANCEL = "request cancellation"
+    UPDATE = "change attributes with a Transaction UID that is the lock"
+    UPDATE_WITHOUT_LOCK = "change attributes with a Transaction UID that is not the lock"
+    UPDATE_WITHOUT_UID = "change attributes without a Transaction UID"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ _COLUMNS: tuple[State | None, ...] = (
     State.CANCELED,
 )
 _R = Refusal
+_FINISHED = (_R.NO_LONGER_UPDATABLE, _R.NO_LONGER_UPDATABLE)
 _WITHOUT_LOCK = (_R.WRONG_TRANSACTION_UID,) * 4
 _ROWS: dict[Event, tuple[Outcome, ...]] = {
     Event.CREATE: (Change(State.SCHEDULED), _R.DUPLICATE, _R.DUPLICATE, _R.DUPLICATE, _R.DUPLICATE),
@@ -105,6 +109,9 @@ _ROWS: dict[Event, tuple[Outcome, ...]] = {
         _R.ALREADY_COMPLETED,
         Keep(Notice.ALREADY_CANCELED),
     ),
+    Event.UPDATE: (_R.NO_SUCH_WORKITEM, _R.NOT_IN_PROGRESS, Keep(), *_FINISHED),
+    Event.UPDATE_WITHOUT_LOCK: (_R.NO_SUCH_WORKITEM, _R.NOT_IN_PROGRESS, _R.WRONG_TRANSACTION_UID, *_FINISHED),
+    Event.UPDATE_WITHOUT_UID: (_R.NO_SUCH_WORKITEM, Keep(), _R.WRONG_TRANSACTION_UID, *_FINISHED),
     Event.CLAIM_WITHOUT_LOCK: (_R.NO_SUCH_WORKITEM, *_WITHOUT_LOCK),
     Event.COMPLETE_WITHOUT_LOCK: (_R.NO_SUCH_WORKITEM, *_WITHOUT_LOCK),
     Event.CANCEL_WITHOUT_LOCK: (_R.NO_SUCH_WORKITEM, *_WITHOUT_LOCK),
@@ -137,15 +144,13 @@ def react(event: Event, state: State | None, *, where: str | None = None) -> Cha
     raise error(outcome, where=where)
 
 
-def change_state_event(requested: State, *, state: State | None, lock: str | None, provided: str | None) -> Event:
+def change_state_event(requested: State, *, lock: str | None, provided: str | None) -> Event:
     """Row of the table for a request to change the state.
 
     Parameters
     ----------
     requested
         Value of Procedure Step State in the request.
-    state
-        State the workitem is in, None where there is none.
     lock
         Transaction UID that the workitem was claimed with, None while nobody did.
     provided
@@ -160,3 +165,10 @@ def change_state_event(requested: State, *, state: State | None, lock: str | Non
         State.CANCELED: (Event.CANCEL, Event.CANCEL_WITHOUT_LOCK),
     }
     return pairs[requested][0 if correct else 1]
+
+
+def update_event(*, lock: str | None, provided: str | None) -> Event:
+    """Row of the table for an update; the parameters are those of ``change_state_event``."""
+    if provided is None:
+        return Event.UPDATE_WITHOUT_UID
+    return Event.UPDATE if provided == lock else Event.UPDATE_WITHOUT_LOCK

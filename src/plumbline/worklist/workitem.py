@@ -9,6 +9,7 @@ from typing import Protocol
 
 from plumbline.worklist import tags
 from plumbline.worklist.dataset import Dataset, text
+from plumbline.worklist.events import EventReport
 from plumbline.worklist.matching import Query
 from plumbline.worklist.states import State
 
@@ -66,20 +67,27 @@ class Standing:
 class WorkitemStore(Protocol):
     """Workitems that survive a restart."""
 
-    def add(self, workitem: Workitem) -> None:
-        """Store a new workitem; raise ``WorkitemConflict`` (DUPLICATE) where its UID is taken."""
+    def add(self, workitem: Workitem, reports: Sequence[EventReport] = ()) -> None:
+        """Store a new workitem and tell its events; raise ``WorkitemConflict`` (DUPLICATE) where its UID is taken."""
         ...
 
     def get(self, workitem_uid: str) -> Workitem:
         """One workitem; raise ``WorkitemInvalid`` (NO_SUCH_WORKITEM) where there is none."""
         ...
 
-    def replace(self, workitem: Workitem) -> bool:
-        """Store the next version of a workitem; False where ``workitem.version`` is no longer the stored one."""
+    def replace(self, workitem: Workitem, reports: Sequence[EventReport] = ()) -> bool:
+        """Store the next version of a workitem and tell its events, both or neither.
+
+        False where ``workitem.version`` is no longer the stored one.
+        """
         ...
 
     def search(self, query: Query) -> SearchPage:
         """Workitems that match, in reading order."""
+        ...
+
+    def tell(self, reports: Sequence[EventReport]) -> None:
+        """Tell events that no change of the workitem goes with."""
         ...
 
     def standing(self) -> list[Standing]:

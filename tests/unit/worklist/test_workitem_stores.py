@@ -25,7 +25,7 @@ def store(request, tmp_path):
         yield MemoryWorkitemStore()
         return
     opened = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
-    yield DatabaseWorkitemStore(opened)
+    yield DatabaseWorkitemStore(opened, ManualClock())
     opened.engine.dispose()
 
 

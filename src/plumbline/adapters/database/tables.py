@@ -173,6 +173,34 @@ class WorkitemRow(Base):
     updated_at: Mapped[datetime] = mapped_column(Moment)
 
 
+class SubscriptionRow(Base):
+    """One application that is told the events of one workitem, or of every new one (the well-known UIDs)."""
+
+    __tablename__ = "subscriptions"
+    __table_args__ = (Index("ix_subscriptions_workitem", "workitem_uid"),)
+
+    receiving_ae: Mapped[str] = mapped_column(String(16), primary_key=True)
+    workitem_uid: Mapped[str] = mapped_column(String(64), primary_key=True)
+    deletion_lock: Mapped[bool] = mapped_column()
+    keys: Mapped[list[Any] | None] = mapped_column(Document)
+    """Matching keys of a filtered global subscription: (path of tags, value) each."""
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class WorkitemEventRow(Base):
+    """One event that one application is to be told; kept while it is away."""
+
+    __tablename__ = "workitem_events"
+    __table_args__ = (Index("ix_workitem_events_receiver", "receiving_ae", "event_id"),)
+
+    event_id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
+    receiving_ae: Mapped[str] = mapped_column(String(16))
+    workitem_uid: Mapped[str] = mapped_column(String(64))
+    event_type: Mapped[int] = mapped_column()
+    information: Mapped[dict[str, Any]] = mapped_column(Document)
+    created_at: Mapped[datetime] = mapped_column(Moment, index=True)
+
+
 class PublicationRow(Base):
     """One object owed to one destination, and whether it arrived."""
 

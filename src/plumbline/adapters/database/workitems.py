@@ -9,10 +9,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from plumbline.adapters.database.engine import Store
+from plumbline.adapters.database.subscriptions import subscribe_to_new, tell_subscribers
 from plumbline.adapters.database.tables import WorkitemRow
 from plumbline.pipeline.ports import Clock
 from plumbline.worklist import tags
 from plumbline.worklist.desk import Worklist
+from plumbline.worklist.events import EventReport
 from plumbline.worklist.matching import Key, Query, matches
 from plumbline.worklist.refusals import Refusal, WorkitemConflict, WorkitemInvalid
 from plumbline.worklist.states import State
@@ -26,20 +28,24 @@ class DatabaseWorkitems(Worklist):
     """The worklist on the store; also the path's port ``Workitems``."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
-        super().__init__(DatabaseWorkitemStore(store), clock.now)
+        super().__init__(DatabaseWorkitemStore(store, clock), clock.now)
 
 
 class DatabaseWorkitemStore:
     """``WorkitemStore`` on SQLAlchemy."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
+        self._clock = clock
 
-    def add(self, workitem: Workitem) -> None:
+    def add(self, workitem: Workitem, reports: Sequence[EventReport] = ()) -> None:
         """See ``WorkitemStore.add``."""
         try:
             with self._store.begin() as session:
                 session.add(_row(workitem))
+                session.flush()
+                subscribe_to_new(session, workitem)
+                tell_subscribers(session, reports, self._clock.now)
         except IntegrityError as error:
             raise WorkitemConflict(Refusal.DUPLICATE, where=workitem.workitem_uid) from error
 
@@ -51,7 +57,7 @@ class DatabaseWorkitemStore:
                 raise WorkitemInvalid(Refusal.NO_SUCH_WORKITEM, where=workitem_uid)
             return _workitem(row)
 
-    def replace(self, workitem: Workitem) -> bool:
+    def replace(self, workitem: Workitem, reports: Sequence[EventReport] = ()) -> bool:
         """See ``WorkitemStore.replace``."""
         with self._store.begin() as session:
             statement = (
@@ -59,7 +65,15 @@ class DatabaseWorkitemStore:
                 .where(WorkitemRow.workitem_uid == workitem.workitem_uid, WorkitemRow.version == workitem.version)
                 .values(**_changeable(workitem), version=workitem.version + 1)
             )
-            return session.connection().execute(statement).rowcount == 1
+            if session.connection().execute(statement).rowcount != 1:
+                return False
+            tell_subscribers(session, reports, self._clock.now)
+            return True
+
+    def tell(self, reports: Sequence[EventReport]) -> None:
+        """See ``WorkitemStore.tell``."""
+        with self._store.begin() as session:
+            tell_subscribers(session, reports, self._clock.now)
 
     def search(self, query: Query) -> SearchPage:
         """See ``WorkitemStore.search``."""

@@ -1,0 +1,155 @@
+"""Subscriptions and waiting events in the store (``worklist.subscriptions.Subscriptions``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from plumbline.adapters.database.engine import Store
+from plumbline.adapters.database.tables import SubscriptionRow, WorkitemEventRow, WorkitemRow
+from plumbline.pipeline.ports import Clock
+from plumbline.worklist.events import EventReport, EventType, state_report
+from plumbline.worklist.matching import Key, matches
+from plumbline.worklist.refusals import Refusal, WorkitemInvalid
+from plumbline.worklist.subscriptions import WELL_KNOWN, PendingEvent, Subscription
+from plumbline.worklist.workitem import Workitem
+
+_ROWS_AT_A_TIME = 500
+
+
+class DatabaseSubscriptions:
+    """``Subscriptions`` on the store."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def subscribe(self, subscription: Subscription) -> None:
+        """See ``Subscriptions.subscribe``."""
+        with self._store.begin() as session:
+            if subscription.is_global:
+                _keep(session, subscription, self._clock.now())
+                self._subscribe_existing(session, subscription)
+                return
+            row = session.get(WorkitemRow, subscription.workitem_uid)
+            if row is None:
+                raise WorkitemInvalid(Refusal.NO_SUCH_WORKITEM, where=subscription.workitem_uid)
+            _keep(session, subscription, self._clock.now())
+            self._tell_state(session, subscription.receiving_ae, row)
+
+    def _subscribe_existing(self, session: Session, wanted: Subscription) -> None:
+        """Extend a global subscription to the workitems that are there; a lock is added, never taken away."""
+        held = {
+            row.workitem_uid: row
+            for row in session.scalars(
+                select(SubscriptionRow).where(SubscriptionRow.receiving_ae == wanted.receiving_ae)
+            )
+        }
+        for row in session.scalars(select(WorkitemRow).execution_options(yield_per=_ROWS_AT_A_TIME)):
+            if not matches(row.dataset, wanted.keys):
+                continue
+            if row.workitem_uid not in held:
+                own = Subscription(wanted.receiving_ae, row.workitem_uid, wanted.deletion_lock)
+                _keep(session, own, self._clock.now())
+            elif wanted.deletion_lock:
+                held[row.workitem_uid].deletion_lock = True
+            if wanted.deletion_lock:
+                self._tell_state(session, wanted.receiving_ae, row)
+
+    def _tell_state(self, session: Session, receiving_ae: str, row: WorkitemRow) -> None:
+        report = state_report(row.workitem_uid, row.dataset)
+        session.add(_event(receiving_ae, report, self._clock.now()))
+
+    def unsubscribe(self, receiving_ae: str, workitem_uid: str) -> None:
+        """See ``Subscriptions.unsubscribe``."""
+        own = SubscriptionRow.receiving_ae == receiving_ae
+        one = own & (SubscriptionRow.workitem_uid == workitem_uid)
+        with self._store.begin() as session:
+            _require(session, receiving_ae, workitem_uid)
+            session.execute(delete(SubscriptionRow).where(own if workitem_uid in WELL_KNOWN else one))
+
+    def suspend(self, receiving_ae: str, workitem_uid: str) -> None:
+        """See ``Subscriptions.suspend``."""
+        with self._store.begin() as session:
+            session.delete(_require(session, receiving_ae, workitem_uid))
+
+    def pending(self, receiving_ae: str, *, after: int, limit: int) -> Sequence[PendingEvent]:
+        """See ``Subscriptions.pending``."""
+        statement = (
+            select(WorkitemEventRow)
+            .where(WorkitemEventRow.receiving_ae == receiving_ae, WorkitemEventRow.event_id > after)
+            .order_by(WorkitemEventRow.event_id)
+            .limit(limit)
+        )
+        with self._store.read() as session:
+            return [
+                PendingEvent(row.event_id, EventReport(row.workitem_uid, EventType(row.event_type), row.information))
+                for row in session.scalars(statement)
+            ]
+
+    def forget(self, receiving_ae: str, *, up_to: int) -> None:
+        """See ``Subscriptions.forget``."""
+        told = (WorkitemEventRow.receiving_ae == receiving_ae) & (WorkitemEventRow.event_id <= up_to)
+        with self._store.begin() as session:
+            session.execute(delete(WorkitemEventRow).where(told))
+
+    def expire(self, before: datetime) -> int:
+        """See ``Subscriptions.expire``."""
+        with self._store.begin() as session:
+            statement = delete(WorkitemEventRow).where(WorkitemEventRow.created_at < before)
+            return session.connection().execute(statement).rowcount
+
+
+def subscribe_to_new(session: Session, workitem: Workitem) -> None:
+    """Give a new workitem to every application with a global subscription that it matches."""
+    wanted = session.scalars(select(SubscriptionRow).where(SubscriptionRow.workitem_uid.in_(WELL_KNOWN)))
+    locks: dict[str, bool] = {}
+    for row in wanted:
+        if matches(workitem.dataset, _keys(row)):
+            locks[row.receiving_ae] = locks.get(row.receiving_ae, False) or row.deletion_lock
+    for receiving_ae, lock in locks.items():
+        _keep(session, Subscription(receiving_ae, workitem.workitem_uid, lock), workitem.created_at)
+
+
+def tell_subscribers(session: Session, reports: Iterable[EventReport], now: Callable[[], datetime]) -> None:
+    """Queue events for whoever is subscribed to their workitems."""
+    for report in reports:
+        statement = select(SubscriptionRow.receiving_ae).where(SubscriptionRow.workitem_uid == report.workitem_uid)
+        receivers = session.scalars(statement).all()
+        session.add_all(_event(receiving_ae, report, now()) for receiving_ae in receivers)
+
+
+def _keep(session: Session, subscription: Subscription, now: datetime) -> None:
+    session.merge(
+        SubscriptionRow(
+            receiving_ae=subscription.receiving_ae,
+            workitem_uid=subscription.workitem_uid,
+            deletion_lock=subscription.deletion_lock,
+            keys=[[list(key.path), key.value] for key in subscription.keys],
+            created_at=now,
+        )
+    )
+
+
+def _keys(row: SubscriptionRow) -> tuple[Key, ...]:
+    return tuple(Key(tuple(path), value) for path, value in row.keys or ())
+
+
+def _event(receiving_ae: str, report: EventReport, now: datetime) -> WorkitemEventRow:
+    return WorkitemEventRow(
+        receiving_ae=receiving_ae,
+        workitem_uid=report.workitem_uid,
+        event_type=int(report.event_type),
+        information=dict(report.information),
+        created_at=now,
+    )
+
+
+def _require(session: Session, receiving_ae: str, workitem_uid: str) -> SubscriptionRow:
+    row = session.get(SubscriptionRow, (receiving_ae, workitem_uid))
+    if row is None:
+        raise WorkitemInvalid(Refusal.NO_SUCH_WORKITEM, where=workitem_uid, detail="there is no such subscription")
+    return row
