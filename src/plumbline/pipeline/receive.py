@@ -299,16 +299,16 @@ def _for_quarantine(arrival: Arrival, error: Unusable, header: InstanceHeader | 
     )
 
 
-def tell_contradiction(label: Label, header: InstanceHeader) -> None:
+def tell_contradiction(label: Label, sop_class_uid: str, sop_instance_uid: str) -> None:
     """Raise ``Unusable`` where the dataset says it is another object than the C-STORE request announced."""
-    pairs = ((header.sop_class_uid, label.sop_class_uid), (header.sop_instance_uid, label.sop_instance_uid))
+    pairs = ((sop_class_uid, label.sop_class_uid), (sop_instance_uid, label.sop_instance_uid))
     if any(said and said != announced for said, announced in pairs):
         raise Unusable(Refusal.CONTRADICTION)
 
 
 def tell_unusable(label: Label, header: InstanceHeader) -> None:
     """Raise ``Unusable`` where the path cannot do without something that the dataset does not have."""
-    tell_contradiction(label, header)
+    tell_contradiction(label, header.sop_class_uid, header.sop_instance_uid)
     wanted = {
         "SOP Class UID (0008,0016)": header.sop_class_uid,
         "SOP Instance UID (0008,0018)": header.sop_instance_uid,

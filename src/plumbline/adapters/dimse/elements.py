@@ -118,6 +118,22 @@ class _Walk:
                 at = start + length
 
 
+def items(data: memoryview, encoding: Encoding, sequence: Element) -> Iterator[memoryview]:
+    """Contents of the items of a sequence that ``walk`` found."""
+    walker = _Walk(data[: sequence.end], encoding)
+    at = sequence.start
+    while at < sequence.end:
+        tag, _, start, length = walker.header(at, implicit=not encoding.is_explicit)
+        if tag != ITEM:
+            return
+        if length == UNDEFINED:
+            *_, last = walker.elements(start, 1, implicit=not encoding.is_explicit, in_item=True)
+            content_end, at = last.end - 8, last.end
+        else:
+            content_end = at = start + length
+        yield data[start:content_end]
+
+
 def walk(data: memoryview, encoding: Encoding) -> Iterator[Element]:
     """Top-level elements of a dataset, to its end.
 

@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import zlib
 from datetime import date
-from io import BytesIO
 
-from pydicom import Dataset
 from pydicom.charset import convert_encodings, decode_bytes
-from pydicom.filereader import read_dataset
 
-from plumbline.adapters.dimse.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE, Element, Encoding, encoding_of, walk
+from plumbline.adapters.dimse.elements import (
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+    Element,
+    Encoding,
+    encoding_of,
+    items,
+    walk,
+)
 from plumbline.exams.study import PatientIdentity
 from plumbline.pipeline.receive import InstanceHeader, Refusal, Unusable
 
+IMPLICIT_VR = "1.2.840.10008.1.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 LARGEST_INFLATED_BYTES = 256 << 20
 """A deflated dataset that is larger when inflated is not walked to its end."""
@@ -45,6 +51,24 @@ def read_header(dataset: memoryview, transfer_syntax_uid: str) -> InstanceHeader
         inflated, is_whole = _inflate(dataset)
         return _header(inflated, EXPLICIT_LITTLE, to_the_end=is_whole)
     return _header(dataset, encoding_of(transfer_syntax_uid), to_the_end=True)
+
+
+def read_identity(dataset: memoryview, transfer_syntax_uid: str) -> tuple[str, str]:
+    """SOP Class UID and SOP Instance UID of a dataset that is not deflated, after a walk to its end.
+
+    As little work as can be, for the time that the sender waits. Raises like ``read_header``.
+    """
+    found = {_SOP_CLASS: "", _SOP_INSTANCE: ""}
+    encoding = encoding_of(transfer_syntax_uid)
+    try:
+        for element in walk(dataset, encoding):
+            if element.tag in found:
+                found[element.tag] = str(dataset[element.start : element.end], "ascii", "replace").strip(" \0")
+    except Unusable as error:
+        if encoding.is_explicit and error.reason is Refusal.NOT_DICOM and not any(found.values()):
+            return read_identity(dataset, IMPLICIT_VR)
+        raise
+    return found[_SOP_CLASS], found[_SOP_INSTANCE]
 
 
 def _inflate(dataset: memoryview) -> tuple[memoryview, bool]:
@@ -92,13 +116,16 @@ class _Values:
         return text.replace("\0", "").strip()
 
     def _decoded(self, raw: bytes) -> str:
+        return decode_bytes(raw, self._character_encodings(), set())
+
+    def _character_encodings(self) -> list[str]:
         if self._encodings is None:
             names = self.raw(_CHARACTER_SET).decode("ascii", "replace").strip(" \0").split("\\")
             try:
                 self._encodings = list(convert_encodings(names))
             except LookupError:
                 self._encodings = ["iso8859"]
-        return decode_bytes(raw, self._encodings, set())
+        return self._encodings
 
     def header(self) -> InstanceHeader:
         return InstanceHeader(
@@ -121,22 +148,19 @@ class _Values:
         )
 
     def _other_ids(self) -> tuple[tuple[str, str | None], ...]:
-        """Pairs of Other Patient IDs Sequence (0010,1002), read by pydicom: it is rare."""
-        if _OTHER_IDS not in self._found:
+        """Pairs of Other Patient IDs Sequence (0010,1002)."""
+        sequence = self._found.get(_OTHER_IDS)
+        if sequence is None:
             return ()
-        end = self._found[_OTHER_IDS].end
-        dataset = read_dataset(
-            BytesIO(self._data[:end]),
-            is_implicit_VR=not self._encoding.is_explicit,
-            is_little_endian=self._encoding.is_little_endian,
-            specific_tags=[_OTHER_IDS],
-        )
-        pairs = (_pair(item) for item in dataset.get("OtherPatientIDsSequence") or [])
+        found = (self._item(content) for content in items(self._data, self._encoding, sequence))
+        pairs = ((item.text(_PATIENT_ID), item.text(_ISSUER) or None) for item in found)
         return tuple(pair for pair in pairs if pair[0])
 
-
-def _pair(item: Dataset) -> tuple[str, str | None]:
-    return str(item.get("PatientID") or "").strip(), str(item.get("IssuerOfPatientID") or "").strip() or None
+    def _item(self, content: memoryview) -> _Values:
+        found = {element.tag: element for element in walk(content, self._encoding)} if content else {}
+        item = _Values(content, self._encoding, found)
+        item._encodings = self._character_encodings()
+        return item
 
 
 def _date(text: str) -> date | None:

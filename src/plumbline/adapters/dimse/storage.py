@@ -10,7 +10,7 @@ from typing import Protocol
 
 from pynetdicom.sop_class import _STORAGE_CLASSES
 
-from plumbline.adapters.dimse.header import DEFLATED, read_header
+from plumbline.adapters.dimse.header import DEFLATED, read_identity
 from plumbline.errors import OutOfCapacity, Unavailable
 from plumbline.pipeline.receive import Bytes, Intake, Label, LargeArrival, Refusal, Unusable, tell_contradiction
 
@@ -139,7 +139,7 @@ def refusal_of(label: Label, dataset: memoryview) -> Refusal | None:
     if label.transfer_syntax_uid == DEFLATED:
         return None
     try:
-        tell_contradiction(label, read_header(dataset, label.transfer_syntax_uid))
+        tell_contradiction(label, *read_identity(dataset, label.transfer_syntax_uid))
     except Unusable as error:
         return error.reason
     return None
