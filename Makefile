@@ -15,7 +15,7 @@ setup: ## Install everything that the demo and the tests need
 	@scripts/setup.sh test
 
 .PHONY: demo
-demo: ## Run the whole path on this machine until Ctrl-C (ONCE=1: check every patient's outcome and stop)
+demo: ## Run the whole path on this machine until Ctrl-C (ONCE=1: check every outcome and stop; FREE_PORTS=1: any ports)
 	@scripts/setup.sh demo
 	@exec .venv/bin/plumbline demo $(if $(ONCE),--once)
 
@@ -26,12 +26,12 @@ demo-once: ## The same as make demo ONCE=1
 .PHONY: test
 test: ## Run the tests that belong to every change (unit, property, conformance, integration)
 	@scripts/setup.sh test
-	$(PYTHON) -m pytest -m "not slow" $(TIERS)
+	$(PYTHON) -m pytest -rs -m "not slow" $(TIERS)
 
 .PHONY: test-all
 test-all: ## Run every test, the slow ones too
 	@scripts/setup.sh test
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -rs
 
 .PHONY: check
 check: ## Check format, lint, types, layers, links and lock
