@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from plumbline.adapters.database.engine import open_store
 from plumbline.adapters.database.exam_results import DatabaseExamResults
+from plumbline.adapters.database.subscriptions import DatabaseSubscriptions
 from plumbline.adapters.database.workitems import DatabaseWorkitems
 from plumbline.adapters.orthanc.archive import OrthancArchive
 from plumbline.observability.clock import SystemClock
@@ -26,6 +27,7 @@ def create_app(settings: Settings) -> FastAPI:
     clock = SystemClock()
     context = Context(
         worklist=DatabaseWorkitems(store, clock),
+        subscriptions=DatabaseSubscriptions(store, clock),
         results=DatabaseExamResults(store),
         now=clock.now,
         probes={"database": store.tell_missing, "archive": OrthancArchive(settings.orthanc).tell_missing},

@@ -16,8 +16,8 @@ from services.worklist_api.metrics import RequestMetrics
 from services.worklist_api.pages import endpoints as pages
 from services.worklist_api.readings import endpoints as readings
 from services.worklist_api.security import SecurityHeaders
+from services.worklist_api.ups import channel, statuses, subscriptions
 from services.worklist_api.ups import endpoints as ups
-from services.worklist_api.ups import statuses
 
 _STATIC = Path(__file__).parent / "pages" / "static"
 
@@ -43,7 +43,7 @@ def serve(context: Context, *, on_stop: Callable[[], None] = lambda: None) -> Fa
     statuses.install(app)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestMetrics)
-    for area in (ups, readings, pages):
+    for area in (ups, subscriptions, channel, readings, pages):
         app.include_router(area.router)
     app.include_router(health.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")

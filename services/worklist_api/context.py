@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 
 from plumbline.worklist.desk import Worklist
 from plumbline.worklist.results import ExamResults
+from plumbline.worklist.subscriptions import Subscriptions
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Context:
     """
 
     worklist: Worklist
+    subscriptions: Subscriptions
     results: ExamResults
     now: Callable[[], datetime]
     probes: dict[str, Callable[[], None]]

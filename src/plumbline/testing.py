@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from threading import Lock
+from threading import RLock
 
 from plumbline.errors import InvalidInput, Unavailable
 from plumbline.exams.study import Instance, PatientIdentity, Series, Study
@@ -23,11 +23,12 @@ from plumbline.pipeline.ports import (
     StepName,
 )
 from plumbline.worklist.desk import Worklist
-from plumbline.worklist.events import EventReport
+from plumbline.worklist.events import EventReport, state_report
 from plumbline.worklist.matching import Query, matches
 from plumbline.worklist.refusals import Refusal, WorkitemConflict, WorkitemInvalid
 from plumbline.worklist.results import ExamResult
 from plumbline.worklist.states import State
+from plumbline.worklist.subscriptions import WELL_KNOWN, PendingEvent, Subscription
 from plumbline.worklist.workitem import PRIORITY_ORDER, SearchPage, Standing, Workitem
 
 
@@ -185,16 +186,21 @@ class MemoryWorkitems(Worklist):
     """The worklist in memory; also the path's port ``Workitems``."""
 
     def __init__(self, clock: Clock | None = None) -> None:
-        super().__init__(MemoryWorkitemStore(), (clock or ManualClock()).now)
+        clock = clock or ManualClock()
+        self.store = MemoryWorkitemStore(clock)
+        super().__init__(self.store, clock.now)
 
 
 class MemoryWorkitemStore:
-    """``worklist.workitem.WorkitemStore`` in memory."""
+    """``worklist.workitem.WorkitemStore`` and ``worklist.subscriptions.Subscriptions`` in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or ManualClock()
         self._workitems: dict[str, Workitem] = {}
-        self.told: list[EventReport] = []
-        self._lock = Lock()
+        self._subscriptions: dict[tuple[str, str], Subscription] = {}
+        self._waiting: list[tuple[str, datetime, PendingEvent]] = []
+        self._last_event_id = 0
+        self._lock = RLock()
 
     def add(self, workitem: Workitem, reports: Sequence[EventReport] = ()) -> None:
         """See ``WorkitemStore.add``."""
@@ -202,7 +208,10 @@ class MemoryWorkitemStore:
             if workitem.workitem_uid in self._workitems:
                 raise WorkitemConflict(Refusal.DUPLICATE, where=workitem.workitem_uid)
             self._workitems[workitem.workitem_uid] = workitem
-        self.tell(reports)
+            for wanted in list(self._subscriptions.values()):
+                if wanted.is_global and matches(workitem.dataset, wanted.keys):
+                    self._keep_also(wanted, workitem.workitem_uid)
+            self.tell(reports)
 
     def get(self, workitem_uid: str) -> Workitem:
         """See ``WorkitemStore.get``."""
@@ -217,12 +226,16 @@ class MemoryWorkitemStore:
             if self.get(workitem.workitem_uid).version != workitem.version:
                 return False
             self._workitems[workitem.workitem_uid] = replace(workitem, version=workitem.version + 1)
-        self.tell(reports)
-        return True
+            self.tell(reports)
+            return True
 
     def tell(self, reports: Sequence[EventReport]) -> None:
-        """See ``WorkitemStore.tell``; ``told`` keeps every event."""
-        self.told.extend(reports)
+        """See ``WorkitemStore.tell``."""
+        with self._lock:
+            for report in reports:
+                for receiving_ae, workitem_uid in self._subscriptions:
+                    if workitem_uid == report.workitem_uid:
+                        self._queue(receiving_ae, report)
 
     def search(self, query: Query) -> SearchPage:
         """See ``WorkitemStore.search``."""
@@ -243,6 +256,61 @@ class MemoryWorkitemStore:
             Standing(state, PRIORITY_ORDER[rank], len(group), min(found.created_at for found in group))
             for (state, rank), group in sorted(groups.items())
         ]
+
+    def subscribe(self, subscription: Subscription) -> None:
+        """See ``Subscriptions.subscribe``."""
+        with self._lock:
+            if not subscription.is_global:
+                dataset = self.get(subscription.workitem_uid).dataset
+                self._subscriptions[subscription.receiving_ae, subscription.workitem_uid] = subscription
+                self._queue(subscription.receiving_ae, state_report(subscription.workitem_uid, dataset))
+                return
+            self._subscriptions[subscription.receiving_ae, subscription.workitem_uid] = subscription
+            for found in self._workitems.values():
+                if matches(found.dataset, subscription.keys):
+                    self._keep_also(subscription, found.workitem_uid)
+                    if subscription.deletion_lock:
+                        self._queue(subscription.receiving_ae, state_report(found.workitem_uid, found.dataset))
+
+    def unsubscribe(self, receiving_ae: str, workitem_uid: str) -> None:
+        """See ``Subscriptions.unsubscribe``."""
+        self.suspend(receiving_ae, workitem_uid)
+        if workitem_uid in WELL_KNOWN:
+            for key in [key for key in self._subscriptions if key[0] == receiving_ae]:
+                del self._subscriptions[key]
+
+    def suspend(self, receiving_ae: str, workitem_uid: str) -> None:
+        """See ``Subscriptions.suspend``."""
+        if self._subscriptions.pop((receiving_ae, workitem_uid), None) is None:
+            raise WorkitemInvalid(Refusal.NO_SUCH_WORKITEM, where=workitem_uid, detail="there is no such subscription")
+
+    def pending(self, receiving_ae: str, *, after: int, limit: int) -> Sequence[PendingEvent]:
+        """See ``Subscriptions.pending``."""
+        own = [event for receiver, _, event in self._waiting if receiver == receiving_ae and event.event_id > after]
+        return own[:limit]
+
+    def forget(self, receiving_ae: str, *, up_to: int) -> None:
+        """See ``Subscriptions.forget``."""
+        with self._lock:
+            self._waiting = [each for each in self._waiting if each[0] != receiving_ae or each[2].event_id > up_to]
+
+    def expire(self, before: datetime) -> int:
+        """See ``Subscriptions.expire``."""
+        with self._lock:
+            kept = [each for each in self._waiting if each[1] >= before]
+            dropped, self._waiting = len(self._waiting) - len(kept), kept
+            return dropped
+
+    def _keep_also(self, wanted: Subscription, workitem_uid: str) -> None:
+        """Extend a global subscription to one workitem; a lock is added, never taken away."""
+        key = wanted.receiving_ae, workitem_uid
+        held = self._subscriptions.get(key)
+        lock = wanted.deletion_lock or (held is not None and held.deletion_lock)
+        self._subscriptions[key] = Subscription(wanted.receiving_ae, workitem_uid, lock)
+
+    def _queue(self, receiving_ae: str, report: EventReport) -> None:
+        self._last_event_id += 1
+        self._waiting.append((receiving_ae, self._clock.now(), PendingEvent(self._last_event_id, report)))
 
 
 @dataclass

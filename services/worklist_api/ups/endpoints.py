@@ -1,26 +1,53 @@
-"""Search and retrieve of workitems (PS3.18 11.5, 11.9)."""
+"""The transactions on workitems: search, retrieve, create, update, change state, request cancellation.
+
+PS3.18 11.4 to 11.9. The older spellings that are in use are read too: ``AffectedSOPInstanceUID`` and a bare
+UID as query, ``transaction`` beside ``transaction-uid``, and a requester at the end of the path (dcm4chee).
+"""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request
-from starlette.responses import JSONResponse, Response
+from fastapi import APIRouter, Path, Request, params
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 
 from plumbline.worklist import tags
+from plumbline.worklist.dataset import text
+from plumbline.worklist.form import check_form, is_uid
+from plumbline.worklist.refusals import Refusal, WorkitemInvalid
+from plumbline.worklist.states import State
+from plumbline.worklist.subscriptions import check_ae_title
 from services.worklist_api.context import InContext
-from services.worklist_api.ups.media import DICOM_JSON, DicomJsonResponse, require_acceptable, visible
+from services.worklist_api.ups.media import DICOM_JSON, Acceptable, Body, DicomJsonResponse, visible
 from services.worklist_api.ups.schemas import read_query, returned_tags
-from services.worklist_api.ups.statuses import warning
+from services.worklist_api.ups.statuses import Transaction, no_content, noticed, warning
 
 router = APIRouter(prefix="/dicom-web/workitems", tags=["UPS-RS"])
 
+DEFAULT_REQUESTER = "UPS-RS"
+"""Requesting AE (0074,1236) of a web client that names none."""
+
+WorkitemUid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$", description="SOP Instance UID of the workitem")]
+
 _DICOM_JSON_CONTENT = {"content": {DICOM_JSON: {}}}
+_NOT_FOUND = {404: {"description": "There is no such workitem"}}
+_CONFLICT = {409: {"description": "The state of the workitem does not allow it"}}
+
+
+def _is(transaction: Transaction) -> params.Depends:
+    """Dependency that names the transaction for the answers to refusals."""
+
+    def name(request: Request) -> None:
+        request.state.transaction = transaction
+
+    return params.Depends(name)
 
 
 @router.get(
     "",
     summary="Search for workitems, the most urgent and then the oldest first",
+    dependencies=[Acceptable],
     response_class=DicomJsonResponse,
     responses={
         200: _DICOM_JSON_CONTENT,
@@ -28,9 +55,8 @@ _DICOM_JSON_CONTENT = {"content": {DICOM_JSON: {}}}
         206: {**_DICOM_JSON_CONTENT, "description": "More can be had with offset"},
     },
 )
-def search_workitems(request: Request, context: InContext, accept: Annotated[str | None, Header()] = None) -> Response:
+def search_workitems(request: Request, context: InContext) -> Response:
     """Match attributes by tag or keyword, nested with a full stop; limit, offset and includefield as in QIDO-RS."""
-    require_acceptable(accept, request.query_params.get("accept"))
     query = read_query(request.query_params.multi_items())
     page = context.worklist.search(query)
     if not page.workitems:
@@ -43,17 +69,109 @@ def search_workitems(request: Request, context: InContext, accept: Annotated[str
     return DicomJsonResponse(body, 206, headers=more)
 
 
+@router.post(
+    "",
+    summary="Create a workitem",
+    status_code=201,
+    dependencies=[_is(Transaction.CREATE)],
+    responses={201: {"description": "Created; its address is in Location"}, **_CONFLICT},
+)
+async def create_workitem(request: Request, context: InContext, body: Body) -> Response:
+    """The UID is given as query, ``?1.2.3`` or ``?workitem=1.2.3``, or as SOP Instance UID in the dataset."""
+    uid = uid_in_query(request, "workitem", "AffectedSOPInstanceUID")
+    workitem, notice = await run_in_threadpool(context.worklist.create, body, workitem_uid=uid)
+    address = str(request.url_for("retrieve_workitem", workitem_uid=workitem.workitem_uid))
+    return Response(status_code=201, headers={"Location": address, "Content-Location": address, **noticed(notice)})
+
+
 @router.get(
     "/{workitem_uid}",
     summary="Retrieve a workitem",
+    dependencies=[Acceptable],
     response_class=DicomJsonResponse,
-    responses={200: _DICOM_JSON_CONTENT, 404: {"description": "There is no such workitem"}},
+    responses={200: _DICOM_JSON_CONTENT, **_NOT_FOUND},
 )
-def retrieve_workitem(
-    workitem_uid: str, request: Request, context: InContext, accept: Annotated[str | None, Header()] = None
-) -> JSONResponse:
+def retrieve_workitem(workitem_uid: WorkitemUid, context: InContext) -> Response:
     """All attributes but the Transaction UID, which is the lock and never leaves (PS3.4 CC.2.7.3)."""
-    require_acceptable(accept, request.query_params.get("accept"))
     workitem = context.worklist.retrieve(workitem_uid)
     dataset = {tag: value for tag, value in workitem.dataset.items() if tag != tags.TRANSACTION_UID}
     return DicomJsonResponse([visible(dataset, None)])
+
+
+@router.post(
+    "/{workitem_uid}",
+    summary="Update a workitem",
+    dependencies=[_is(Transaction.UPDATE)],
+    responses={200: {"description": "Updated"}, **_NOT_FOUND, **_CONFLICT},
+)
+async def update_workitem(workitem_uid: WorkitemUid, request: Request, context: InContext, body: Body) -> Response:
+    """Replace attributes; one in progress needs its Transaction UID, in the query or in the dataset."""
+    changes = dict(body or {})
+    inside = changes.pop(tags.TRANSACTION_UID, None)
+    given = text({tags.TRANSACTION_UID: inside or {}}, tags.TRANSACTION_UID)
+    provided = uid_in_query(request, "transaction-uid", "transaction", "transactionUID") or given or None
+    await run_in_threadpool(context.worklist.update, workitem_uid, changes, transaction_uid=provided)
+    return no_content(200)
+
+
+@router.put(
+    "/{workitem_uid}/state",
+    summary="Change the state of a workitem",
+    dependencies=[_is(Transaction.CHANGE_STATE)],
+    responses={200: {"description": "Changed, or in that state already"}, **_NOT_FOUND, **_CONFLICT},
+)
+@router.put("/{workitem_uid}/state/{requester}", include_in_schema=False, dependencies=[_is(Transaction.CHANGE_STATE)])
+async def change_state(workitem_uid: WorkitemUid, context: InContext, body: Body, requester: str = "") -> Response:
+    """Claim with a Transaction UID of one's own making; complete or cancel with the same one."""
+    if requester:
+        check_ae_title(requester)
+    request = check_form(body or {})
+    requested = text(request, tags.STATE)
+    if requested not in State:
+        raise WorkitemInvalid(Refusal.INVALID_VALUE, where="ProcedureStepState")
+    provided = text(request, tags.TRANSACTION_UID) or None
+    if provided is None:
+        await run_in_threadpool(context.worklist.retrieve, workitem_uid)
+        raise WorkitemInvalid(Refusal.MISSING_ATTRIBUTE, where="TransactionUID")
+    notice = await run_in_threadpool(
+        context.worklist.change_state, workitem_uid, State(requested), transaction_uid=provided
+    )
+    return no_content(200, notice)
+
+
+@router.post(
+    "/{workitem_uid}/cancelrequest",
+    summary="Request that a workitem be cancelled",
+    status_code=202,
+    dependencies=[_is(Transaction.REQUEST_CANCEL)],
+    responses={202: {"description": "Cancelled, or its performer is told"}, **_NOT_FOUND, **_CONFLICT},
+)
+@router.post(
+    "/{workitem_uid}/cancelrequest/{requester}",
+    include_in_schema=False,
+    dependencies=[_is(Transaction.REQUEST_CANCEL)],
+)
+async def request_cancellation(
+    workitem_uid: WorkitemUid, context: InContext, body: Body, requester: str = DEFAULT_REQUESTER
+) -> Response:
+    """One that nobody has claimed is cancelled; the performer of a claimed one is told and decides."""
+    notice = await run_in_threadpool(
+        context.worklist.request_cancel, workitem_uid, body, requesting_ae=check_ae_title(requester)
+    )
+    return no_content(202, notice)
+
+
+def uid_in_query(request: Request, *names: str) -> str | None:
+    """UID given as a query parameter of one of these names, or bare as ``?1.2.3``.
+
+    Raises
+    ------
+    WorkitemInvalid
+        INVALID_VALUE, when it is not a UID.
+    """
+    named = next((request.query_params[name] for name in names if name in request.query_params), None)
+    bare = next((name for name, value in request.query_params.items() if not value and name[:1].isdigit()), None)
+    uid = named or bare
+    if uid is not None and not is_uid(uid):
+        raise WorkitemInvalid(Refusal.INVALID_VALUE, where=names[0])
+    return uid

@@ -23,7 +23,7 @@ class Site:
         self.worklist = MemoryWorkitems(self.clock)
         self.results = MemoryExamResults()
         self.probes = {}
-        self.app = serve(Context(self.worklist, self.results, self.clock.now, self.probes))
+        self.app = serve(Context(self.worklist, self.worklist.store, self.results, self.clock.now, self.probes))
         self.client = TestClient(self.app, raise_server_exceptions=False)
 
     def add_reading(self, number: int, priority: str = "ROUTINE", *reasons: str, name: str = "Example^Ada") -> str:

@@ -1,0 +1,83 @@
+"""The event channel: a WebSocket on which an application is told the events of its workitems (PS3.18 8.10, 11.13).
+
+Events wait in the store while nobody listens. Each is dropped there once it was handed to the socket, so an
+application may hear one twice when the connection breaks, and never misses one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from starlette.concurrency import run_in_threadpool
+
+from plumbline.errors import InvalidInput, PlumblineError
+from plumbline.worklist.dataset import element
+from plumbline.worklist.subscriptions import PendingEvent, Subscriptions, check_ae_title
+from services.worklist_api.context import context_of
+
+router = APIRouter(prefix="/dicom-web")
+
+POLL_EVERY_S = 0.1
+"""How often the store is asked for new events; workers write them in other processes."""
+
+SEND_WITHIN_S = 10.0
+"""A subscriber that takes longer to read is disconnected; its events keep waiting."""
+
+EVENTS_AT_A_TIME = 100
+UPS_EVENT_SOP_CLASS = "1.2.840.10008.5.1.4.34.6.4"
+_POLICY_VIOLATION = 1008
+_TRY_AGAIN_LATER = 1013
+
+
+@router.websocket("/subscribers/{ae_title}", name="open_channel")
+async def open_channel(websocket: WebSocket, ae_title: str) -> None:
+    """Tell an application its events until it goes away."""
+    await websocket.accept()
+    try:
+        check_ae_title(ae_title)
+    except InvalidInput:
+        await websocket.close(_POLICY_VIOLATION, "this is not an AE Title")
+        return
+    telling = asyncio.create_task(_tell(websocket, context_of(websocket).subscriptions, ae_title))
+    leaving = asyncio.create_task(_until_it_leaves(websocket))
+    _, running = await asyncio.wait({telling, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    for task in running:
+        task.cancel()
+    await asyncio.gather(telling, leaving, return_exceptions=True)
+    with suppress(RuntimeError):  # it has gone already
+        await websocket.close(_TRY_AGAIN_LATER)
+
+
+async def _until_it_leaves(websocket: WebSocket) -> None:
+    """Read and drop whatever the subscriber says; the channel is one-way."""
+    with suppress(WebSocketDisconnect):
+        while True:
+            await websocket.receive_text()
+
+
+async def _tell(websocket: WebSocket, subscriptions: Subscriptions, ae_title: str) -> None:
+    told = 0
+    with suppress(WebSocketDisconnect, TimeoutError, PlumblineError):
+        while True:
+            waiting = await run_in_threadpool(subscriptions.pending, ae_title, after=told, limit=EVENTS_AT_A_TIME)
+            for event in waiting:
+                await asyncio.wait_for(websocket.send_json(event_dataset(event)), SEND_WITHIN_S)
+                told = event.event_id
+            if waiting:
+                await run_in_threadpool(subscriptions.forget, ae_title, up_to=told)
+            else:
+                await asyncio.sleep(POLL_EVERY_S)
+
+
+def event_dataset(event: PendingEvent) -> dict[str, Any]:
+    """Event report as PS3.18 11.13 writes it: command elements and the information in one DICOM JSON dataset."""
+    return {
+        "00000002": element("UI", UPS_EVENT_SOP_CLASS),
+        "00000110": element("US", event.event_id % 65536),
+        "00001000": element("UI", event.report.workitem_uid),
+        "00001002": element("US", int(event.report.event_type)),
+        **{tag: event.report.information[tag] for tag in sorted(event.report.information)},
+    }
