@@ -25,7 +25,7 @@ from plumbline.triage.priority import Priority, TriageDecision
 
 ROOT = "1.2.826.0.1.3680043.8.498.77"
 SPACER = TrackedImplant("2.25.329800735698586629295641978511506172918", "spacer L4-L5", "spacer")
-CREATED_AT = datetime(2024, 3, 14, 15, 9, 26)  # noqa: DTZ001  a site's local time, as DICOM has it
+CREATED_AT = datetime(2024, 3, 14, 15, 9, 26)
 
 
 def ct_header(study: int, instance: int, *, charset: str | list[str] = "ISO_IR 100", name: str = "Doe^Jane") -> Dataset:
@@ -184,7 +184,10 @@ def canal_report() -> ReportContent:
         geometry={"spacer_centre": ((1.0, 22.0, 2.0),)},
     )
     decision = TriageDecision(Priority.STAT, ("Spacer in the spinal canal at L5-S1",), ("spacer-in-canal",))
-    return replace(full_report(), findings=(finding,), triage=decision, pictures=())
+    six_lumbar = Numbering(
+        (Labelling(("L4", "L5", "L6", "S1"), 0.7), Labelling(("L3", "L4", "L5", "S1"), 0.3)), "sacrum"
+    )
+    return replace(full_report(), findings=(finding,), triage=decision, pictures=(), numbering=six_lumbar)
 
 
 def report_of(name: str, charset: str | list[str]) -> ReportContent:

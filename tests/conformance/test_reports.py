@@ -12,6 +12,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
+from highdicom.sr import srread
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
@@ -176,3 +177,16 @@ def assert_drawable(item: Dataset, content: ReportContent) -> None:
     assert (item.GraphicType, points == 1) in {("POINT", True), ("POLYLINE", False)}
     assert item.ReferencedFrameOfReferenceUID == content.current.frame_of_reference_uid
     assert item.RelationshipType == "CONTAINS"
+
+
+@pytest.mark.parametrize("label", REPORTS)
+def test_highdicom_reads_the_groups_of_the_report(folder: Path, label: str) -> None:
+    content = CASES[label]
+    report = srread(folder / f"{label}-SR.dcm")
+    for finding in content.findings:
+        uid = content.tracking_uid(finding)
+        groups = report.content.get_image_measurement_groups(tracking_uid=uid)
+        same = [other for other in content.findings if content.tracking_uid(other) == uid]
+        assert len(groups) == len(same)
+        values = {m.value for group in groups for m in group.get_measurements() if m.unit.value in {"mm", "deg"}}
+        assert values == {m.value for other in same for m in other.measurements.values()}

@@ -113,6 +113,7 @@ IMAGE_LIBRARY_GROUP = (
 EVALUATIONS = (
     contained("CODE", "DCM:111017", 1, 1),
     contained("CODE", "SCT:260870009", 1, 1),
+    contained("CODE", "DCM:121071", 0, 1),
     contained("TEXT", "99PLUMBLINE:assistive", 1, 1),
     contained("TEXT", "99PLUMBLINE:triage-reason"),
     contained("TEXT", "99PLUMBLINE:rule"),

@@ -55,7 +55,7 @@ _PRIVATE_MEANINGS = {
     "spacer-position": "Interbody spacer outside its intended position",
     "level-error": "Operated level differs from planned level",
     "level-labelling": "Inconsistent naming of vertebrae",
-    "transitional": "Lumbosacral transitional vertebra",
+    "transitional": "Transitional or supernumerary vertebra",
     "screw-loosening": "Loosening of screw",
     "vacuum-gas": "Gas at fused level",
     "fusion-status": "Incomplete bony fusion",
@@ -214,7 +214,7 @@ def site_code(level: str | None) -> Code:
 
     A level without a standard code, e.g. ``L6-S1``, becomes a private code whose value is its name.
     """
-    if level is None:
+    if not level:
         return codes.SCT.Spine
     try:
         code = _disc_code(Level.parse(level)) if "-" in level else _vertebra_code(Vertebra(level))

@@ -24,6 +24,11 @@ from plumbline.triage.priority import TriageDecision
 _NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality")
 
 
+def is_image(instance: Dataset) -> bool:
+    """Whether an instance has pixels, and may be the target of an IMAGE item."""
+    return bool(instance.get("Rows") and instance.get("Columns"))
+
+
 @dataclass(frozen=True, eq=False)
 class ReportedStudy:
     """One study as evidence: the headers of its instances, without pixel data.
@@ -61,8 +66,13 @@ class ReportedStudy:
 
     @property
     def header(self) -> Dataset:
-        """Header of one measured instance: patient, study and geometry are taken from it."""
-        return next((i for i in self.evidence if i.SeriesInstanceUID == self.measured_series_uid), self.evidence[0])
+        """Header of one measured instance: patient, study and geometry are taken from it.
+
+        Without a measured series it is the first image's, or the first instance's where there is no image.
+        """
+        measured = (i for i in self.evidence if i.SeriesInstanceUID == self.measured_series_uid)
+        images = (i for i in self.evidence if is_image(i))
+        return next(measured, None) or next(images, self.evidence[0])
 
     @property
     def study_instance_uid(self) -> str:
@@ -172,8 +182,10 @@ class ReportContent:
     """Everything that the published objects of one exam are built from.
 
     ``created_at`` is the moment that all objects carry; it is passed in so that a re-run writes the same
-    bytes. ``levels_in_view`` are vertebra names, cranial to caudal. ``warnings`` are sentences about
-    what did not work or was left out; with a failed check they make the document PARTIAL.
+    bytes. It is in the site's time zone, as the times of its studies are; where the current study names
+    its Timezone Offset From UTC, an aware moment is converted to it. ``levels_in_view`` are vertebra
+    names, cranial to caudal. ``warnings`` are sentences about what did not work or was left out; like a
+    failed check, they make the document PARTIAL.
 
     Raises
     ------

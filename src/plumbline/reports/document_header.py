@@ -7,8 +7,10 @@ that it finds odd, and its use of the wall clock is overwritten.
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from datetime import datetime
+from time import strptime
 from typing import Any
 
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
@@ -55,6 +57,7 @@ _CARRIED = (
     "ReferringPhysicianIdentificationSequence",
     "TimezoneOffsetFromUTC",
 )
+_UTC_OFFSET = re.compile(r"^[+-]\d{4}$")
 _SEXES = ("M", "F", "O")
 _REQUEST_ITEM = (
     "RequestedProcedureID",
@@ -104,6 +107,27 @@ def _decode_names(element: DataElement) -> None:
         element.value = [str(name) for name in names]
 
 
+def study_date(header: Dataset) -> str:
+    """Study Date (0008,0020) as YYYYMMDD, empty where it is missing or not a date."""
+    return _if_readable(str(header.get("StudyDate") or ""), "%Y%m%d", digits=8)
+
+
+def study_time(header: Dataset) -> str:
+    """Study Time (0008,0030) as HHMMSS, empty where it is missing or not a time; fractions are dropped."""
+    text = str(header.get("StudyTime") or "").partition(".")[0].strip()
+    return _if_readable(text.ljust(6, "0") if len(text) in {2, 4} else text, "%H%M%S", digits=6)
+
+
+def _if_readable(text: str, form: str, *, digits: int) -> str:
+    if len(text) != digits or not text.isdigit():
+        return ""
+    try:
+        strptime(text, form)
+    except ValueError:
+        return ""
+    return text
+
+
 def nameless_evidence(header: Dataset) -> Dataset:
     """Stand-in for the first evidence instance that lets highdicom build a document without the patient."""
     stand_in = Dataset()
@@ -118,10 +142,21 @@ def finish(target: Dataset, content: ReportContent) -> None:
     """Give a built object its patient, study, and the content's moment instead of the wall clock's."""
     for element in carried_header(content.current.header):
         target.add(element)
-    stamp(target, content.created_at)
+    stamp(target, _in_zone_of(content.current.header, content.created_at))
     target.SpecificCharacterSet = UTF_8
     if content.device.station_name:
         target.StationName = content.device.station_name
+
+
+def _in_zone_of(header: Dataset, moment: datetime) -> datetime:
+    """The moment in the study's Timezone Offset From UTC (0008,0201), which holds for the whole object.
+
+    A study that does not name its zone has local times, and the moment is taken to be one too.
+    """
+    offset = str(header.get("TimezoneOffsetFromUTC") or "")
+    if moment.tzinfo is None or not _UTC_OFFSET.match(offset):
+        return moment
+    return moment.astimezone(datetime.strptime(offset, "%z").tzinfo)
 
 
 def stamp(target: Dataset, moment: datetime) -> None:
@@ -131,7 +166,7 @@ def stamp(target: Dataset, moment: datetime) -> None:
         setattr(target, f"{prefix}Date", date)
         setattr(target, f"{prefix}Time", time)
     for equipment_item in target.get("ContributingEquipmentSequence") or ():
-        equipment_item.ContributionDateTime = f"{date}{time}"
+        equipment_item.ContributionDateTime = moment.strftime("%Y%m%d%H%M%S%z")
     if "DateOfSecondaryCapture" in target:
         target.DateOfSecondaryCapture = date
         target.TimeOfSecondaryCapture = time

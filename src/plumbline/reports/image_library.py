@@ -21,7 +21,8 @@ from pydicom.sr.codedict import codes
 
 from plumbline.priors.choice import Role
 from plumbline.reports.codes import PIXELS, SOURCE, modality_code, private, study_role_code, time_point_type
-from plumbline.reports.content import ReportContent, ReportedStudy
+from plumbline.reports.content import ReportContent, ReportedStudy, is_image
+from plumbline.reports.document_header import study_date, study_time
 
 _ACQUISITION = RelationshipTypeValues.HAS_ACQ_CONTEXT
 
@@ -33,11 +34,6 @@ def image_library(content: ReportContent) -> ContainerContentItem:
     for reference in content.references:
         library.ContentSequence.extend(_groups(reference.study, reference.role))
     return library
-
-
-def is_image(instance: Dataset) -> bool:
-    """Whether an instance has pixels, and may be the target of an IMAGE item."""
-    return "Rows" in instance and "Columns" in instance
 
 
 def _groups(study: ReportedStudy, role: Role | None) -> list[ContentItem]:
@@ -66,10 +62,11 @@ def _group(images: list[Dataset], role: Role | None) -> ContainerContentItem:
 def _descriptors(image: Dataset, role: Role | None) -> Iterator[ContentItem]:
     """TID 1602, common to the images of a series, and the role of the study."""
     yield CodeContentItem(codes.DCM.Modality, modality_code(image.Modality), _ACQUISITION)
-    if image.get("StudyDate"):
-        yield DateContentItem(codes.DCM.StudyDate, str(image.StudyDate), _ACQUISITION)
-    if image.get("StudyTime"):
-        yield TimeContentItem(codes.DCM.StudyTime, str(image.StudyTime), _ACQUISITION)
+    date, time = study_date(image), study_time(image)
+    if date:
+        yield DateContentItem(codes.DCM.StudyDate, date, _ACQUISITION)
+    if time:
+        yield TimeContentItem(codes.DCM.StudyTime, time, _ACQUISITION)
     if image.get("FrameOfReferenceUID"):
         yield UIDRefContentItem(codes.DCM.FrameOfReferenceUID, str(image.FrameOfReferenceUID), _ACQUISITION)
     for concept, size in ((codes.DCM.PixelDataRows, image.Rows), (codes.DCM.PixelDataColumns, image.Columns)):

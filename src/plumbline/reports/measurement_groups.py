@@ -43,6 +43,7 @@ from plumbline.reports.codes import (
     time_point_type,
 )
 from plumbline.reports.content import ReferenceStudy, ReportContent, ReportedStudy
+from plumbline.reports.document_header import study_date
 from plumbline.reports.evidence_picture import picture_reference
 from plumbline.reports.identifiers import ObjectKind
 from plumbline.reports.wording import UNCERTAINTY_INTERVAL, citation
@@ -160,12 +161,12 @@ def _compared_with(role: Role, reference: ReferenceStudy | None) -> CodeContentI
     if reference is None:
         return item
     children: ContentSequence = ContentSequence(_time_point(reference.study, role))
-    header = reference.study.header
+    date = study_date(reference.study.header)
     children.append(
         UIDRefContentItem(codes.DCM.ProcedureStudyInstanceUID, reference.study.study_instance_uid, _CONTEXT)
     )
-    if header.get("StudyDate"):
-        children.append(DateContentItem(codes.DCM.StudyDate, str(header.StudyDate), _CONTEXT))
+    if date:
+        children.append(DateContentItem(codes.DCM.StudyDate, date, _CONTEXT))
     item.ContentSequence = children
     return item
 
@@ -204,7 +205,7 @@ def _pictures(content: ReportContent, ordinal: int) -> Iterator[ContentItem]:
 
 
 def _texts(finding: Finding) -> Iterator[ContentItem]:
-    for reason in finding.reasons:
+    for reason in filter(None, finding.reasons):
         yield TextContentItem(codes.DCM.Comment, reason, _CONTAINS)
     for source in finding.sources:
         yield TextContentItem(private("source"), citation(source), _CONTAINS)

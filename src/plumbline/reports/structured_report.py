@@ -6,6 +6,7 @@ Design section 4, "Structured report". Everything in it comes from :class:`Repor
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from highdicom.sr import (
     CodeContentItem,
@@ -24,6 +25,8 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import Comprehensive3DSRStorage
 
+from plumbline.anatomy.levels import usual_spine
+from plumbline.anatomy.numbering import Numbering
 from plumbline.checks.finding import Status
 from plumbline.reports.codes import (
     ENGLISH,
@@ -41,6 +44,7 @@ from plumbline.reports.document_header import (
     nameless_evidence,
     private_coding_scheme,
     referenced_requests,
+    study_date,
 )
 from plumbline.reports.evidence_picture import picture_reference
 from plumbline.reports.identifiers import ObjectKind
@@ -137,7 +141,7 @@ def _qualitative_evaluations(content: ReportContent) -> ContainerContentItem:
     container = ContainerContentItem(QUALITATIVE_EVALUATIONS, relationship_type=_CONTAINS)
     container.ContentSequence = ContentSequence(list(_evaluations(content)))
     container.ContentSequence.extend(
-        TextContentItem(private(concept), text, _CONTAINS) for concept, text in _statements(content)
+        TextContentItem(private(concept), text, _CONTAINS) for concept, text in _statements(content) if text
     )
     return container
 
@@ -145,6 +149,16 @@ def _qualitative_evaluations(content: ReportContent) -> ContainerContentItem:
 def _evaluations(content: ReportContent) -> Iterator[ContentItem]:
     yield CodeContentItem(codes.DCM.CADProcessingAndFindingsSummary, _summary(content), _CONTAINS)
     yield CodeContentItem(PRIORITY, priority_code(content.triage.priority), _CONTAINS)
+    if content.numbering is not None and has_unusual_count(content.numbering):
+        yield CodeContentItem(codes.DCM.Finding, private("transitional"), _CONTAINS)
+
+
+def has_unusual_count(numbering: Numbering) -> bool:
+    """Whether the most probable names tell of another count than 12 thoracic and 5 lumbar vertebrae."""
+    names = numbering.best.names if numbering.best else ()
+    usual = [str(vertebra) for vertebra in usual_spine()]
+    neighbours = set(pairwise(usual))
+    return any(pair not in neighbours for pair in pairwise(names))
 
 
 def _summary(content: ReportContent) -> Code:
@@ -171,7 +185,7 @@ def _statements(content: ReportContent) -> Iterator[tuple[str, str]]:
         yield "rule", rule
     for reference in content.references:
         study = reference.study
-        date = str(study.header.get("StudyDate") or "")
+        date = study_date(study.header)
         yield "reference-used", reference_sentence(reference.role, reference.reference, date, study.days_since_surgery)
     for role, reason in content.missing_references.items():
         yield "reference-none", missing_reference_sentence(role, reason)

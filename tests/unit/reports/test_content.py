@@ -123,3 +123,11 @@ def test_findings_without_implant_are_told_apart_by_check_and_level() -> None:
         for level in ("L3-L4", "L4-L5", None)
     ]
     assert len({content.tracking_uid(finding) for finding in findings}) == 6
+
+
+def test_an_image_speaks_for_the_study_before_other_objects() -> None:
+    private = ct_header(1, 1)
+    del private.Rows
+    image = ct_header(1, 2)
+    assert ReportedStudy((private, image)).header is image
+    assert ReportedStudy((private,)).header is private

@@ -1,13 +1,16 @@
 import logging
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from pydicom import dcmread
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.uid import ExplicitVRLittleEndian
 
-from plumbline.reports.document_header import carried_header, referenced_requests
+from plumbline.reports.document_header import carried_header, referenced_requests, study_date, study_time
 from plumbline.reports.published import build_report_objects
 from plumbline.reports.structured_report import build_structured_report
 from tests.conformance.report_cases import NAMES, ct_header, full_report, plain_report, report_of, study
@@ -115,3 +118,37 @@ def test_a_request_only_at_the_top_level_counts_too() -> None:
     header.RequestedProcedureID = "RP-8"
     (item,) = referenced_requests(header)
     assert item.RequestedProcedureID == "RP-8"
+
+
+def test_an_aware_moment_is_told_in_the_zone_that_the_study_names() -> None:
+    exam = study(4)
+    exam.header.TimezoneOffsetFromUTC = "+0530"
+    content = replace(plain_report(), current=exam, created_at=datetime(2024, 3, 14, 22, 0, tzinfo=UTC))
+    report = build_structured_report(content)
+    assert (report.TimezoneOffsetFromUTC, report.ContentDate, report.ContentTime) == ("+0530", "20240315", "033000")
+
+
+def test_an_aware_moment_keeps_its_own_zone_where_the_study_names_none() -> None:
+    report = build_structured_report(replace(plain_report(), created_at=datetime(2024, 3, 14, 22, 0, tzinfo=UTC)))
+    assert (report.ContentDate, report.ContentTime) == ("20240314", "220000")
+    assert {item.ContributionDateTime for item in report.ContributingEquipmentSequence} == {"20240314220000+0000"}
+
+
+@pytest.mark.parametrize(
+    ("date", "time", "read_date", "read_time"),
+    [
+        ("20240301", "101500.25", "20240301", "101500"),
+        ("2024.03.01", "10:15", "", ""),
+        ("20240229", "1015", "20240229", "101500"),
+        ("20230229", "10", "", "100000"),
+        ("", None, "", ""),
+        ("20241301", "996000", "", ""),
+    ],
+)
+def test_dates_and_times_that_are_none_are_left_out(
+    date: str, time: str | None, read_date: str, read_time: str
+) -> None:
+    header = Dataset()
+    header["StudyDate"] = DataElement("StudyDate", "DA", date, validation_mode=IGNORE)
+    header["StudyTime"] = DataElement("StudyTime", "TM", time, validation_mode=IGNORE)
+    assert (study_date(header), study_time(header)) == (read_date, read_time)

@@ -6,6 +6,7 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.uid import Comprehensive3DSRStorage
 
+from plumbline.anatomy.numbering import Labelling, Numbering
 from plumbline.checks.finding import CheckName, Finding, Status
 from plumbline.errors import InvalidInput
 from plumbline.priors.choice import Role
@@ -201,3 +202,25 @@ def test_an_unusable_instance_is_refused() -> None:
     content = full_report()
     with pytest.raises(InvalidInput):
         replace(content, current=replace(content.current, evidence=(Dataset(),)))
+
+
+@pytest.mark.parametrize(
+    ("names", "unusual"),
+    [
+        (("T12", "L1", "L2", "L3", "L4", "L5", "S1"), False),
+        (("L4", "L5"), False),
+        ((), False),
+        (("L4", "L5", "L6", "S1"), True),
+        (("L3", "L4", "S1"), True),
+        (("T12", "T13", "L1"), True),
+    ],
+)
+def test_an_unusual_count_of_vertebrae_is_coded(names: tuple[str, ...], unusual: bool) -> None:
+    content = replace(plain_report(), numbering=Numbering((Labelling(names, 0.9),), "sacrum"))
+    found = items(evaluations(build_structured_report(content)), "DCM:121071")
+    assert [item.ConceptCodeSequence[0].CodeValue for item in found] == (["transitional"] if unusual else [])
+
+
+def test_an_exam_that_could_not_be_numbered_claims_no_count() -> None:
+    content = replace(plain_report(), numbering=Numbering((), None))
+    assert items(evaluations(build_structured_report(content)), "DCM:121071") == []
