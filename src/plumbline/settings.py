@@ -47,6 +47,8 @@ class ListenerSettings(_Section):
     maximum_associations: int = Field(default=20, ge=1)
     maximum_pdu_bytes: int = Field(default=131072, ge=4096)
     idle_timeout_s: float = Field(default=60.0, gt=0)
+    instance_timeout_s: float = Field(default=600.0, gt=0)
+    """Longest time that one instance may take to come in."""
     reserve_bytes: int = Field(default=2 * 1024**3, ge=0)
     """Reject associations and refuse instances (A700) when the spool's disk has less than this free."""
     accept_unknown_storage: bool = True

@@ -123,7 +123,7 @@ class _Values:
             names = self.raw(_CHARACTER_SET).decode("ascii", "replace").strip(" \0").split("\\")
             try:
                 self._encodings = list(convert_encodings(names))
-            except LookupError:
+            except (LookupError, ValueError):
                 self._encodings = ["iso8859"]
         return self._encodings
 

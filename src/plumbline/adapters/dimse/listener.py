@@ -12,9 +12,15 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
-from pynetdicom.transport import ThreadedAssociationServer
 
+from plumbline.adapters.dimse.association import (
+    LARGEST_NEGOTIATION_BYTES,
+    StoreAssociation,
+    StoreServer,
+    StoreUpperLayer,
+)
 from plumbline.adapters.dimse.storage import ListenerObserver, Storage
+from plumbline.adapters.dimse.store_loop import StoreLoop
 from plumbline.errors import Misconfigured
 from plumbline.pipeline.receive import Intake, Label
 from plumbline.settings import ListenerSettings
@@ -61,7 +67,7 @@ class Listener:
             intake, reserve_bytes=settings.reserve_bytes, accept_unknown=settings.accept_unknown_storage
         )
         self._ae = self._application_entity()
-        self._server: ThreadedAssociationServer | None = None
+        self._server: StoreServer | None = None
 
     def _application_entity(self) -> AE:
         ae = AE(self._settings.ae_title)
@@ -85,10 +91,11 @@ class Listener:
         """Begin to listen, in threads. Raises ``Misconfigured`` where the address cannot be had."""
         address = (self._settings.host, self._settings.port)
         try:
-            self._server = self._ae.make_server(
+            server: StoreServer = self._ae.make_server(
                 address,
                 evt_handlers=self._handlers(),  # type: ignore[arg-type]
-                server_class=ThreadedAssociationServer,
+                server_class=StoreServer,
+                new_loop=self._new_loop,
             )
         except OSError as error:
             raise Misconfigured(
@@ -96,7 +103,8 @@ class Listener:
                 where="listener.port",
                 remedy="End what uses the port or choose another",
             ) from error
-        threading.Thread(target=self._server.serve_forever, name="dicom-listener", daemon=True).start()
+        self._server = server
+        threading.Thread(target=server.serve_forever, name="dicom-listener", daemon=True).start()
 
     def stop(self) -> None:
         """Accept no more associations, let those under way finish, and abort what is left after the drain time."""
@@ -120,6 +128,29 @@ class Listener:
             (evt.EVT_C_ECHO, lambda _event: 0x0000),
             (evt.EVT_C_STORE, self._on_store),
         ]
+
+    def _new_loop(self, association: StoreAssociation) -> StoreLoop:
+        upper_layer = association.dul
+        assert isinstance(upper_layer, StoreUpperLayer) and upper_layer.socket is not None
+        connection = upper_layer.socket.socket
+        assert connection is not None
+        return StoreLoop(
+            connection,
+            self._storage,
+            self._observer,
+            sender=association.requestor.ae_title,
+            contexts={
+                context_id: str(context.transfer_syntax[0])
+                for context_id, context in association._accepted_cx.items()
+                if context.abstract_syntax != Verification
+            },
+            peer_maximum_length=association.requestor.maximum_length or 0,
+            maximum_pdu_bytes=max(self._settings.maximum_pdu_bytes, LARGEST_NEGOTIATION_BYTES),
+            buffer_bytes=self._settings.buffer_bytes,
+            upper_layer=upper_layer,
+            idle_s=self._settings.idle_timeout_s,
+            instance_s=self._settings.instance_timeout_s,
+        )
 
     def _on_requested(self, event: Event) -> None:
         association = event.assoc
