@@ -6,10 +6,10 @@ application may hear one twice when the connection breaks, and never misses one.
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from typing import Any
 
+from anyio import CancelScope, create_task_group, fail_after, sleep
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from starlette.concurrency import run_in_threadpool
 
@@ -41,35 +41,36 @@ async def open_channel(websocket: WebSocket, ae_title: str) -> None:
     except InvalidInput:
         await websocket.close(_POLICY_VIOLATION, "this is not an AE Title")
         return
-    telling = asyncio.create_task(_tell(websocket, context_of(websocket).subscriptions, ae_title))
-    leaving = asyncio.create_task(_until_it_leaves(websocket))
-    _, running = await asyncio.wait({telling, leaving}, return_when=asyncio.FIRST_COMPLETED)
-    for task in running:
-        task.cancel()
-    await asyncio.gather(telling, leaving, return_exceptions=True)
+    async with create_task_group() as group:
+        group.start_soon(_until_it_leaves, websocket, group.cancel_scope)
+        await _tell(websocket, context_of(websocket).subscriptions, ae_title)
+        group.cancel_scope.cancel()
     with suppress(RuntimeError):  # it has gone already
         await websocket.close(_TRY_AGAIN_LATER)
 
 
-async def _until_it_leaves(websocket: WebSocket) -> None:
-    """Read and drop whatever the subscriber says; the channel is one-way."""
+async def _until_it_leaves(websocket: WebSocket, scope: CancelScope) -> None:
+    """Read and drop whatever the subscriber says, the channel is one-way; then stop telling."""
     with suppress(WebSocketDisconnect):
         while True:
             await websocket.receive_text()
+    scope.cancel()
 
 
 async def _tell(websocket: WebSocket, subscriptions: Subscriptions, ae_title: str) -> None:
+    """Hand over waiting events, the oldest first, until the subscriber or the store does not answer."""
     told = 0
     with suppress(WebSocketDisconnect, TimeoutError, PlumblineError):
         while True:
             waiting = await run_in_threadpool(subscriptions.pending, ae_title, after=told, limit=EVENTS_AT_A_TIME)
             for event in waiting:
-                await asyncio.wait_for(websocket.send_json(event_dataset(event)), SEND_WITHIN_S)
+                with fail_after(SEND_WITHIN_S):
+                    await websocket.send_json(event_dataset(event))
                 told = event.event_id
             if waiting:
                 await run_in_threadpool(subscriptions.forget, ae_title, up_to=told)
             else:
-                await asyncio.sleep(POLL_EVERY_S)
+                await sleep(POLL_EVERY_S)
 
 
 def event_dataset(event: PendingEvent) -> dict[str, Any]:

@@ -30,6 +30,7 @@ DEFAULT_REQUESTER = "UPS-RS"
 
 WorkitemUid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$", description="SOP Instance UID of the workitem")]
 
+_STATES = frozenset(state.value for state in State)
 _DICOM_JSON_CONTENT = {"content": {DICOM_JSON: {}}}
 _NOT_FOUND = {404: {"description": "There is no such workitem"}}
 _CONFLICT = {409: {"description": "The state of the workitem does not allow it"}}
@@ -127,7 +128,7 @@ async def change_state(workitem_uid: WorkitemUid, context: InContext, body: Body
         check_ae_title(requester)
     request = check_form(body or {})
     requested = text(request, tags.STATE)
-    if requested not in State:
+    if requested not in _STATES:
         raise WorkitemInvalid(Refusal.INVALID_VALUE, where="ProcedureStepState")
     provided = text(request, tags.TRANSACTION_UID) or None
     if provided is None:

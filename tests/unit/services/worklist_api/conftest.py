@@ -1,3 +1,4 @@
+import time
 import warnings
 from datetime import timedelta
 
@@ -41,6 +42,14 @@ class Site:
         )
         self.worklist.upsert_reading(workitem_uid, study.study_instance_uid, dataset)
         return workitem_uid
+
+    @staticmethod
+    def wait_until(holds, within_s: float = 5.0) -> None:
+        """Wait for what another thread does; fail when it does not."""
+        until = time.monotonic() + within_s
+        while not holds():
+            assert time.monotonic() < until, "it did not happen in time"
+            time.sleep(0.01)
 
     def add_result(self, number: int, document: dict, *pictures: tuple[str, bytes]) -> str:
         study_uid = invented_ct_study(number).study_instance_uid

@@ -1,3 +1,5 @@
+import structlog.testing
+
 from plumbline.errors import Unavailable
 
 
@@ -36,6 +38,8 @@ def test_an_unexpected_failure_is_a_problem_without_details(site, client):
         raise RuntimeError("secret")
 
     site.probes["broken"] = fail
-    response = client.get("/health/ready")
+    with structlog.testing.capture_logs() as logged:
+        response = client.get("/health/ready")
+    assert [each["error"] for each in logged] == ["RuntimeError"]
     assert response.status_code == 500
     assert "secret" not in response.text
