@@ -128,7 +128,14 @@ def full_report() -> ReportContent:
         Finding(CheckName.LEVEL_ERROR, "L4-L5", Status.NEGATIVE, ("Operated level is as planned",), sources=("B26",)),
         Finding(CheckName.SPACER_POSITION, "L4-L5", Status.INDETERMINATE, ("Streaks hide the margin",), implant=SPACER),
         Finding(CheckName.FUSION_STATUS, None, Status.NOT_APPLICABLE, ("Less than 12 months since surgery",)),
-        Finding(CheckName.SCREW_LOOSENING, "L6-S1", Status.NEGATIVE, ("No lucent zone",), reference="preoperative"),
+        Finding(
+            CheckName.SCREW_LOOSENING,
+            "L6-S1",
+            Status.NEGATIVE,
+            ("No lucent zone",),
+            {"widest_lucent_zone_mm": Measurement(0.4, 0.3)},
+            reference="preoperative",
+        ),
     )
     return ReportContent(
         study(4, days=370),
@@ -165,7 +172,8 @@ def report_without_references() -> ReportContent:
 
 
 def report_with_failed_checks() -> ReportContent:
-    failed = Finding(CheckName.SPACER_MIGRATION, "L4-L5", Status.FAILED, ("The registration did not converge",))
+    no_number = {"translation_mm": Measurement(float("nan"), float("nan"))}
+    failed = Finding(CheckName.SPACER_MIGRATION, "L4-L5", Status.FAILED, ("No convergence",), no_number)
     return replace(
         full_report(), findings=(failed, *full_report().findings[1:]), pictures=(), warnings=("One check failed",)
     )
@@ -190,6 +198,19 @@ def canal_report() -> ReportContent:
     return replace(full_report(), findings=(finding,), triage=decision, pictures=(), numbering=six_lumbar)
 
 
+def ordered_report() -> ReportContent:
+    """An exam with its order in the header, of a patient with more than one identifier."""
+    exam = study(4, days=370)
+    for header in exam.evidence:
+        request, other = Dataset(), Dataset()
+        request.RequestedProcedureID, request.RequestedProcedureDescription = "RP-7", "CT lumbar spine"
+        other.PatientID, other.TypeOfPatientID = "Q-9", "TEXT"
+        header.RequestAttributesSequence = [request]
+        header.OtherPatientIDsSequence = [other]
+        header.FillerOrderNumberImagingServiceRequest = "F-9"
+    return replace(full_report(), current=exam)
+
+
 def report_of(name: str, charset: str | list[str]) -> ReportContent:
     """The full report of a patient whose name needs another character set."""
     return replace(full_report(), current=study(4, days=370, name=name, charset=charset))
@@ -209,5 +230,6 @@ def all_reports() -> dict[str, ReportContent]:
         "without-references": report_without_references(),
         "failed-checks": report_with_failed_checks(),
         "canal": canal_report(),
+        "ordered": ordered_report(),
     }
     return reports | {label: report_of(*value) for label, value in NAMES.items()}

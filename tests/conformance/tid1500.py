@@ -96,6 +96,7 @@ TID_1501 = (
     contained("SCOORD3D", ANY),
     contained("IMAGE", "DCM:121200"),
     contained("TEXT", "DCM:121106", 1),
+    contained("TEXT", "99PLUMBLINE:unmeasured"),
     contained("TEXT", "99PLUMBLINE:source"),
 )
 IMAGE_LIBRARY_GROUP = (

@@ -31,6 +31,7 @@ _PRIVATE_MEANINGS = {
     "ref-vertebra": "Reference vertebra",
     "uncertainty": "Measurement uncertainty",
     "source": "Literature source",
+    "unmeasured": "Measurement without a value",
     "assistive": "Statement on intended use",
     "triage-reason": "Reason for priority",
     "reference-used": "Reference exam used",

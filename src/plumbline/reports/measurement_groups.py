@@ -70,7 +70,7 @@ def measurement_group(content: ReportContent, ordinal: int) -> ContainerContentI
     group.ContentSequence.extend(_time_point(content.current, None))
     group.ContentSequence.append(FindingSite(site_code(finding.level)))
     group.ContentSequence.extend(algorithm_identification(finding.check.value, content.algorithm_version))
-    group.ContentSequence.extend(_measurement(key, value) for key, value in finding.measurements.items())
+    group.ContentSequence.extend(_measurements(finding))
     group.ContentSequence.extend(_evaluations(content, finding))
     group.ContentSequence.extend(_coordinates(content, finding))
     group.ContentSequence.extend(_pictures(content, ordinal))
@@ -109,6 +109,13 @@ def _since_surgery(days: int) -> LongitudinalTemporalOffsetFromEvent:
     return LongitudinalTemporalOffsetFromEvent(days, codes.UCUM.Day, codes.SCT.SurgicalProcedure)
 
 
+def _measurements(finding: Finding) -> Iterator[ContentItem]:
+    """A number each; a value that is not a number is told in words by :func:`_texts`."""
+    for key, measurement in finding.measurements.items():
+        if math.isfinite(measurement.value):
+            yield _measurement(key, measurement)
+
+
 def _measurement(key: str, measurement: Measurement) -> NumContentItem:
     """TID 300 with the concept's modifiers and its uncertainty."""
     concept = measurement_concept(key)
@@ -135,12 +142,7 @@ def _uncertainty(half_width: float, unit: Code) -> TextContentItem:
 
 
 def _number(name: Code, value: float, unit: Code, relationship: RelationshipTypeValues) -> NumContentItem:
-    """A NUM item; a value that is not a number is said to be so (CID 42) instead of being left out."""
-    if math.isfinite(value):
-        return NumContentItem(name, round(float(value), _DECIMALS), unit, relationship_type=relationship)
-    item = NumContentItem(name, 0, unit, codes.DCM.NotANumber, relationship_type=relationship)
-    item.MeasuredValueSequence = []
-    return item
+    return NumContentItem(name, round(float(value), _DECIMALS), unit, relationship_type=relationship)
 
 
 def _evaluations(content: ReportContent, finding: Finding) -> Iterator[ContentItem]:
@@ -207,5 +209,8 @@ def _pictures(content: ReportContent, ordinal: int) -> Iterator[ContentItem]:
 def _texts(finding: Finding) -> Iterator[ContentItem]:
     for reason in filter(None, finding.reasons):
         yield TextContentItem(codes.DCM.Comment, reason, _CONTAINS)
+    for key, measurement in finding.measurements.items():
+        if not math.isfinite(measurement.value):
+            yield TextContentItem(private("unmeasured"), measurement_concept(key).name.meaning, _CONTAINS)
     for source in finding.sources:
         yield TextContentItem(private("source"), citation(source), _CONTAINS)

@@ -10,10 +10,11 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.uid import ExplicitVRLittleEndian
 
+from plumbline.errors import InvalidInput
 from plumbline.reports.document_header import carried_header, referenced_requests, study_date, study_time
 from plumbline.reports.published import build_report_objects
 from plumbline.reports.structured_report import build_structured_report
-from tests.conformance.report_cases import NAMES, ct_header, full_report, plain_report, report_of, study
+from tests.conformance.report_cases import NAMES, ct_header, full_report, ordered_report, plain_report, report_of, study
 
 TYPE_2 = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID")
 
@@ -152,3 +153,22 @@ def test_dates_and_times_that_are_none_are_left_out(
     header["StudyDate"] = DataElement("StudyDate", "DA", date, validation_mode=IGNORE)
     header["StudyTime"] = DataElement("StudyTime", "TM", time, validation_mode=IGNORE)
     assert (study_date(header), study_time(header)) == (read_date, read_time)
+
+
+@pytest.mark.parametrize("keyword", [element.keyword for element in ct_header(4, 1)])
+def test_no_missing_attribute_breaks_writing(keyword: str) -> None:
+    header = ct_header(4, 1)
+    del header[keyword]
+    try:
+        current = replace(study(4), evidence=(header,))
+    except InvalidInput:
+        assert keyword in {"SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality"}
+        return
+    report = reread(build_structured_report(replace(plain_report(), current=current)))
+    assert report.StudyInstanceUID == header.StudyInstanceUID
+
+
+def test_other_identifiers_of_the_patient_are_carried() -> None:
+    report = reread(build_structured_report(ordered_report()))
+    assert [item.PatientID for item in report.OtherPatientIDsSequence] == ["Q-9"]
+    assert report.ReferencedRequestSequence[0].RequestedProcedureID == "RP-7"

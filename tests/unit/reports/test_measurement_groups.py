@@ -79,9 +79,14 @@ def test_the_baselines_own_value_is_told_apart(group: Dataset) -> None:
 
 def test_a_value_that_is_not_a_number_is_said_to_be_so() -> None:
     finding = replace(migration(), measurements={"translation_mm": Measurement(float("nan"), float("inf"))})
+    group = group_of(finding)
+    assert items(group, "DCM:121206") == []
+    assert [item.TextValue for item in items(group, "99PLUMBLINE:unmeasured")] == ["Distance"]
+
+
+def test_an_unknown_uncertainty_is_not_invented() -> None:
+    finding = replace(migration(), measurements={"translation_mm": Measurement(2.0, float("inf"))})
     (number,) = items(group_of(finding), "DCM:121206")
-    assert len(number.MeasuredValueSequence) == 0
-    assert number.NumericValueQualifierCodeSequence[0].CodeValue == "114000"
     assert items(number, "99PLUMBLINE:uncertainty") == []
 
 
