@@ -1,11 +1,12 @@
-"""Each outside library stays in the folder of its adapter, so that it can be changed in one place.
+"""Each outside library stays in the folder of its adapter, and no package of ours escapes the contracts on imports.
 
-Which of our own packages may import which is the business of import-linter (``make check``).
+Whether the contracts are kept is asked by import-linter (``make check``).
 """
 
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections import defaultdict
 from pathlib import Path
 
@@ -66,3 +67,29 @@ def test_an_import_inside_a_function_is_seen_too() -> None:
         "celery",
         "redis",
     }
+
+
+BESIDE_THE_LAYERS = {"demo", "observability", "phantom"}
+"""Packages of ours that stand in no layer (ARCHITECTURE.md, Layers)."""
+
+
+def packages_in(folder: str) -> set[str]:
+    return {path.parent.name for path in (HOUSE / folder).glob("*/__init__.py")}
+
+
+def contracts() -> list[dict]:
+    return tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+
+
+def test_every_package_has_its_layer() -> None:
+    layers = next(contract["layers"] for contract in contracts() if contract["type"] == "layers")
+    layered = {name.removeprefix("plumbline.") for layer in layers for name in layer.split(" : ")}
+    assert packages_in("src/plumbline") - layered == BESIDE_THE_LAYERS
+    assert layered - packages_in("src/plumbline") == {"services", "workers"}
+
+
+def test_every_adapter_and_every_service_is_kept_from_its_siblings() -> None:
+    kept = {module for contract in contracts() if contract["type"] == "independence" for module in contract["modules"]}
+    adapters = {f"plumbline.adapters.{name}" for name in packages_in("src/plumbline/adapters")}
+    services = {f"services.{name}" for name in packages_in("services")}
+    assert adapters | services | {"workers"} == kept
