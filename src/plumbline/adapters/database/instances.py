@@ -78,6 +78,16 @@ class DatabaseInstanceIndex:
         with self._store.read() as session:
             return [_entry(row) for row in session.scalars(query)]
 
+    def set_aside(self, sop_instance_uids: Iterable[str]) -> set[str]:
+        """See ``InstanceIndex.set_aside``."""
+        uids = list(sop_instance_uids)
+        found: set[str] = set()
+        with self._store.read() as session:
+            for chunk in _chunks(uids):
+                query = select(QuarantineRow.sop_instance_uid).where(QuarantineRow.sop_instance_uid.in_(chunk))
+                found.update(uid for uid in session.scalars(query) if uid)
+            return found - set(_rows_by_uid(session, list(found)))
+
     def held(self, study_instance_uid: str) -> list[ReceivedInstance]:
         """See ``InstanceIndex.held``."""
         with self._store.read() as session:
@@ -214,10 +224,13 @@ class _Batch:
         exam.has_grown = True
 
 
+def _chunks(uids: list[str]) -> list[list[str]]:
+    return [uids[start : start + _IN_LIMIT] for start in range(0, len(uids), _IN_LIMIT)]
+
+
 def _rows_by_uid(session: Session, uids: list[str]) -> dict[str, InstanceRow]:
     found: dict[str, InstanceRow] = {}
-    for start in range(0, len(uids), _IN_LIMIT):
-        chunk = uids[start : start + _IN_LIMIT]
+    for chunk in _chunks(uids):
         for row in session.scalars(select(InstanceRow).where(InstanceRow.sop_instance_uid.in_(chunk))):
             found[row.sop_instance_uid] = row
     return found

@@ -113,6 +113,7 @@ class DatabaseSteps:
             row.holder = row.lease_until = None
             match outcome:
                 case Wait():
+                    session.get_one(ExamRow, row.study_instance_uid).note = outcome.reason
                     return _put_back(row, now + timedelta(seconds=outcome.seconds), outcome.reason)
                 case End():
                     _finish(row, ENDED, now, outcome.result)
@@ -161,6 +162,13 @@ class DatabaseSteps:
             if row is None or row.result is None:
                 raise Conflict(f"step {name.value} has no result yet", where=study_instance_uid)
             return row.result
+
+    def latest_result(self, study_instance_uid: str, name: StepName) -> Mapping[str, Any]:
+        """See ``Steps.latest_result``."""
+        query = select(StepRow).where(StepRow.study_instance_uid == study_instance_uid, StepRow.name == name.value)
+        with self._store.read() as session:
+            rows = session.scalars(query.order_by(StepRow.revision.desc()))
+            return next((row.result for row in rows if row.result is not None), {})
 
     def owed(self, *, unheard_for_s: float, limit: int) -> list[tuple[int, StepName]]:
         """See ``Steps.owed``."""

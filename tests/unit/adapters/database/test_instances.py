@@ -1,4 +1,4 @@
-"""The receive ledger on SQLite: outcomes of recording, replay, quarantine. The journal's own durability is tested there."""
+"""The receive ledger on SQLite: outcomes of recording, replay, quarantine. The journal is tested elsewhere."""
 
 from __future__ import annotations
 
