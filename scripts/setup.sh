@@ -37,6 +37,9 @@ case "${1:-}" in
     *) fail "unknown target '${1:-}'; it is one of check, demo, test, make." ;;
 esac
 
+exec 9<scripts/setup.sh # one set-up at a time in this folder
+flock --nonblock 9 || { echo "Waiting for another set-up of this folder ..." && flock 9; }
+
 restore_policy
 environment=outdated
 if [ "$1" = make ] || environment_is_current; then environment=current; fi
