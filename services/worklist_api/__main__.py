@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 
 import uvicorn
 
-from plumbline.errors import PlumblineError
+from plumbline.errors import Misconfigured, PlumblineError
 from plumbline.observability.logging import configure_logging
-from plumbline.settings import load_settings
+from plumbline.settings import ApiSettings, load_settings
 from services.worklist_api.app import create_app
 
 
@@ -17,12 +18,32 @@ def main() -> int:
     try:
         settings = load_settings()
         configure_logging(settings.log_level, process="worklist-api")
+        listening = listen(settings.api)
         app = create_app(settings)
     except PlumblineError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    uvicorn.run(app, host=settings.api.host, port=settings.api.port, log_config=None, access_log=False)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+    server.run(sockets=[listening])
     return 0
+
+
+def listen(settings: ApiSettings) -> socket.socket:
+    """Bind the address of the API.
+
+    Raises
+    ------
+    Misconfigured
+        When the port is in use or may not be opened.
+    """
+    address = f"{settings.host}:{settings.port}"
+    try:
+        return socket.create_server((settings.host, settings.port), backlog=2048)
+    except OSError as error:
+        remedy = "Choose another one with api.port, or stop what listens there"
+        raise Misconfigured(
+            f"the address is in use or cannot be opened ({error.strerror})", where=address, remedy=remedy
+        ) from error
 
 
 if __name__ == "__main__":
