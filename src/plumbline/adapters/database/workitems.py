@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 from sqlalchemy import ColumnElement, Select, func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -106,9 +107,9 @@ class DatabaseWorkitemStore:
 
 def _filtered(session: Session, statement: Select[WorkitemRow], keys: Sequence[Key], query: Query) -> list[Workitem]:
     """Matching workitems of the page, and one more where there is one."""
-    rows = session.scalars(statement.execution_options(yield_per=_ROWS_AT_A_TIME))
-    matching = (row for row in rows if matches(row.dataset, keys))
-    return [_workitem(row) for row in _page(matching, query.offset, query.offset + query.limit + 1)]
+    with closing(session.scalars(statement.execution_options(yield_per=_ROWS_AT_A_TIME))) as rows:
+        matching = (row for row in rows if matches(row.dataset, keys))
+        return [_workitem(row) for row in _page(matching, query.offset, query.offset + query.limit + 1)]
 
 
 def _page(rows: Iterator[WorkitemRow], start: int, stop: int) -> Iterator[WorkitemRow]:
