@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
@@ -55,13 +56,20 @@ class LoggingListenerObserver:
 
     def stored(self, label: Label, length: int, status: int, seconds: float) -> None:
         """See ``ListenerObserver.stored``."""
-        INSTANCES.labels(label.sender, f"{status:04X}").inc()
-        BYTES.labels(label.sender).inc(length)
-        STORE_SECONDS.labels(label.sender).observe(seconds)
+        instances, received, took = _counters_of(label.sender, status)
+        instances.inc()
+        received.inc(length)
+        took.observe(seconds)
         if status:
             self._log.warning(
                 "instance refused", sender=label.sender, sop_instance_uid=label.sop_instance_uid, status=f"{status:04X}"
             )
+
+
+@lru_cache(maxsize=1024)
+def _counters_of(sender: str, status: int) -> tuple[Counter, Counter, Histogram]:
+    """The counters of a sender and a status: finding them by their labels takes longer than counting."""
+    return INSTANCES.labels(sender, f"{status:04X}"), BYTES.labels(sender), STORE_SECONDS.labels(sender)
 
 
 def count_taken_in(taken: TakenIn) -> None:

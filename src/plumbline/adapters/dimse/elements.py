@@ -7,7 +7,7 @@ element from a whole one, and where the few attributes lie that receiving needs.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from plumbline.pipeline.receive import Refusal, Unusable
@@ -134,23 +134,74 @@ def items(data: memoryview, encoding: Encoding, sequence: Element) -> Iterator[m
         yield data[start:content_end]
 
 
-def walk(data: memoryview, encoding: Encoding) -> Iterator[Element]:
-    """Top-level elements of a dataset, to its end.
+def scan(data: memoryview, encoding: Encoding, wanted: Container[int]) -> dict[int, Element]:
+    """Elements with the wanted tags at the top level of a dataset, after a walk to its end.
+
+    It runs while a sender waits, hence one plain loop.
 
     Raises
     ------
     Unusable
         ``truncated`` where the last element runs past the end, ``not-dicom`` where no elements are found at
-        all or none follows where one should.
+        all or none follows where one should. ``found`` has what was found before.
     """
-    last_tag = -1
+    found: dict[int, Element] = {}
     try:
-        for element in _Walk(data, encoding).elements(0, 0, implicit=not encoding.is_explicit, in_item=False):
-            last_tag = element.tag
-            yield element
+        _scan(data, encoding, wanted, found)
     except Unusable as error:
-        if last_tag < 0:
+        raise ScanStopped(error.reason, found) from error
+    except struct.error as error:
+        raise ScanStopped(Refusal.TRUNCATED, found) from error
+    return found
+
+
+class ScanStopped(Unusable):
+    """A scan that did not come to the end of its dataset."""
+
+    def __init__(self, reason: Refusal, found: dict[int, Element]) -> None:
+        super().__init__(reason)
+        self.found = found
+
+
+_EXPLICIT_HEADER = {True: struct.Struct("<HH2sH"), False: struct.Struct(">HH2sH")}
+_IMPLICIT_HEADER = struct.Struct("<HHL")
+_LONG = {True: struct.Struct("<L"), False: struct.Struct(">L")}
+
+
+def _scan(data: memoryview, encoding: Encoding, wanted: Container[int], found: dict[int, Element]) -> None:
+    at, size, vr = 0, len(data), b""
+    explicit = _EXPLICIT_HEADER[encoding.is_little_endian].unpack_from
+    implicit, long = _IMPLICIT_HEADER.unpack_from, _LONG[encoding.is_little_endian].unpack_from
+    try:
+        while at < size:
+            if not encoding.is_explicit:
+                group, number, length = implicit(data, at)
+                start = at + 8
+            else:
+                group, number, vr, length = explicit(data, at)
+                start = at + 8
+                if vr not in _SHORT_VRS:
+                    if not (vr.isalpha() and vr.isupper()):
+                        raise Unusable(Refusal.NOT_DICOM)
+                    length, start = long(data, start)[0], start + 4
+            end = start + length
+            if end > size:
+                end = _end_of_long(data, encoding, vr, start, length)
+            tag = group << 16 | number
+            if tag in wanted and tag not in found:
+                found[tag] = Element(tag, vr, start, end)
+            at = end
+    except (Unusable, struct.error) as error:
+        if at == 0:
             raise Unusable(Refusal.NOT_DICOM) from error
         raise
-    if last_tag < 0:
+    if size == 0:
         raise Unusable(Refusal.NOT_DICOM)
+
+
+def _end_of_long(data: memoryview, encoding: Encoding, vr: bytes, start: int, length: int) -> int:
+    """End of an element that has undefined length, or whose length says more than there is."""
+    if length != UNDEFINED:
+        raise Unusable(Refusal.TRUNCATED)
+    is_implicit = not encoding.is_explicit or vr == b"UN"
+    return _Walk(data, encoding).end_of_items(start, 1, implicit=is_implicit)

@@ -15,14 +15,14 @@ from plumbline.adapters.dimse.elements import (
     IMPLICIT_LITTLE,
     Element,
     Encoding,
+    ScanStopped,
     encoding_of,
     items,
-    walk,
+    scan,
 )
 from plumbline.exams.study import PatientIdentity
 from plumbline.pipeline.receive import InstanceHeader, Refusal, Unusable
 
-IMPLICIT_VR = "1.2.840.10008.1.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 LARGEST_INFLATED_BYTES = 256 << 20
 """A deflated dataset that is larger when inflated is not walked to its end."""
@@ -33,6 +33,7 @@ _MODALITY, _MANUFACTURER = 0x00080060, 0x00080070
 _PATIENT_ID, _ISSUER, _BIRTH_DATE, _SEX = 0x00100020, 0x00100021, 0x00100030, 0x00100040
 _OTHER_IDS = 0x00101002
 _STUDY, _SERIES = 0x0020000D, 0x0020000E
+_IDENTITY = frozenset({_SOP_CLASS, _SOP_INSTANCE})
 _WANTED = frozenset(
     {_CHARACTER_SET, _SOP_CLASS, _SOP_INSTANCE, _MODALITY, _MANUFACTURER, _PATIENT_ID, _ISSUER, _BIRTH_DATE}
     | {_SEX, _OTHER_IDS, _STUDY, _SERIES}
@@ -58,17 +59,20 @@ def read_identity(dataset: memoryview, transfer_syntax_uid: str) -> tuple[str, s
 
     As little work as can be, for the time that the sender waits. Raises like ``read_header``.
     """
-    found = {_SOP_CLASS: "", _SOP_INSTANCE: ""}
     encoding = encoding_of(transfer_syntax_uid)
     try:
-        for element in walk(dataset, encoding):
-            if element.tag in found:
-                found[element.tag] = str(dataset[element.start : element.end], "ascii", "replace").strip(" \0")
-    except Unusable as error:
-        if encoding.is_explicit and error.reason is Refusal.NOT_DICOM and not any(found.values()):
-            return read_identity(dataset, IMPLICIT_VR)
-        raise
-    return found[_SOP_CLASS], found[_SOP_INSTANCE]
+        found = scan(dataset, encoding, _IDENTITY)
+    except ScanStopped as error:
+        if not _may_be_implicit(encoding, error):
+            raise
+        found = scan(dataset, IMPLICIT_LITTLE, _IDENTITY)
+    values = _Values(dataset, encoding, found)
+    return values.text(_SOP_CLASS), values.text(_SOP_INSTANCE)
+
+
+def _may_be_implicit(encoding: Encoding, error: ScanStopped) -> bool:
+    """Whether this looks like a sender that contradicts its own Transfer Syntax, as some do."""
+    return encoding.is_explicit and not error.found and error.reason is Refusal.NOT_DICOM
 
 
 def _inflate(dataset: memoryview) -> tuple[memoryview, bool]:
@@ -83,14 +87,12 @@ def _inflate(dataset: memoryview) -> tuple[memoryview, bool]:
 
 
 def _header(data: memoryview, encoding: Encoding, *, to_the_end: bool) -> InstanceHeader:
-    found: dict[int, Element] = {}
     try:
-        for element in walk(data, encoding):
-            if element.tag in _WANTED:
-                found.setdefault(element.tag, element)
-    except Unusable as error:
-        if encoding.is_explicit and not found and error.reason is Refusal.NOT_DICOM:
-            return _header(data, IMPLICIT_LITTLE, to_the_end=to_the_end)  # some senders contradict their own syntax
+        found = scan(data, encoding, _WANTED)
+    except ScanStopped as error:
+        if _may_be_implicit(encoding, error):
+            return _header(data, IMPLICIT_LITTLE, to_the_end=to_the_end)
+        found = error.found
         if to_the_end:
             raise Unusable(error.reason, header=_Values(data, encoding, found).header()) from error
     return _Values(data, encoding, found).header()
@@ -157,7 +159,7 @@ class _Values:
         return tuple(pair for pair in pairs if pair[0])
 
     def _item(self, content: memoryview) -> _Values:
-        found = {element.tag: element for element in walk(content, self._encoding)} if content else {}
+        found = scan(content, self._encoding, _WANTED) if content else {}
         item = _Values(content, self._encoding, found)
         item._encodings = self._character_encodings()
         return item
