@@ -221,7 +221,7 @@ _CONFIDENCE = {
     SourceKind.IMAGES: 0.9,
 }
 _UNSTATED_FACTOR = 0.6
-"""A procedure is named, but not whether it was done."""
+"""An order or a header names a procedure, but neither when nor whether it was done."""
 
 
 def _strength(fact: _Fact) -> tuple[int, int, bool]:
@@ -306,7 +306,8 @@ def _fact_from_operation(told: OperationText, source: SourceKind, written: date 
         earliest, latest = (written, None) if is_planned else (None, written)
     if latest is not None and written is not None and not is_planned:
         latest = max(min(latest, written), earliest or min(latest, written))
-    factor = _UNSTATED_FACTOR if told.tense is Tense.UNSTATED else 1.0
+    is_bare = told.tense is Tense.UNSTATED and told.when is None and source < SourceKind.OPERATIVE_RECORD
+    factor = _UNSTATED_FACTOR if is_bare else 1.0
     verb = {Tense.DONE: "tells of an operation done", Tense.PLANNED: "announces an operation"}.get(
         told.tense, "names an operation"
     )

@@ -74,7 +74,7 @@ _ROOT_AFTER = re.compile(
     r"|weakness|parese|parasthesi\w+|syndrom\w*|infiltration|prt\b|hypasthesie|sciatica|ischias)"
 )
 _ROOT_BEFORE = re.compile(
-    r"(?:roots?|radicul\w+|radikul\w+|dermatom\w*|myotom\w*|wurzel\w*|racines?|raiz|raices|ischialgie|sciatalgie"
+    r"(?<![a-z])(?:roots?|radicul\w+|radikul\w+|dermatom\w*|myotom\w*|\w*wurzel\w*|racines?|raiz|raices|ischialgie|sciatalgie"
     r"|sciatica|sciatique|cruralgie|ciatica|parese|nerve|territoire|reizung|kompression|nervenwurzel\w*"
     r"|n\.?cb|nevralgie cervico-brachiale)\s+(?:at\s+|of\s+|de\s+|en\s+|links\s+|rechts\s+|left\s+|right\s+"
     r"|gauche\s+|droite\s+)*$"
@@ -88,7 +88,7 @@ _NOT_SPINE_AFTER = re.compile(
     r"|tabl\w*|doses?\b|teeth|lead\b|of\s+\d|sternal|=)"
 )
 _NOT_SPINE_BEFORE = re.compile(
-    r"(?:ward|bed|room|zimmer|station|salle|sala|habitacion|cama|lit|box|lot|ref|batch|model|serial|accession|acc"
+    r"(?<![a-z])(?:ward|bed|room|zimmer|station|salle|sala|habitacion|cama|lit|box|lot|ref|batch|model|serial|accession|acc"
     r"|id|nr|no"
     r"|series|serie|image|img|slice|stage|stadium|stade|estadio|grade|complement|vitamin|vitamine|vitamina|floor"
     r"|block|unit"

@@ -25,7 +25,7 @@ _ONE_CHARACTER = {
 }
 
 CLAUSE_BREAK = re.compile(
-    r"[;\n]|\.(?=\s|$)(?<!\bz\.)(?<!\bn\.)(?<!\bst\.)(?<!\bzust\.)(?<!\bv\.)(?<!\ba\.)"
+    r"[;\n]|\.(?=\s|$)(?<!\bz\.)(?<!\bn\.)(?<!\bst\.)(?<!\bzust\.)(?<!\bv\.)(?<!\ba\.)(?<!\s\d\.)(?<!\s\d\d\.)(?<!^\d\.)(?<!^\d\d\.)"
     r"|\b(?:but|however|now|aber|jetzt|aktuell|mais|maintenant|pero|ahora|actualmente)\b"
 )
 """Where one statement ends and the next begins: punctuation (not the dots of "Z. n."), or a word that turns."""
@@ -38,12 +38,13 @@ def plain(text: str) -> str:
 
 def clauses(plain_text: str) -> tuple[str, ...]:
     """The statements of a plain text, in order, none empty; the word that turns opens the next statement."""
-    starts = [0]
+    parts: list[str] = []
+    start = 0
     for found in CLAUSE_BREAK.finditer(plain_text):
-        starts.append(found.start() if found[0].isalpha() else found.end())
-    ends = [*starts[1:], len(plain_text)]
-    parts = (plain_text[start:end].strip() for start, end in zip(starts, ends, strict=True))
-    return tuple(part for part in parts if part)
+        parts.append(plain_text[start : found.start()])
+        start = found.start() if found[0].isalpha() else found.end()
+    parts.append(plain_text[start:])
+    return tuple(part.strip() for part in parts if part.strip())
 
 
 def words(*alternatives: str) -> re.Pattern[str]:

@@ -99,9 +99,8 @@ _AFFIRMING = words(
     r"new|with|has|had|having|presents?|presenting|complains|also|positive|increasing|progressive|mit|neue?[rs]?",
     r"hat|zeigt|avec|nouveau|nouvelle|presente|con|nuevo|nueva|refiere",
 )
-_LISTING = words(
-    r"or|nor|oder|ou|ni|noch|y|o|and|und|et",
-)
+_LISTING = words(r"or|nor|oder|ou|ni|noch|o")
+"""Joins the last of several denied things; "and" may join an affirmed one, so it does not."""
 _DENIED_AFTER = re.compile(
     r"\s*(?:[:=]?\s*(?:no|nein|non|none|neg|negative|negativ|negatif|negativo)(?![a-z])"
     r"|\s(?:was |is |were |wurde |wird |has been |)(?:den(?:ied|ies)|absent|excluded|ruled out|resolved|verneint"
@@ -116,7 +115,7 @@ _UNCERTAIN_OPENERS = words(
 )
 _NOT_A_FLAG = words(
     r"afebrile|fieberfrei|apyretique|apyrexie|afebril|(?:disc|disk) (?:infection|herniation) free",
-    r"anti-?infect\w+|infection control|infection prevention|no fever|non-?malignant|no weakness|benign tumou?r",
+    r"anti-?infect\w+|infection control|infection prevention|non-?malignant|benign tumou?r",
 )
 
 

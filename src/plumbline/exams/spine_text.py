@@ -18,6 +18,9 @@ from plumbline.exams.red_flag_text import read_red_flags
 from plumbline.exams.surgery_dates import SurgeryDate, read_surgery_date
 from plumbline.exams.surgery_text import Tense, names_implants, read_procedures, read_side, read_tense
 
+_TAKES_OUT = "HARDWARE_REMOVAL"
+"""What is taken out, even if only planned, was put in by an operation before."""
+
 
 @dataclass(frozen=True, slots=True)
 class OperationText:
@@ -122,8 +125,8 @@ def _read_operation(statement: str, reference_date: date | None) -> OperationTex
         return OperationText(tense, (), (), (), None, None)
     named = read_levels(statement)
     when = read_surgery_date(statement, reference_date=reference_date)
-    if when is not None and reference_date is not None and when.earliest > reference_date and tense is Tense.UNSTATED:
-        tense = Tense.PLANNED
+    if when is not None and reference_date is not None and tense is Tense.UNSTATED:
+        tense = Tense.PLANNED if when.earliest > reference_date else Tense.DONE
     return OperationText(tense, named.levels, named.vertebrae, procedures, read_side(statement), when)
 
 
@@ -161,4 +164,6 @@ def _is_postoperative(statements: tuple[str, ...], operations: list[OperationTex
         return True
     if Tense.DENIED in tenses:
         return False
+    if any(_TAKES_OUT in operation.procedures for operation in operations):
+        return True
     return True if any(names_implants(part) for part in statements) and Tense.PLANNED not in tenses else None

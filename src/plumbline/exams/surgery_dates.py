@@ -29,10 +29,20 @@ _NUMERIC = re.compile(
     r"(?<![0-9/-])(?P<first>\d{1,2})(?P<mark>[/-])(?P<second>\d{1,2})(?P=mark)(?P<year>(?:19|20)\d\d|\d\d)(?![\d/])"
 )
 _MONTH_NAMES = {
-    "jan": 1, "ene": 1, "feb": 2, "fev": 2, "mar": 3, "mrz": 3, "avr": 4, "apr": 4, "abr": 4, "may": 5, "mai": 5,
-    "jun": 6, "juin": 6, "jul": 7, "juil": 7, "aug": 8, "aou": 8, "ago": 8, "sep": 9, "oct": 10, "okt": 10, "nov": 11, "dec": 12,
-    "dez": 12, "dic": 12,
-}  # fmt: skip
+    **dict.fromkeys(("jan", "ene"), 1),
+    **dict.fromkeys(("feb", "fev"), 2),
+    **dict.fromkeys(("mar", "mrz"), 3),
+    **dict.fromkeys(("apr", "avr", "abr"), 4),
+    **dict.fromkeys(("may", "mai"), 5),
+    **dict.fromkeys(("jun", "juin"), 6),
+    **dict.fromkeys(("jul", "juil"), 7),
+    **dict.fromkeys(("aug", "aou", "ago"), 8),
+    "sep": 9,
+    **dict.fromkeys(("oct", "okt"), 10),
+    "nov": 11,
+    **dict.fromkeys(("dec", "dez", "dic"), 12),
+}
+"""By their first three letters, or four where three do not tell them apart."""
 _MONTH = (
     r"jan(?:uary|uar|vier|v)?|enero|ene|feb(?:ruary|ruar|rero)?|fev(?:rier)?|mar(?:ch|s|zo)?|marz|mrz|apr(?:il)?"
     r"|avr(?:il)?|abr(?:il)?"
@@ -41,7 +51,7 @@ _MONTH = (
     r"|o[ck]t(?:ober|obre|ubre)?|nov(?:ember|embre|iembre)?|de[cz](?:ember|embre)?|dic(?:iembre)?"
 )
 _NAMED_DAY = re.compile(
-    rf"(?<![a-z0-9])(?P<day>\d{{1,2}})(?:st|nd|rd|th"
+    rf"(?<![a-z0-9/-])(?P<day>\d{{1,2}})(?:st|nd|rd|th"
     rf"|er)?\.?\s*-?(?:de )?(?P<month>{_MONTH})\.?,?\s*-?(?:de )?(?P<year>(?:19|20)\d\d)(?!\d)"
     rf"|(?<![a-z0-9])(?P<month2>{_MONTH})\.? (?P<day2>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<year2>(?:19|20)\d\d)(?!\d)"
 )
@@ -79,7 +89,7 @@ _RELATIVE = (
     re.compile(rf"(?<![a-z0-9]){_AMOUNT} (?:ago|earlier|back|zuvor|her|auparavant|atras|antes)(?![a-z])"),
     re.compile(rf"(?<![a-z0-9]){_AMOUNT}\.? ?-?{_POSTOP_WORD}(?![a-z])"),
     re.compile(rf"(?<![a-z0-9])(?:vor|il y a|hace|depuis|seit|a los|a las|a|at)\s+{_AMOUNT}(?![a-z])"),
-    re.compile(rf"(?<![a-z0-9])(?:post-?op\w*|postoperat\w*|s/p) ?,?:? {_AMOUNT}(?![a-z])"),
+    re.compile(rf"(?<![a-z0-9])(?:post[- ]?op\w*|postoperat\w*|s/p) ?,?:? {_AMOUNT}(?![a-z])"),
 )
 _BRITISH = re.compile(
     r"(?<![0-9/])(?P<count>\d{1,2})/(?P<of>7|52|12)(?![0-9/])\s*(?:post|s/p|ago|after|following|po\b)"

@@ -84,7 +84,7 @@ PROCEDURES = {
         r"vertebro-?plast(?:y|ie|ik|ia)|cimentoplastie",
     ),
     "CORPECTOMY": words(
-        r"corp[eo]re?ctom(?:y|ie|ia)|korporektomie|corporectomie|wirbelkorperersatz",
+        r"corp(?:or)?ectom(?:y|ie|ia)|korporektomie|corporectomie|wirbelkorperersatz",
     ),
     "HARDWARE_REMOVAL": words(
         r"(?:removal of|remov(?:al|ed)) (?:the )?(?:hardware|implants?|screws?|instrumentation|metalwork)",
@@ -99,11 +99,11 @@ PROCEDURES = {
 }
 """Canonical procedure words and how they are written."""
 
-_DISC_PART_OF_FUSION = ("TLIF", "PLIF", "ALIF", "LLIF", "OLIF", "ACDF")
+_FUSIONS_BY_NAME = ("TLIF", "PLIF", "ALIF", "LLIF", "OLIF", "ACDF")
 
 IMPLANTS = words(
     r"(?:pedicle )?screws?(?! driver)|rods?|cages?|(?:interbody )?spacers?|hardware|metalwork|implants?",
-    r"instrumentation|(?:pedikel)?schrauben(?:lage|lockerung|fehllage|position)?|schraube|stabe?|implantat\w*",
+    r"(?:pedikel)?schrauben(?:lage|lockerung|fehllage|position)?|schraube|stabe?|implantat\w*",
     r"osteosynthesematerial|spondylodesematerial|materiel(?: d'osteosynthese)?|vis pediculaires?|tiges?",
     r"implant\w*|tornillos?(?: pediculares)?|barras?|material de osteosintesis|implantes?|caja intersomatica",
     r"cajas intersomaticas",
@@ -166,7 +166,7 @@ _DENIED = words(
     r"(?:never|not) (?:been |previously |yet )*operated|never had (?:\w+ )*(?:surgery|operation)",
     r"without (?:prior|previous|history of) (?:\w+ )?(?:surgery|operation)",
     r"den(?:ies|ied) (?:any )?(?:prior |previous )?(?:\w+ )?(?:surgery|operation)|non-?operative(?:ly)?",
-    r"no hardware|keine? (?:vor-?op\w*|voroperation\w*|fruhere?n? op\w*|operation\w*|ops?)",
+    r"no hardware(?! [a-z])|keine? (?:vor-?op\w*|voroperation\w*|fruhere?n? op\w*|operation\w*|ops?)",
     r"nicht (?:vor)?operiert|ohne (?:vor-?op\w*|voroperation\w*)",
     r"pas (?:d'|de )(?:antecedents? (?:de )?(?:chirurgi\w+|operatoires?)|chirurgie|intervention)(?: anterieure?"
     r"| prealable)?",
@@ -202,8 +202,10 @@ def read_procedures(plain_text: str) -> tuple[str, ...]:
     A procedure that the text denies ("no fusion", "without instrumentation") is not among them.
     """
     found = {name: position for name in PROCEDURES if (position := _first_affirmed(name, plain_text)) is not None}
-    if any(name in found for name in _DISC_PART_OF_FUSION):
+    if any(name in found for name in _FUSIONS_BY_NAME):
         found.pop("FUSION", None)
+    if "ACDF" in found:
+        found.pop("DISCECTOMY", None)
     return tuple(sorted(found, key=lambda name: found[name]))
 
 

@@ -7,6 +7,7 @@ file is refused and the nearest right name is offered.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from typing import NoReturn
@@ -49,6 +50,11 @@ MEASUREMENTS = frozenset(
 """Measurements of the contract (design section 4) that rules may ask about."""
 _LIST_OPERATORS = frozenset({"one_of", "contains", "contains_any"})
 _NUMBER_OPERATORS = frozenset({"at_least", "at_most", "more_than", "less_than"})
+_PLAIN_TAGS = frozenset(
+    f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp")
+)
+_NEAR_ENOUGH = 0.6
+"""Similarity from which another name is offered as the one that was meant."""
 _DEFAULT_FILE = "default_rules.yaml"
 _TOP_KEYS = ("strategy", "otherwise", "rules")
 _RULE_KEYS = ("name", "priority", "says", "when", "sources")
@@ -90,9 +96,9 @@ class _RuleReader:
         top = self._mapping(root, _TOP_KEYS, "the file")
         if "rules" not in top:
             self._refuse(root, "there is no 'rules:'")
+        strategy = Strategy(self._name(top["strategy"], "strategy", Strategy)) if "strategy" in top else None
         rules = tuple(self._rule(node) for node in self._sequence(top["rules"], "rules"))
         self._refuse_repeated(rules, top["rules"])
-        strategy = Strategy(self._name(top["strategy"], "strategy", Strategy)) if "strategy" in top else None
         otherwise = self._mapping(top["otherwise"], ("priority", "says"), "otherwise") if "otherwise" in top else {}
         defaults = RuleSet(())
         return RuleSet(
@@ -151,12 +157,13 @@ class _RuleReader:
         return Condition(name, operator, operand)
 
     def _operand(self, operator: str, node: Node) -> Operand:
+        self._refuse_tag(node)
         if operator in _LIST_OPERATORS:
             return self._texts(node, operator)
         value = yaml.SafeLoader.construct_object(yaml.SafeLoader(""), node) if isinstance(node, ScalarNode) else None
         if isinstance(value, bool):
             return value if operator not in _NUMBER_OPERATORS else self._refuse(node, f"'{operator}' needs a number")
-        if isinstance(value, (int, float)):
+        if isinstance(value, (int, float)) and math.isfinite(value):
             return float(value) if operator != "is_known" else self._refuse(node, "'is_known' needs true or false")
         if operator in _NUMBER_OPERATORS:
             self._refuse(node, f"'{operator}' needs a number")
@@ -194,6 +201,7 @@ class _RuleReader:
     # --- nodes ---
 
     def _mapping(self, node: Node, allowed: Iterable[str], what: str, *, kind: str = "key") -> dict[str, Node]:
+        self._refuse_tag(node)
         if not isinstance(node, MappingNode):
             self._refuse(node, f"{what} must hold 'key: value' lines")
         known = list(allowed)
@@ -207,17 +215,19 @@ class _RuleReader:
         return fields
 
     def _sequence(self, node: Node, what: str) -> list[Node]:
-        if not isinstance(node, SequenceNode):
-            self._refuse(node, f"{what} must be a list")
+        self._refuse_tag(node)
+        if not isinstance(node, SequenceNode) or not node.value:
+            self._refuse(node, f"{what} must be a list that is not empty")
         return node.value
 
     def _text(self, node: Node, what: str) -> str:
+        self._refuse_tag(node)
         if not isinstance(node, ScalarNode) or not node.value.strip():
             self._refuse(node, f"{what} must be a text")
         return node.value.strip()
 
     def _texts(self, node: Node, what: str) -> tuple[str, ...]:
-        nodes = node.value if isinstance(node, SequenceNode) else [node]
+        nodes = self._sequence(node, what) if isinstance(node, SequenceNode) else [node]
         return tuple(self._text(one, what) for one in nodes)
 
     def _names(self, node: Node | None, kind: str, allowed: list[str]) -> tuple[str, ...]:
@@ -237,9 +247,13 @@ class _RuleReader:
     def _require(self, name: str, allowed: list[str], kind: str, node: Node) -> None:
         if name in allowed:
             return
-        near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.4)
+        near = difflib.get_close_matches(name, allowed, n=1, cutoff=_NEAR_ENOUGH)
         remedy = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(sorted(allowed))}."
         self._refuse(node, f"there is no {kind} '{name}'", remedy=remedy)
+
+    def _refuse_tag(self, node: Node) -> None:
+        if node.tag not in _PLAIN_TAGS:
+            self._refuse(node, f"the tag '{node.tag}' has no place in triage rules")
 
     def _refuse(self, node: Node, what: str, *, remedy: str | None = None, line: int | None = None) -> NoReturn:
         at = line or node.start_mark.line + 1

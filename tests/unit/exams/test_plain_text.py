@@ -1,0 +1,23 @@
+from plumbline.exams.plain_text import clauses, plain
+
+
+def test_case_accents_and_dashes_are_made_plain():
+    assert plain("Fußheberparese À L4–L5") == "fusheberparese a l4-l5"
+
+
+def test_the_length_is_kept():
+    text = "Z.n. Laminektomie – Höhe L4/5 œdème …"
+    assert len(plain(text)) == len(text)
+
+
+def test_decomposed_accents_read_like_composed_ones():
+    assert plain("ope\u0301re\u0301") == "opere"
+
+
+def test_statements_end_at_full_stops_and_turning_words_but_not_in_abbreviations():
+    assert clauses(plain("Z. n. TLIF. Kein Fieber, jetzt Schmerz")) == ("z. n. tlif", "kein fieber,", "jetzt schmerz")
+    assert clauses(plain("am 3. postoperativen Tag; stabil")) == ("am 3. postoperativen tag", "stabil")
+
+
+def test_an_empty_text_has_no_statement():
+    assert clauses("") == ()

@@ -1,0 +1,114 @@
+import pytest
+
+from plumbline.exams.region_text import (
+    names_other_body_part,
+    names_trauma_survey,
+    position_of,
+    projection_of,
+    regions_of_code,
+    spine_regions,
+    vertebrae_in,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "regions"),
+    [
+        ("LSPINE", ("L",)),
+        ("CT LUMBAR SPINE WO", ("L",)),
+        ("LWS", ("L",)),
+        ("rachis lombaire", ("L",)),
+        ("columna lumbar", ("L",)),
+        ("L-SPINE", ("L",)),
+        ("CT_L_SPINE", ("L",)),
+        ("LUMBOSACRAL", ("L",)),
+        ("CSPINE", ("C",)),
+        ("HWS", ("C",)),
+        ("rachis cervical", ("C",)),
+        ("columna cervical", ("C",)),
+        ("TSPINE", ("T",)),
+        ("BWS", ("T",)),
+        ("rachis dorsal", ("T",)),
+        ("TLSPINE", ("T", "L")),
+        ("thoracolumbar spine", ("T", "L")),
+        ("whole spine", ("C", "T", "L")),
+        ("Ganzwirbelsäule", ("C", "T", "L")),
+        ("rachis entier", ("C", "T", "L")),
+        ("SPINE", ()),
+        ("Wirbelsäule", ()),
+        ("CT L4-S1", ("L",)),
+        ("CT C5-T2", ("C", "T")),
+        ("TLIF control", ("L",)),
+    ],
+)
+def test_regions_of_the_spine_are_read_in_four_languages(text: str, regions: tuple[str, ...]):
+    assert spine_regions(text) == regions
+
+
+@pytest.mark.parametrize(
+    "text", ["CHEST", "CT ABDOMEN PELVIS", "Thorax", "CT cérébral", "KNEE", "ABDPELVIS", "", "HEAD T1 T2"]
+)
+def test_other_parts_of_the_body_are_not_the_spine(text: str):
+    assert spine_regions(text) is None
+
+
+def test_other_parts_of_the_body_are_recognised_as_such():
+    assert names_other_body_part("CT ABDOMEN PELVIS")
+    assert names_other_body_part("Thorax")
+    assert not names_other_body_part("LSPINE")
+
+
+def test_a_trauma_survey_is_told():
+    assert names_trauma_survey("CT WHOLE SPINE TRAUMA")
+    assert not names_trauma_survey("CT WHOLE SPINE")
+
+
+def test_procedure_codes_are_read_only_in_their_scheme():
+    assert regions_of_code("72131", "C4") == ("L",)
+    assert regions_of_code("72131", "99LOCAL") is None
+    assert regions_of_code("71250", "C4") is None
+
+
+@pytest.mark.parametrize(
+    ("view", "orientation", "text", "expected"),
+    [
+        ("LL", (), "", "lateral"),
+        ("AP", (), "lateral", "ap"),
+        (None, ("P", "F"), "", "lateral"),
+        (None, ("L", "F"), "", "ap"),
+        (None, (), "L-SPINE LAT", "lateral"),
+        (None, (), "rachis de profil", "lateral"),
+        (None, (), "LWS seitlich", "lateral"),
+        (None, (), "rachis de face", "ap"),
+        (None, (), "a.p.", "ap"),
+        ("RPO", (), "", "oblique"),
+        (None, (), "LWS", None),
+    ],
+)
+def test_the_projection_is_read_from_view_then_orientation_then_words(view, orientation, text, expected):
+    assert projection_of(view, orientation, text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("standing", "standing"),
+        ("im Stehen", "standing"),
+        ("debout", "standing"),
+        ("de pie", "standing"),
+        ("supine", "supine"),
+        ("Flexion", "flexion"),
+        ("hyperextension", "extension"),
+        ("Reklination", "extension"),
+        ("couché", "supine"),
+        ("L-SPINE", None),
+    ],
+)
+def test_the_position_is_read(text: str, expected: str | None):
+    assert position_of(text) == expected
+
+
+def test_the_vertebrae_of_a_region_include_the_junctions():
+    assert vertebrae_in(("L",)) == ("L1", "L2", "L3", "L4", "L5", "S1")
+    assert vertebrae_in(("C", "L"))[0] == "C1"
+    assert vertebrae_in(()) == ()

@@ -1,0 +1,90 @@
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from plumbline.exams.facts import RedFlag, SourceKind
+from plumbline.exams.spine_text import SpineText, read_spine_text
+from plumbline.exams.surgery_text import Tense
+
+LINES = Path(__file__).parents[2] / "data" / "spine_text"
+WRITTEN = date(2026, 6, 1)
+
+
+def read(text: str, written: date | None = WRITTEN) -> SpineText:
+    return read_spine_text(text, source=SourceKind.ORDER, reference_date=written)
+
+
+def test_an_order_is_read_whole():
+    text = read("Z.n. TLIF LWK 4/5 links am 02.03.2026, neue Fußheberparese. Kein Fieber.")
+    assert [level.name for level in text.levels] == ["L4-L5"]
+    assert text.procedures == ("TLIF",)
+    assert text.side == "left"
+    assert text.is_postoperative is True
+    assert text.surgery_date is not None and text.surgery_date.exact == date(2026, 3, 2)
+    assert text.red_flags == (RedFlag.NEW_DEFICIT,)
+    assert text.source is SourceKind.ORDER
+
+
+def test_an_earlier_and_a_planned_operation_are_kept_apart():
+    done, planned = read("s/p L4-5 discectomy 2020, now planned L5-S1 TLIF").operations
+    assert (done.tense, [level.name for level in done.levels], done.procedures) == (
+        Tense.DONE,
+        ["L4-L5"],
+        ("DISCECTOMY",),
+    )
+    assert (planned.tense, [level.name for level in planned.levels]) == (Tense.PLANNED, ["L5-S1"])
+
+
+def test_statements_about_one_operation_are_joined():
+    (operation,) = read("Post op 3 months. L4-L5 TLIF.").operations
+    assert operation.tense is Tense.DONE
+    assert operation.procedures == ("TLIF",)
+    assert operation.when is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("no prior surgery", False), ("pedicle screws L4-L5", True), ("back pain", None)]
+)
+def test_evidence_of_an_operation_is_told_from_silence(text: str, expected: bool | None):
+    assert read(text).is_postoperative is expected
+
+
+def test_a_procedure_dated_in_the_past_was_done_and_one_in_the_future_is_planned():
+    assert read("TLIF L4-5 2026-03-02").tense is Tense.DONE
+    assert read("TLIF L4-5 2026-07-02").tense is Tense.PLANNED
+    assert read("TLIF L4-5").tense is Tense.UNSTATED
+
+
+def test_what_is_to_be_removed_was_put_in_before():
+    assert read("Metallentfernung L4-S1 geplant").is_postoperative is True
+
+
+def test_an_empty_text_says_nothing():
+    assert read("") == SpineText("", SourceKind.ORDER)
+
+
+def _lines(name: str) -> list[dict]:
+    return [json.loads(line) for line in (LINES / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_there_are_enough_labelled_lines_and_none_is_in_both_parts():
+    tuning, held_out = ({line["text"] for line in _lines(name)} for name in ("tuning", "held_out"))
+    assert len(tuning) + len(held_out) >= 300
+    assert not tuning & held_out
+    assert {line["language"] for line in _lines("held_out")} == {"en", "fr", "de", "es"}
+
+
+def test_no_level_is_invented_on_text_that_it_was_never_tuned_on():
+    for line in _lines("held_out"):
+        invented = {level.name for level in read(line["text"]).levels} - set(line["levels"])
+        assert not invented, line["text"]
+
+
+def test_nearly_all_levels_of_the_held_out_lines_are_found():
+    expected = found = 0
+    for line in _lines("held_out"):
+        expected += len(line["levels"])
+        found += len({level.name for level in read(line["text"]).levels} & set(line["levels"]))
+    assert found >= 0.95 * expected
