@@ -13,6 +13,8 @@ run() {
 
 run "Format" .venv/bin/ruff format --check --output-format concise .
 run "Lint" .venv/bin/ruff check --output-format concise .
+run "Shell scripts" .venv/bin/shellcheck --external-sources .ci/run scripts/setup.sh scripts/check.sh deploy/images/with-secrets \
+    deploy/images/orthanc-is-ready
 run "Types" .venv/bin/pyright --warnings
 run "Layers" .venv/bin/lint-imports
 run "Links in the documents" .venv/bin/python scripts/document_links.py

@@ -73,3 +73,18 @@ def test_scripts_in_the_images_can_be_executed(house: Path) -> None:
         script = house / "deploy/images" / name
         assert script.stat().st_mode & 0o111, name
         assert script.read_text().startswith("#!/bin/sh\n")
+
+
+def test_the_builder_is_sent_what_the_images_copy_and_no_secret(house: Path) -> None:
+    lines = (house / ".dockerignore").read_text().splitlines()
+    sent = {line[1:] for line in lines if line.startswith("!")}
+    assert "*" in lines
+    assert not any("deploy/secrets".startswith(path) for path in sent)
+    copied = {
+        source
+        for path in DOCKERFILES
+        for word, rest in instructions(path.read_text())
+        if word == "COPY"
+        for source in _sources(rest, {"build"})
+    }
+    assert all(any(source == path or source.startswith(path + "/") for path in sent) for source in copied)

@@ -14,7 +14,9 @@ HOUSE = Path(__file__).parents[3]
 LOCK = runpy.run_path(str(HOUSE / "scripts/lock.py"))
 INSTALLED = runpy.run_path(str(HOUSE / "scripts/installed_packages.py"))
 PYPROJECT = (HOUSE / "pyproject.toml").read_text()
-POSIX_TOOLS = "bash env sed sort xargs comm cat grep mktemp rm mv chmod tee dirname sha256sum cut printf true tail head flock"
+POSIX_TOOLS = (
+    "bash env sed sort xargs comm cat grep mktemp rm mv chmod tee dirname sha256sum cut printf true tail head flock"
+)
 
 
 @pytest.fixture
