@@ -225,3 +225,10 @@ def test_the_listener_admits_the_archive_at_its_fixed_address_only(house: Path, 
     plan = valid.networks["inside"].ipam
     assert plan is not None
     assert ipaddress.ip_address(str(address)) in ipaddress.ip_network(plan.config[0].subnet)
+
+
+def test_every_secret_is_explained_to_who_must_write_it(house: Path, valid: Compose) -> None:
+    operations = (house / "docs/operations.md").read_text(encoding="utf-8")
+    explained = set(re.findall(r"^\| `(\w+)` \|", operations, flags=re.MULTILINE))
+    assert explained == {Path(secret.file).name for secret in valid.secrets.values()}
+    assert {Path(secret.file).parent for secret in valid.secrets.values()} == {Path("deploy/secrets")}
