@@ -27,7 +27,7 @@ def worklist_page(
     context: Context, *, limit: int, offset: int, states: frozenset[str] | None = OPEN_STATES
 ) -> WorklistPage:
     """Entries of the worklist, the most urgent and then the oldest first."""
-    page = context.worklist.search(Query(limit=limit, offset=offset, states=states))
+    page = context.worklist.search(Query(limit=limit, offset=offset, states=states, with_references=False))
     studies = [found.study_instance_uid for found in page.workitems if found.study_instance_uid]
     results = context.results.newest_of(studies)
     entries = [entry(found, results.get(found.study_instance_uid or "")) for found in page.workitems]
@@ -78,7 +78,7 @@ def newest_result(context: Context, study_instance_uid: str) -> ExamResult:
 
 def entry_of_study(context: Context, study_instance_uid: str, result: ExamResult | None) -> Entry | None:
     """Line of an exam on the worklist, None where it has no workitem."""
-    query = Query((search_key("StudyInstanceUID", study_instance_uid),), limit=1)
+    query = Query((search_key("StudyInstanceUID", study_instance_uid),), limit=1, with_references=False)
     return next((entry(found, result) for found in context.worklist.search(query).workitems), None)
 
 

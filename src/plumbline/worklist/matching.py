@@ -20,6 +20,7 @@ from plumbline.worklist.dataset import Dataset, items, values
 _TAG = re.compile(r"^[0-9A-Fa-f]{8}$")
 _KEYWORD = re.compile(r"^[A-Z][A-Za-z0-9]*$")
 _WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
+_PLAIN = re.compile(r"[A-Za-z0-9 .,^_-]+")
 _TEMPORAL_VRS = frozenset({"DA", "TM", "DT"})
 _TEMPORAL_VALUE = re.compile(r"^[0-9.+\-:]*$")
 _PN_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
@@ -51,6 +52,13 @@ class Key:
         return "*" in self.value or "?" in self.value
 
     @property
+    def literal(self) -> str:
+        """Longest run of plain characters that every matching text holds, whatever its case; else empty."""
+        if VR_OF_TAG.get(self.path[-1], "UN") not in _WILDCARD_VRS:
+            return ""
+        return max(_PLAIN.findall(self.value), key=len, default="")
+
+    @property
     def uids(self) -> list[str]:
         r"""Values of a list of UIDs, separated by ``\`` or by a comma (PS3.18 8.3.4.1)."""
         return re.split(r"[\\,]", self.value)
@@ -62,6 +70,8 @@ class Query:
 
     ``include`` are the tags to return beside the usual ones; None means all of them.
     ``states`` are the values of Procedure Step State to keep, any of them where None.
+    ``with_references`` is whether the workitems found have to have their Input Information and Performed
+    Procedure Sequence; a store may leave these out where nobody needs them, for they are long.
     """
 
     keys: tuple[Key, ...] = ()
@@ -69,6 +79,7 @@ class Query:
     limit: int = 100
     offset: int = 0
     states: frozenset[str] | None = None
+    with_references: bool = True
 
 
 def attribute_path(attribute_id: str) -> tuple[str, ...]:

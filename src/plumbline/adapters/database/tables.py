@@ -156,10 +156,13 @@ class OrderRow(Base):
 
 
 class WorkitemRow(Base):
-    """One UPS workitem. ``dataset`` is the DICOM JSON without the Transaction UID, which is the lock."""
+    """One UPS workitem: its DICOM JSON, and apart from it the Transaction UID, which is the lock."""
 
     __tablename__ = "workitems"
-    __table_args__ = (Index("ix_workitems_reading_order", "state", "priority_rank", "created_at"),)
+    __table_args__ = (
+        Index("ix_workitems_reading_order", "state", "priority_rank", "created_at"),
+        Index("ix_workitems_order", "priority_rank", "created_at", "workitem_uid"),
+    )
 
     workitem_uid: Mapped[str] = mapped_column(String(64), primary_key=True)
     study_instance_uid: Mapped[str | None] = mapped_column(String(64), index=True)
@@ -168,6 +171,9 @@ class WorkitemRow(Base):
     """0 HIGH, 1 MEDIUM, 2 LOW."""
     transaction_uid: Mapped[str | None] = mapped_column(String(64))
     dataset: Mapped[dict[str, Any]] = mapped_column(Document)
+    """The attributes but those of ``references``."""
+    references: Mapped[dict[str, Any] | None] = mapped_column(Document, deferred=True)
+    """Input Information and Performed Procedure Sequence: they list every instance, most searches need neither."""
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(Moment)
     updated_at: Mapped[datetime] = mapped_column(Moment)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
+from itertools import islice
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select, update
+from sqlalchemy import ColumnElement, Select, Text, cast, func, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer
 
 from plumbline.adapters.database.engine import Store
 from plumbline.adapters.database.subscriptions import subscribe_to_new, tell_subscribers
@@ -21,6 +24,10 @@ from plumbline.worklist.refusals import Refusal, WorkitemConflict, WorkitemInval
 from plumbline.worklist.states import State
 from plumbline.worklist.workitem import PRIORITY_ORDER, SearchPage, Standing, Workitem
 
+_REFERENCES = frozenset({tags.INPUTS, tags.PERFORMED})
+"""Attributes that have a column of their own."""
+
+_SHORTEST_LITERAL = 2
 _ROWS_AT_A_TIME = 200
 """Rows read at once where keys without a column of their own are matched here."""
 
@@ -53,10 +60,10 @@ class DatabaseWorkitemStore:
     def get(self, workitem_uid: str) -> Workitem:
         """See ``WorkitemStore.get``."""
         with self._store.read() as session:
-            row = session.get(WorkitemRow, workitem_uid)
+            row = session.get(WorkitemRow, workitem_uid, options=[undefer(WorkitemRow.references)])
             if row is None:
                 raise WorkitemInvalid(Refusal.NO_SUCH_WORKITEM, where=workitem_uid)
-            return _workitem(row)
+            return _workitem(row, row.references)
 
     def replace(self, workitem: Workitem, reports: Sequence[EventReport] = ()) -> bool:
         """See ``WorkitemStore.replace``."""
@@ -92,7 +99,10 @@ class DatabaseWorkitemStore:
             else:
                 rows = session.scalars(statement.offset(query.offset).limit(query.limit + 1))
                 found = [_workitem(row) for row in rows]
-        return SearchPage(tuple(found[: query.limit]), has_more=len(found) > query.limit)
+            page = found[: query.limit]
+            if query.with_references:
+                page = _with_references(session, page)
+        return SearchPage(tuple(page), has_more=len(found) > query.limit)
 
     def standing(self) -> list[Standing]:
         """See ``WorkitemStore.standing``."""
@@ -107,17 +117,22 @@ class DatabaseWorkitemStore:
 
 def _filtered(session: Session, statement: Select[WorkitemRow], keys: Sequence[Key], query: Query) -> list[Workitem]:
     """Matching workitems of the page, and one more where there is one."""
-    with closing(session.scalars(statement.execution_options(yield_per=_ROWS_AT_A_TIME))) as rows:
-        matching = (row for row in rows if matches(row.dataset, keys))
-        return [_workitem(row) for row in _page(matching, query.offset, query.offset + query.limit + 1)]
+    statement = statement.execution_options(yield_per=_ROWS_AT_A_TIME)
+    needs_references = any(key.path[0] in _REFERENCES for key in keys)
+    if needs_references:
+        statement = statement.options(undefer(WorkitemRow.references))
+    with closing(session.scalars(statement)) as rows:
+        found = (_workitem(row, row.references if needs_references else None) for row in rows)
+        matching = (workitem for workitem in found if matches(workitem.dataset, keys))
+        return list(islice(matching, query.offset, query.offset + query.limit + 1))
 
 
-def _page(rows: Iterator[WorkitemRow], start: int, stop: int) -> Iterator[WorkitemRow]:
-    for position, row in enumerate(rows):
-        if position >= stop:
-            return
-        if position >= start:
-            yield row
+def _with_references(session: Session, page: Sequence[Workitem]) -> list[Workitem]:
+    """The same workitems with their long sequences, read for these alone."""
+    uids = [found.workitem_uid for found in page]
+    statement = select(WorkitemRow.workitem_uid, WorkitemRow.references).where(WorkitemRow.workitem_uid.in_(uids))
+    references = {uid: held or {} for uid, held in session.execute(statement)}
+    return [replace(found, dataset={**found.dataset, **references[found.workitem_uid]}) for found in page]
 
 
 def _translate(keys: Sequence[Key]) -> tuple[list[ColumnElement[bool]], list[Key]]:
@@ -130,6 +145,7 @@ def _translate(keys: Sequence[Key]) -> tuple[list[ColumnElement[bool]], list[Key
             conditions.append(condition)
         elif not key.is_universal:
             remaining.append(key)
+            conditions.extend(_narrowing(key))
     return conditions, remaining
 
 
@@ -145,6 +161,13 @@ def _condition(key: Key) -> ColumnElement[bool] | None:
             return WorkitemRow.priority_rank == PRIORITY_ORDER.index(key.value)
         case _:
             return None
+
+
+def _narrowing(key: Key) -> list[ColumnElement[bool]]:
+    """Condition that every match meets and few others do: the text of the dataset holds the key's longest literal."""
+    if key.path[0] in _REFERENCES or len(key.literal) < _SHORTEST_LITERAL:
+        return []
+    return [cast(WorkitemRow.dataset, Text).icontains(key.literal, autoescape=True)]
 
 
 def _row(workitem: Workitem) -> WorkitemRow:
@@ -163,15 +186,16 @@ def _changeable(workitem: Workitem) -> dict[str, object]:
         "state": workitem.state.value,
         "priority_rank": workitem.priority_rank,
         "transaction_uid": workitem.transaction_uid,
-        "dataset": dict(workitem.dataset),
+        "dataset": {tag: value for tag, value in workitem.dataset.items() if tag not in _REFERENCES},
+        "references": {tag: value for tag, value in workitem.dataset.items() if tag in _REFERENCES},
         "updated_at": workitem.updated_at,
     }
 
 
-def _workitem(row: WorkitemRow) -> Workitem:
+def _workitem(row: WorkitemRow, references: Mapping[str, Any] | None = None) -> Workitem:
     return Workitem(
         workitem_uid=row.workitem_uid,
-        dataset=row.dataset,
+        dataset={**row.dataset, **(references or {})},
         created_at=row.created_at,
         updated_at=row.updated_at,
         transaction_uid=row.transaction_uid,
