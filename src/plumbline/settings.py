@@ -55,6 +55,8 @@ class ListenerSettings(_Section):
     """Whether SOP Classes that are not in the Standard's list of Storage classes are kept, private ones too."""
     buffer_bytes: int = Field(default=8 * 1024**2, ge=65536)
     """Memory of one association; a larger instance is written to the spool while it comes in."""
+    has_store_loop: bool = True
+    """Whether C-STORE is received by our own loop; if not, by pynetdicom, slower and with each instance in memory."""
     segment_bytes: int = Field(default=1024**3, ge=65536)
     """Size at which the journal begins a new file."""
     drain_s: float = Field(default=30.0, ge=0)

@@ -1,8 +1,4 @@
-"""Real servers for the integration tests, from local binaries, on free loopback ports, in folders of their own.
-
-Each is started once a session, ended by its process id, and skipped with the name of the Debian package
-where its binary is missing.
-"""
+"""Real servers for the integration tests; ``tests.servers`` starts them."""
 
 from __future__ import annotations
 
@@ -10,128 +6,31 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
-import httpx
 import psycopg
 import pytest
 
-from plumbline.adapters.orthanc.configuration import LocalArchive
+from tests.servers import (
+    ListenerProcess,
+    OrthancServer,
+    free_port,
+    is_listening,
+    listener_settings,
+    program,
+    run_listener,
+    run_orthanc,
+    running,
+    wait_until,
+)
 
-REPOSITORY = Path(__file__).parents[2]
-START_TIMEOUT_S = 30.0
 POSTGRES_USER = "postgres"
-
-
-def free_port() -> int:
-    """A port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def program(name: str, package: str, *further: Path) -> str:
-    """Path of a binary, or skip with the package that has it."""
-    found = shutil.which(name, path=os.pathsep.join([os.environ["PATH"], "/usr/sbin", *map(str, further)]))
-    if found is None:
-        pytest.skip(f"{name} is not installed (Debian package {package})")
-    return found
-
-
-def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = START_TIMEOUT_S) -> None:
-    """Poll until a condition holds; fail with ``what`` when it does not in time."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if condition():
-            return
-        time.sleep(0.05)
-    pytest.fail(f"not within {timeout_s:g} s: {what}")
-
-
-def is_listening(port: int) -> bool:
-    """Whether something accepts connections on a loopback port."""
-    with socket.socket() as probe:
-        probe.settimeout(0.5)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@contextmanager
-def running(
-    command: list[str],
-    *,
-    log: Path,
-    env: dict[str, str] | None = None,
-    stop: signal.Signals = signal.SIGTERM,
-    **options: object,
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A process, ended by its id: the stop signal, and SIGKILL after ten seconds."""
-    with log.open("ab") as output:
-        process = subprocess.Popen(  # type: ignore[call-overload]
-            command, stdout=output, stderr=output, env={**os.environ, **(env or {})}, **options
-        )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.send_signal(stop)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-@dataclass(frozen=True)
-class OrthancServer:
-    """A running Orthanc."""
-
-    archive: LocalArchive
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    @property
-    def url(self) -> str:
-        return self.archive.url
-
-
-@contextmanager
-def run_orthanc(
-    folder: Path, *, listener_port: int | None = None, http_port: int | None = None, dicom_port: int | None = None
-) -> Iterator[OrthancServer]:
-    """Orthanc with the project's configuration; its storage is in ``folder`` and survives a restart there."""
-    binary = program("Orthanc", "orthanc")
-    archive = LocalArchive(
-        configuration_dir=REPOSITORY / "orthanc",
-        storage_dir=folder,
-        http_port=http_port or free_port(),
-        dicom_port=dicom_port or free_port(),
-        listener_port=listener_port or free_port(),
-    )
-    if missing := archive.missing_parts():
-        pytest.skip(f"Orthanc plugins are not installed (Debian packages {', '.join(missing)})")
-    folder.mkdir(parents=True, exist_ok=True)
-    log = folder / "orthanc.log"
-    with running(archive.command(binary), log=log, env=archive.environment()) as process:
-        wait_until(lambda: process.poll() is not None or answers(archive.url + "/system"), f"Orthanc answers; {log}")
-        if process.returncode is not None:
-            pytest.fail(f"Orthanc ended with {process.returncode}: {log.read_text(errors='replace')[-2000:]}")
-        yield OrthancServer(archive, process, log)
-
-
-def answers(url: str) -> bool:
-    """Whether a GET is answered with 200."""
-    try:
-        return httpx.get(url, timeout=2).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 @pytest.fixture(scope="session")
@@ -228,3 +127,22 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
         connection.execute(f'CREATE DATABASE "{name}"'.encode())
         yield postgres_server.removesuffix("/postgres") + f"/{name}"
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture
+def start_listener(tmp_path: Path) -> Iterator[Callable[..., ListenerProcess]]:
+    """Start a listener in the test's folder; keyword arguments are settings of its section."""
+    with ExitStack() as stack:
+
+        def start(**listener: Any) -> ListenerProcess:
+            return stack.enter_context(run_listener(tmp_path, listener_settings(tmp_path, **listener)))
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def listener(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ListenerProcess]:
+    """One listener for the tests of a module."""
+    folder = tmp_path_factory.mktemp("listener")
+    with run_listener(folder, listener_settings(folder)) as process:
+        yield process

@@ -21,6 +21,7 @@ from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAsso
 from plumbline.adapters.dimse.store_loop import Ended, StoreLoop, prepare_socket
 
 LoopFactory = Callable[["StoreAssociation"], StoreLoop]
+"""Makes the loop of an association."""
 LARGEST_NEGOTIATION_BYTES = 1 << 20
 """No A-ASSOCIATE-RQ with every SOP Class and every user item comes near this."""
 DATA_TRANSFER = "Sta6"
@@ -84,7 +85,8 @@ class StoreUpperLayer(DULServiceProvider):
         """Whether no message and no event is under way anywhere in the association."""
         association = self.assoc
         return (
-            self.state_machine.current_state == DATA_TRANSFER
+            association.new_loop is not None  # type: ignore[attr-defined]
+            and self.state_machine.current_state == DATA_TRANSFER
             and association.is_established
             and association.dimse.message is None
             and association.requests.unserved == 0  # type: ignore[attr-defined]
@@ -136,9 +138,9 @@ class StoreUpperLayer(DULServiceProvider):
 
 
 class StoreAssociation(Association):
-    """An accepted association whose C-STORE requests a ``StoreLoop`` serves."""
+    """An accepted association whose C-STORE requests a ``StoreLoop`` serves, or pynetdicom where there is none."""
 
-    def __init__(self, ae: Any, mode: str, new_loop: LoopFactory) -> None:
+    def __init__(self, ae: Any, mode: str, new_loop: LoopFactory | None) -> None:
         super().__init__(ae, mode)
         self.new_loop = new_loop
         self.requests = _RequestQueue()
@@ -188,6 +190,6 @@ class StoreServer(ThreadedAssociationServer):
 
     daemon_threads = True
 
-    def __init__(self, *arguments: Any, new_loop: LoopFactory, **options: Any) -> None:
+    def __init__(self, *arguments: Any, new_loop: LoopFactory | None, **options: Any) -> None:
         self.new_loop = new_loop
         super().__init__(*arguments, request_handler=StoreRequestHandler, **options)

@@ -95,7 +95,7 @@ class Listener:
                 address,
                 evt_handlers=self._handlers(),  # type: ignore[arg-type]
                 server_class=StoreServer,
-                new_loop=self._new_loop,
+                new_loop=self._new_loop if self._settings.has_store_loop else None,
             )
         except OSError as error:
             raise Misconfigured(

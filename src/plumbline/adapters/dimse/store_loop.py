@@ -14,13 +14,15 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from plumbline.adapters.dimse.command_set import StoreRequest, encode_store_response, parse_store_request
 from plumbline.adapters.dimse.storage import LargeStore, ListenerObserver, Storage
 from plumbline.pipeline.receive import Label
 
 P_DATA_TF = 0x04
+_KINDS = frozenset(range(1, 8))
+"""PDU types (PS3.8 9.3.1)."""
 HEADER_LENGTH = 6
 PDV_HEADER_LENGTH = 6
 FIRST_BUFFER_BYTES = 1 << 20
@@ -30,7 +32,6 @@ _IS_COMMAND = 0x01
 _IS_LAST = 0x02
 _PDU = struct.Struct(">BxL")
 _PDV = struct.Struct(">LBB")
-_PDU_PDV = struct.Struct(">BxLLBB")
 _TIMEVAL = struct.Struct("@ll")
 _NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError)
 
@@ -124,7 +125,7 @@ class StoreLoop:
         self._reactor = upper_layer
         self._idle_s = idle_s
         self._instance_s = instance_s
-        self._head = memoryview(bytearray(HEADER_LENGTH + PDV_HEADER_LENGTH))
+        self._head = memoryview(bytearray(max(HEADER_LENGTH, PDV_HEADER_LENGTH)))
         self._pdu = memoryview(bytearray(maximum_pdu_bytes + HEADER_LENGTH))
         self._incoming = _Incoming(buffer_bytes)
         self._deadline = 0.0
@@ -153,7 +154,7 @@ class StoreLoop:
             return Ended.IDLE
         self._deadline = time.monotonic() + self._instance_s
         kind, length = _PDU.unpack_from(self._pdu)
-        if length > self._maximum_pdu_bytes:
+        if kind not in _KINDS or length > self._maximum_pdu_bytes:
             raise _InvalidPdu
         end = HEADER_LENGTH + length
         self._read(self._pdu[HEADER_LENGTH:end])
@@ -210,48 +211,50 @@ class StoreLoop:
         return is_last
 
     def _take_pdu(self) -> bool:
-        """One P-DATA-TF PDU with fragments of the dataset, read straight into the buffer; whether it was the last."""
-        self._read_pdu_and_pdv_header()
-        _, left, length, _, control = _PDU_PDV.unpack(self._head)
-        while True:
-            if control & _IS_COMMAND or not 2 <= length <= left - 4:
-                raise _InvalidPdu
-            self._take_fragment(length - 2)
-            left -= 4 + length
-            is_last = bool(control & _IS_LAST)
-            if not left:
-                return is_last
-            if is_last or left < PDV_HEADER_LENGTH:
-                raise _InvalidPdu
-            self._read(self._head[:PDV_HEADER_LENGTH])
-            length, _, control = _PDV.unpack_from(self._head)
+        """One PDU with fragments of the dataset, read straight into the buffer; whether the last was among them."""
+        self._read(self._head[:HEADER_LENGTH])
+        kind, left = _PDU.unpack_from(self._head)
+        if kind != P_DATA_TF or not PDV_HEADER_LENGTH <= left <= self._maximum_pdu_bytes:
+            self._hand_over_rest(left)
+        space = self._incoming.space(left - PDV_HEADER_LENGTH)
+        if not self._wait_all or len(space) < left - PDV_HEADER_LENGTH:
+            pdu = self._pdu[:left]
+            self._read(pdu)
+            return self._take_rest(pdu)
+        item = self._head[:PDV_HEADER_LENGTH]
+        self._read_both(item, space)
+        length, _, control = _PDV.unpack(item)
+        if length != left - 4 or control & _IS_COMMAND:
+            return self._take_rest(memoryview(bytes(item) + bytes(space)))
+        self._incoming.advance(len(space))
+        return bool(control & _IS_LAST)
 
-    def _take_fragment(self, length: int) -> None:
-        while length:
-            space = self._incoming.space(length)
-            self._read(space)
-            self._incoming.advance(len(space))
-            length -= len(space)
-
-    def _read_pdu_and_pdv_header(self) -> None:
-        """Headers of the next PDU and its first item; a PDU that aborts or releases is handed over."""
-        filled = 0
-        while filled < HEADER_LENGTH:  # not more than comes by itself: an A-ABORT PDU is shorter than both headers
-            filled += self._read_some(self._head[filled:])
-        if self._head[0] != P_DATA_TF:
-            self._hand_over_shortly(filled)
-        self._read(self._head[filled:])
-
-    def _hand_over_shortly(self, filled: int) -> None:
-        """Hand over a PDU of another kind that came in the middle of an instance; ends the loop."""
-        _, length = _PDU.unpack_from(self._head)
-        if length > self._maximum_pdu_bytes or filled > HEADER_LENGTH + length:
+    def _hand_over_rest(self, length: int) -> NoReturn:
+        """Hand over a PDU of another kind, whose header was read, in the middle of an instance; ends the loop."""
+        kind = self._head[0]
+        if kind not in _KINDS or kind == P_DATA_TF or length > self._maximum_pdu_bytes:
             raise _InvalidPdu
         pdu = self._pdu[: HEADER_LENGTH + length]
-        pdu[:filled] = self._head[:filled]
-        self._read(pdu[filled:])
+        pdu[:HEADER_LENGTH] = self._head[:HEADER_LENGTH]
+        self._read(pdu[HEADER_LENGTH:])
         self._reactor.hand_over(bytes(pdu))
         raise _HandedOver
+
+    def _read_both(self, first: memoryview, second: memoryview) -> None:
+        """Fill two views, one after the other, with one call where that is enough."""
+        if not len(second):
+            return self._read(first)
+        try:
+            count = self._connection.recvmsg_into([first, second], 0, self._wait_all)[0]
+        except _NOTHING_YET:
+            count = 0
+        else:
+            if not count:
+                raise _ConnectionClosed
+        if count < len(first):
+            self._read(first[count:])
+            count = len(first)
+        return self._read(second[count - len(first) :])
 
     def _await_header(self) -> bool:
         """Read the header of the next PDU; false when none began to come before something else was wanted."""

@@ -1,0 +1,281 @@
+"""The same conversation, held with our loop and with pynetdicom's own path, gets the same answers to the byte.
+
+Not compared: how the bytes are cut into TCP segments, and when they come.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import pytest
+
+from plumbline.adapters.dimse.listener import Listener
+from plumbline.adapters.spool import Journal, JournalTail
+from plumbline.settings import ListenerSettings, Peer
+from tests.benchmark.store_sender import CT_IMAGE_STORAGE, command, instance, negotiate, read_pdu
+from tests.servers import free_port
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom tells of each odd value
+RELEASE = b"\5\0\0\0\0\4\0\0\0\0"
+ABORT = b"\7\0\0\0\0\4\0\0\0\0"
+UID = b"1.2.826.10000000000000000001000000000001"
+
+
+@dataclass
+class Observed:
+    """``ListenerObserver`` that remembers the statuses."""
+
+    statuses: list = field(default_factory=list)
+
+    def opened(self, sender):
+        pass
+
+    def closed(self, sender):
+        pass
+
+    def rejected(self, sender, address, reason):
+        pass
+
+    def stored(self, label, length, status, seconds):
+        self.statuses.append(status)
+
+
+@contextmanager
+def listening(folder, **settings):
+    values = {"port": free_port(), "peers": (Peer(ae_title="BENCH"),), "reserve_bytes": 0, "drain_s": 2.0, **settings}
+    journal, observer = Journal(folder), Observed()
+    listener = Listener(ListenerSettings(**values), journal, observer)
+    listener.start()
+    try:
+        yield listener, observer
+    finally:
+        listener.stop()
+        journal.close()
+
+
+def kept(folder):
+    tail = JournalTail(folder)
+    found = []
+    for name in tail.segments():
+        for record in tail.after(name, 0, 1000):
+            with tail.dataset(record) as data:
+                found.append((record.label.sop_instance_uid, record.label.refusal, bytes(data)))
+    return sorted(found)
+
+
+def pdu(*pdvs, context=1):
+    """One P-DATA-TF PDU of (control, data) items."""
+    body = b"".join(struct.pack(">LBB", len(data) + 2, context, control) + data for control, data in pdvs)
+    return struct.pack(">BxL", 4, len(body)) + body
+
+
+def changed(command_set, element, value):
+    """The command set with another value, of the same length, for an element."""
+    at = command_set.index(struct.pack("<HH", 0, element)) + 8
+    return command_set[:at] + value + command_set[at + len(value) :]
+
+
+def without(command_set, element):
+    """The command set without an element."""
+    at = command_set.index(struct.pack("<HH", 0, element))
+    length = struct.unpack_from("<L", command_set, at + 4)[0]
+    return command_set[:at] + command_set[at + 8 + length :]
+
+
+DATASET, UID_AT = instance(16, "2.25.100", "2.25.101")
+DATASET = DATASET[:UID_AT] + UID + DATASET[UID_AT + len(UID) :]
+STORE = command(UID, 7)
+ECHO = (
+    struct.pack("<HHLL", 0, 0, 4, 56)
+    + struct.pack("<HHL", 0, 2, 18)
+    + b"1.2.840.10008.1.1\0"
+    + struct.pack("<HHLH", 0, 0x100, 2, 0x30)
+    + struct.pack("<HHLH", 0, 0x110, 2, 9)
+    + struct.pack("<HHLH", 0, 0x800, 2, 0x101)
+)
+HALF = len(DATASET) // 2
+
+CONVERSATIONS = {
+    "one-fragment": [pdu((3, STORE)), pdu((2, DATASET))],
+    "command-and-dataset-in-one-pdu": [pdu((3, STORE), (2, DATASET))],
+    "command-and-first-fragment-in-one-pdu": [pdu((3, STORE), (0, DATASET[:HALF])), pdu((2, DATASET[HALF:]))],
+    "many-fragments-in-one-pdu": [
+        pdu((3, STORE)),
+        pdu(*((0, DATASET[at : at + 100]) for at in range(0, 400, 100))),
+        pdu((2, DATASET[400:])),
+    ],
+    "tiny-fragments": [pdu((3, STORE))]
+    + [pdu((0, DATASET[at : at + 7])) for at in range(0, 350, 7)]
+    + [pdu((2, DATASET[350:]))],
+    "empty-fragments": [pdu((3, STORE)), pdu((0, b"")), pdu((0, DATASET)), pdu((2, b""))],
+    "command-in-two-fragments": [pdu((1, STORE[:30])), pdu((3, STORE[30:])), pdu((2, DATASET))],
+    "store-echo-store": [
+        pdu((3, STORE)),
+        pdu((2, DATASET)),
+        pdu((3, ECHO), context=1),
+        pdu((3, STORE)),
+        pdu((2, DATASET)),
+    ],
+    "dataset-of-nothing": [pdu((3, STORE)), pdu((2, b""))],
+    "not-a-dataset": [pdu((3, STORE)), pdu((2, b"%PDF-1.7 and so on"))],
+    "truncated": [pdu((3, STORE)), pdu((2, DATASET[:-10]))],
+    "another-instance": [pdu((3, changed(STORE, 0x1000, b"9.9.9"))), pdu((2, DATASET))],
+    "unknown-context": [pdu((3, STORE), context=99), pdu((2, DATASET), context=99)],
+    "invalid-priority": [pdu((3, changed(STORE, 0x700, b"\7\0"))), pdu((2, DATASET))],
+    "no-message-id": [pdu((3, without(STORE, 0x110))), pdu((2, DATASET))],
+    "no-instance-uid": [pdu((3, without(STORE, 0x1000))), pdu((2, DATASET))],
+    "uid-of-letters": [pdu((3, changed(STORE, 0x1000, b"abcde"))), pdu((2, DATASET))],
+    "unknown-command": [pdu((3, changed(STORE, 0x100, b"\x99\x09")))],
+    "garbled-command": [pdu((3, STORE[:20] + b"\xff" * 20 + STORE[40:])), pdu((2, DATASET))],
+    "no-dataset-announced": [pdu((3, changed(STORE, 0x800, b"\1\1")))],
+    "response-instead-of-request": [pdu((3, changed(STORE, 0x100, b"\1\x80")))],
+    "release-in-the-middle": [pdu((3, STORE)), pdu((0, DATASET[:HALF])), RELEASE],
+    "abort-in-the-middle": [pdu((3, STORE)), pdu((0, DATASET[:HALF])), ABORT],
+    "abort-at-once": [ABORT],
+    "second-association-request": [struct.pack(">BxL", 1, 4) + b"\0\1\0\0"],
+    "unknown-pdu": [struct.pack(">BxL", 0x42, 4) + b"\0\0\0\0"],
+    "release-answer": [b"\6" + RELEASE[1:]],
+    "closed-in-the-middle": [pdu((3, STORE)), pdu((2, DATASET))[:-5]],
+    "closed-in-a-header": [b"\4\0\0"],
+}
+
+
+def hold(port, sent, *, closes=False):
+    """Send every PDU, wait for the answers to whole messages, then release (or just close); return all answers."""
+    answered = b""
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.settimeout(10)
+        negotiate(connection, "BENCH", "PLUMBLINE")
+        with suppress(OSError):
+            for piece in sent:
+                connection.sendall(piece)
+        if closes:
+            connection.shutdown(socket.SHUT_WR)
+        elif sent[-1][:1] == b"\4":
+            answered = _before_silence(connection)
+        if not closes and not _has_ended(answered):
+            with suppress(OSError):
+                connection.sendall(RELEASE)
+        while not _has_ended(answered):
+            piece = _piece(connection)
+            if not piece:
+                return answered
+            answered += piece
+        return answered + _before_silence(connection)
+
+
+def _has_ended(answered):
+    """Whether a release was confirmed or the association aborted."""
+    return b"\6\0\0\0\0\4\0\0\0\0" in answered or b"\7\0\0\0\0\4\0\0" in answered
+
+
+def _piece(connection):
+    try:
+        return connection.recv(65536)
+    except OSError:
+        return b""
+
+
+def _before_silence(connection):
+    """What comes until nothing has come for a while."""
+    connection.settimeout(0.5)
+    answered = b""
+    while piece := _piece(connection):
+        answered += piece
+    connection.settimeout(10)
+    return answered
+
+
+@pytest.mark.parametrize("name", CONVERSATIONS)
+def test_both_paths_give_the_same_answers_and_keep_the_same(name, tmp_path):
+    outcomes = []
+    for has_store_loop in (True, False):
+        folder = tmp_path / str(has_store_loop)
+        with listening(folder, has_store_loop=has_store_loop) as (listener, observer):
+            answered = hold(listener.port, CONVERSATIONS[name], closes=name.startswith("closed"))
+        outcomes.append((answered, observer.statuses, kept(folder)))
+    assert outcomes[0] == outcomes[1]
+    if name in ("one-fragment", "tiny-fragments", "command-and-dataset-in-one-pdu"):
+        assert outcomes[0][1] == [0]
+        assert outcomes[0][2] == [(UID.decode(), "", DATASET)]
+
+
+def test_an_answer_is_cut_for_a_peer_that_takes_only_short_pdus(tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.benchmark.store_sender.MAXIMUM_LENGTH", 64)
+    answers = []
+    for has_store_loop in (True, False):
+        with listening(tmp_path / str(has_store_loop), has_store_loop=has_store_loop) as (listener, _):
+            answers.append(hold(listener.port, CONVERSATIONS["one-fragment"]))
+    assert answers[0] == answers[1]
+    assert answers[0].count(b"\4\0\0\0\0") >= 2
+
+
+def test_an_instance_larger_than_the_buffer_goes_to_the_spool_as_it_comes(tmp_path):
+    large, uid_at = instance(512, "2.25.100", "2.25.101")
+    large = large[:uid_at] + UID + large[uid_at + len(UID) :]
+    pieces = [large[at : at + 100_000] for at in range(0, len(large), 100_000)]
+    sent = [pdu((3, STORE))] + [pdu((2 if n == len(pieces) - 1 else 0, piece)) for n, piece in enumerate(pieces)]
+    with listening(tmp_path, buffer_bytes=65536) as (listener, observer):
+        hold(listener.port, sent)
+    assert observer.statuses == [0]
+    assert kept(tmp_path) == [(UID.decode(), "", large)]
+
+
+def test_a_large_instance_that_breaks_off_leaves_nothing_behind(tmp_path):
+    sent = [pdu((3, STORE)), *(pdu((0, bytes(100_000))) for _ in range(5)), ABORT]
+    with listening(tmp_path, buffer_bytes=65536) as (listener, observer):
+        hold(listener.port, sent)
+    assert observer.statuses == []
+    assert [path.suffix for path in tmp_path.iterdir()] == []
+
+
+def test_an_instance_that_takes_too_long_is_given_up(tmp_path):
+    with (
+        listening(tmp_path, instance_timeout_s=0.5) as (listener, observer),
+        socket.create_connection(("127.0.0.1", listener.port)) as connection,
+    ):
+        connection.settimeout(10)
+        negotiate(connection, "BENCH", "PLUMBLINE")
+        connection.sendall(pdu((3, STORE)) + pdu((0, DATASET[:100])))
+        assert read_pdu(connection)[0] == 7  # A-ABORT
+    assert observer.statuses == []
+
+
+def test_a_silent_association_is_aborted_after_the_idle_time(tmp_path):
+    with (
+        listening(tmp_path, idle_timeout_s=0.5) as (listener, _),
+        socket.create_connection(("127.0.0.1", listener.port)) as connection,
+    ):
+        connection.settimeout(10)
+        negotiate(connection, "BENCH", "PLUMBLINE")
+        connection.sendall(pdu((3, STORE)) + pdu((2, DATASET)))
+        assert read_pdu(connection)[0] == 4
+        assert read_pdu(connection)[0] == 7
+
+
+def test_no_room_on_the_disk_is_answered_and_new_associations_are_put_off(tmp_path, monkeypatch):
+    with listening(tmp_path) as (listener, observer):
+        with socket.create_connection(("127.0.0.1", listener.port)) as connection:
+            connection.settimeout(10)
+            negotiate(connection, "BENCH", "PLUMBLINE")
+            monkeypatch.setattr(listener._storage, "_reserve_bytes", 1 << 62)
+            connection.sendall(pdu((3, STORE)) + pdu((2, DATASET)))
+            read_pdu(connection)
+        with socket.create_connection(("127.0.0.1", listener.port)) as connection, pytest.raises(SystemExit):
+            connection.settimeout(10)
+            negotiate(connection, "BENCH", "PLUMBLINE")
+    assert observer.statuses == [0xA700]
+    assert kept(tmp_path) == []
+
+
+@pytest.mark.parametrize("accept_unknown_storage", [True, False])
+def test_an_unknown_private_class_is_kept_where_the_site_says_so(tmp_path, accept_unknown_storage, monkeypatch):
+    monkeypatch.setattr("tests.benchmark.store_sender.CT_IMAGE_STORAGE", "1.2.3.4.5.6.7.8.9.10.11.1")
+    private = DATASET.replace(CT_IMAGE_STORAGE.encode() + b"\0", b"1.2.3.4.5.6.7.8.9.10.11.1\0")
+    with listening(tmp_path, accept_unknown_storage=accept_unknown_storage) as (listener, observer):
+        hold(listener.port, [pdu((3, command(UID, 1))), pdu((2, private))])
+    assert observer.statuses == ([0] if accept_unknown_storage else [0x0122])
+    assert len(kept(tmp_path)) == accept_unknown_storage
