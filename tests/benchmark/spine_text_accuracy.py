@@ -61,7 +61,7 @@ def tally(lines: list[dict[str, Any]]) -> dict[str, Tally]:
 def _facts(line: dict[str, Any], read: SpineText) -> Iterator[tuple[str, set[str], set[str]]]:
     yield "levels", set(line["levels"]), {level.name for level in read.levels}
     yield "procedures", set(line["procedures"]), set(read.procedures)
-    yield "side", {line["side"]} - {None}, {read.side} - {None}
+    yield "side", {side for side in (line["side"],) if side}, {side for side in (read.side,) if side}
     yield "tense", {line["tense"]} - {"unstated"}, {read.tense.value} - {"unstated"}
     yield "red_flags", set(line["red_flags"]), {flag.value for flag in read.red_flags}
     yield "surgery", *_dates(line["surgery"], read)

@@ -362,10 +362,19 @@ def _merge(facts: Sequence[_Fact], tolerance: MergeTolerance) -> tuple[list[Oper
         if not same:
             merged.append(fact.operation)
             continue
-        chosen = max(same, key=lambda i: (_shares_level(merged[i], fact.operation), _when(merged[i])))
+        chosen = max(same, key=lambda i: _fit(merged[i], fact.operation))
         merged[chosen], losers = _combine(merged[chosen], fact.operation)
         overruled += losers
     return merged, overruled
+
+
+def _fit(known: Operation, told: Operation) -> tuple[bool, bool, tuple[date, date]]:
+    """Which of several operations an account is of: one that it agrees with as it stands, the last of those.
+
+    "s/p" written on a day is true of any operation before that day, so it must not narrow a later one.
+    """
+    holds = told.latest is None or (known.latest is not None and known.latest <= told.latest)
+    return _shares_level(known, told), holds, _when(known)
 
 
 def _shares_level(first: Operation, second: Operation) -> bool:
@@ -379,10 +388,21 @@ def _are_one(known: Operation, told: Operation, tolerance: MergeTolerance) -> bo
     gap = _gap_days(known, told)
     if gap > tolerance.days:
         return False
-    both_dated = known.best_date is not None and told.best_date is not None
     if known.levels and told.levels and not _shares_level(known, told):
-        return both_dated and known.exact_date == told.exact_date and known.exact_date is not None
+        return _is_same_with_another_level(known, told)
     return True
+
+
+def _is_same_with_another_level(known: Operation, told: Operation) -> bool:
+    """Whether an account that names another level is a mistake about a known operation rather than a second one.
+
+    It is on the same day; or header text, the weakest of words, names a level for an operation of the
+    same kind without saying when it was.
+    """
+    if known.exact_date is not None and known.exact_date == told.exact_date:
+        return True
+    is_vague = told.earliest is None and told.source is SourceKind.HEADER_TEXT and told.source < known.source
+    return is_vague and (not told.procedures or bool(set(told.procedures) & set(known.procedures)))
 
 
 def _gap_days(first: Operation, second: Operation) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 
 from plumbline.anatomy.levels import Level, Vertebra, usual_spine
@@ -156,6 +157,7 @@ def read_levels(plain_text: str) -> LevelText:
     return LevelText(tuple(sorted(levels)), tuple(sorted(v for v in kept if not _is_in(v, levels))))
 
 
+@cache
 def span(above: Vertebra, below: Vertebra) -> tuple[Level, ...]:
     """Levels from ``above`` to ``below``; T13 and L6 exist only where one of the two names them."""
     present = {*usual_spine(), above, below}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 
 _ONE_CHARACTER = {
     **dict.fromkeys("‐‑‒–—−﹣－", "-"),
@@ -52,6 +53,7 @@ def words(*alternatives: str) -> re.Pattern[str]:
     return re.compile(r"(?<![a-z0-9])(?:" + "|".join(alternatives) + r")(?![a-z0-9])")
 
 
+@cache
 def _plain_character(character: str) -> str:
     known = _ONE_CHARACTER.get(character)
     if known is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from plumbline.anatomy.levels import usual_spine
 from plumbline.exams.level_text import read_levels
@@ -137,6 +138,7 @@ def names_trauma_survey(text: str) -> bool:
     return _TRAUMA.search(plain(text)) is not None
 
 
+@cache
 def vertebrae_in(regions: tuple[str, ...]) -> tuple[str, ...]:
     """Names of the vertebrae that an exam of these regions usually shows, cranial to caudal."""
     spine = [vertebra.name for vertebra in usual_spine()]

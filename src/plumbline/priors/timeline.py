@@ -28,6 +28,8 @@ _LOCAL_PROCEDURES = frozenset(
     }
 )
 """Procedures that leave a construct elsewhere as it was."""
+_AUGMENTATIONS = frozenset({"KYPHOPLASTY", "VERTEBROPLASTY", "STIMULATOR"})
+"""Those among them that are not done within a construct, even where its levels are not known."""
 
 
 def operation_that_counts(
@@ -35,16 +37,17 @@ def operation_that_counts(
 ) -> tuple[Operation | None, tuple[Operation, ...]]:
     """The last operation before the current exam that changed what is compared, and those before it.
 
-    Operations of another region of the spine do not count, nor a local one (a kyphoplasty, a
+    One that cannot be dated counts only where none can. Operations of another region of the spine do not
+    count, nor a local one (a kyphoplasty, a
     decompression) at levels apart from everything that was instrumented before it.
     """
     day = current.performed_at.date() if current.performed_at else None
-    in_region = [op for op in history.before(day) if _is_shown(op, recognition.regions)]
-    for index in range(len(in_region) - 1, -1, -1):
-        earlier = in_region[:index]
-        if not _leaves_constructs_alone(in_region[index], earlier):
-            return in_region[index], tuple(earlier)
-    return None, ()
+    shown = [op for op in history.before(day) if _is_shown(op, recognition.regions)]
+    changing = [op for index, op in enumerate(shown) if not _leaves_constructs_alone(op, shown[:index])]
+    counting = [op for op in changing if op.best_date is not None] or changing
+    if not counting:
+        return None, ()
+    return counting[-1], tuple(shown[: shown.index(counting[-1])])
 
 
 def is_postoperative(candidate: Candidate, operation: Operation | None, earlier: Sequence[Operation]) -> bool | None:
@@ -56,13 +59,14 @@ def is_postoperative(candidate: Candidate, operation: Operation | None, earlier:
     if operation is not None and day is not None and (by_date := is_after(operation, day)) is not None:
         return by_date
     seen = candidate.hardware_seen
+    was_metal_before = any(op.is_instrumented for op in earlier)
     if seen is False and (operation is None or operation.is_instrumented):
         return False
     if candidate.recognition.own_tense in (Tense.PLANNED, Tense.DENIED):
         return False
-    if earlier:
-        return None
-    return True if seen or candidate.recognition.own_tense is Tense.DONE else None
+    if seen and not was_metal_before:
+        return True
+    return True if candidate.recognition.own_tense is Tense.DONE and not earlier else None
 
 
 def settle_by_order(known: Sequence[bool | None]) -> list[bool | None]:
@@ -109,9 +113,11 @@ def _is_shown(operation: Operation, regions: tuple[str, ...]) -> bool:
 
 
 def _leaves_constructs_alone(operation: Operation, earlier: Sequence[Operation]) -> bool:
-    constructs = [op for op in earlier if op.is_instrumented and op.levels]
+    constructs = [op for op in earlier if op.is_instrumented]
     if not constructs or not operation.procedures or not set(operation.procedures) <= _LOCAL_PROCEDURES:
         return False
+    if not all(op.levels for op in constructs):
+        return set(operation.procedures) <= _AUGMENTATIONS
     instrumented = {v for op in constructs for level in op.levels for v in (level.above, level.below)}
     touched = {v for level in operation.levels for v in (level.above, level.below)}
     return bool(touched) and not touched & instrumented

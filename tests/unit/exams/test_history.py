@@ -129,3 +129,26 @@ def test_the_day_of_the_operation_itself_cannot_be_told(exams):
     assert is_after(operation, date(2026, 3, 1)) is False
     assert is_after(operation, date(2026, 3, 2)) is None
     assert is_after(operation, date(2026, 3, 3)) is True
+
+
+def test_a_header_that_misnames_the_level_of_a_known_operation_is_overruled(exams):
+    header = exams.study(reason_for_study=("s/p L3-L4 TLIF",))
+    history = history_from_studies([header], [order("s/p L4-L5 TLIF 2026-03-02")])
+    (operation,) = history.operations
+    assert [level.name for level in operation.levels] == ["L4-L5"]
+    assert history.overruled[0].fact == "operation at L3-L4"
+
+
+def test_a_header_that_tells_of_another_kind_of_operation_is_a_second_one(exams):
+    header = exams.study(reason_for_study=("s/p L3-L4 discectomy",))
+    history = history_from_studies([header], [order("s/p L4-L5 TLIF 2026-03-02")])
+    assert len(history.operations) == 2
+
+
+def test_words_without_a_date_do_not_narrow_a_later_operation(exams):
+    header = exams.study(day="2026-05-01", reason_for_study=("s/p L4-L5 TLIF",))
+    later = exams.study(uid="2", day="2026-06-15", accession_number="A2")
+    orders = [order("L4-L5 TLIF 2024-01-10"), order("L4-L5 TLIF 6 weeks ago", accession="A2")]
+    first, second = history_from_studies([header, later], orders).operations
+    assert first.exact_date == date(2024, 1, 10)
+    assert second.earliest == date(2026, 5, 1) and second.latest == date(2026, 5, 7)
