@@ -33,6 +33,14 @@ test-all: ## Run every test, the slow ones too
 	@scripts/setup.sh test
 	$(PYTHON) -m pytest -rs
 
+.PHONY: bench
+bench: bench-priors ## Run every benchmark; figures go to build/figures
+
+.PHONY: bench-priors
+bench-priors: ## Choose references in made-up histories, read labelled spine text
+	@scripts/setup.sh check
+	$(PYTHON) tests/benchmark/priors.py
+
 .PHONY: check
 check: ## Check format, lint, types, layers, links and lock
 	@scripts/setup.sh check
