@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Points = NDArray[np.floating[Any]]
+Points = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class Volume:
         left-handed; columns may be oblique but are mutually orthogonal unless said otherwise.
     """
 
-    voxels: NDArray[np.generic]
+    voxels: NDArray[Any]
     lps_from_index: Points
 
     @property

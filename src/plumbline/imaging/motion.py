@@ -1,0 +1,339 @@
+"""How a spacer has moved: each bone and the spacer registered by itself, and the difference told in anatomical axes.
+
+The reference pose is the baseline's. Directions are those of the vertebra below the spacer as it lay in
+the baseline: posterior, cranial and left are positive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from plumbline.anatomy.transforms import RigidTransform, VertebraFrame
+from plumbline.errors import AnalysisFailed
+from plumbline.imaging.hardware import Hardware, Implant
+from plumbline.imaging.registration import BONE, METAL, RegistrationResult, RegistrationSettings, register_rigid
+from plumbline.imaging.spine import LocalisedSpine
+from plumbline.imaging.volume import Volume
+
+Points = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class MotionSettings:
+    """What makes a registration believable, and what its own covariance does not know.
+
+    Parameters
+    ----------
+    metal_shadow_mm
+        Bone nearer to metal than this is not used.
+    bone_margin_mm
+        How far beyond a vertebra's label its edge is looked for.
+    least_correlation
+        Between the two exams on a vertebra; less is no match.
+    least_screening_correlation
+        The same on the coarse pass that decides which vertebra is which.
+    screening_margin
+        By how much the best assignment must be better than the second for vertebrae to be told apart.
+    voxel_floor
+        Share of the coarser exam's voxel edge that remains as a standard error of each registered piece:
+        interpolation and sampling, which residuals do not show.
+    coverage_factor
+        From a standard error to the half-width of a 95 % interval.
+    """
+
+    metal_shadow_mm: float = 3.0
+    bone_margin_mm: float = 2.0
+    least_correlation: float = 0.6
+    least_screening_correlation: float = 0.5
+    screening_margin: float = 0.02
+    voxel_floor: float = 0.06
+    rotation_floor_deg: float = 0.1
+    coverage_factor: float = 1.96
+
+
+@dataclass(frozen=True, eq=False)
+class ExamAnatomy:
+    """One exam as motion needs it."""
+
+    volume: Volume
+    spine: LocalisedSpine
+    hardware: Hardware
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value with the half-width of its 95 % interval."""
+
+    value: float
+    uncertainty_95: float
+
+
+@dataclass(frozen=True, eq=False)
+class SpacerMotion:
+    """What became of one spacer between baseline and current exam.
+
+    Parameters
+    ----------
+    translation_mm
+        (posterior, cranial, left) of the spacer's centre relative to the vertebra below.
+    translation_above_mm
+        The same relative to the vertebra above, in the same axes.
+    magnitude_mm, rotation_deg, subsidence_mm
+        Length of the translation; rotation relative to the vertebra below; how far the spacer has come
+        towards the nearer of the two endplates, 0 where towards neither.
+    posterior_margin_mm, baseline_posterior_margin_mm
+        How far the spacer's most posterior point lies in front of the posterior wall of the vertebra below;
+        negative behind it.
+    current_from_baseline
+        Motion of the spacer, the vertebra below and the vertebra above, LPS mm.
+    """
+
+    spacer: Implant
+    baseline_spacer: Implant
+    translation_mm: tuple[Estimate, Estimate, Estimate]
+    translation_above_mm: tuple[Estimate, Estimate, Estimate]
+    magnitude_mm: Estimate
+    rotation_deg: Estimate
+    subsidence_mm: Estimate
+    posterior_margin_mm: Estimate
+    baseline_posterior_margin_mm: Estimate
+    spacer_motion: RegistrationResult
+    below_motion: RegistrationResult
+    above_motion: RegistrationResult
+    baseline_frame: VertebraFrame
+
+
+def assign_vertebrae(baseline: ExamAnatomy, current: ExamAnatomy, settings: MotionSettings | None = None) -> int:
+    """Which vertebra of the current exam is which of the baseline, by their looks and not by their names.
+
+    Returns
+    -------
+    int
+        ``shift``: baseline vertebra ``i`` is current vertebra ``i + shift``.
+
+    Raises
+    ------
+    AnalysisFailed
+        When no assignment looks alike, or two do equally well.
+    """
+    settings = settings or MotionSettings()
+    counts = len(baseline.spine.vertebrae), len(current.spine.vertebrae)
+    scores = {shift: _likeness(baseline, current, shift, settings) for shift in range(1 - counts[0], counts[1])}
+    ranked = sorted(scores.items(), key=lambda pair: -pair[1])
+    if not ranked or ranked[0][1] < settings.least_screening_correlation:
+        raise AnalysisFailed("no vertebra of the two exams looks alike")
+    if len(ranked) > 1 and ranked[0][1] - ranked[1][1] < settings.screening_margin:
+        raise AnalysisFailed("it cannot be told which vertebra of the one exam is which of the other")
+    return ranked[0][0]
+
+
+def _likeness(baseline: ExamAnatomy, current: ExamAnatomy, shift: int, settings: MotionSettings) -> float:
+    """Mean correlation over the overlapping vertebrae (at most three, the middle ones) under one assignment."""
+    pairs = [
+        (i, i + shift)
+        for i in range(len(baseline.spine.vertebrae))
+        if 0 <= i + shift < len(current.spine.vertebrae)
+        and baseline.spine.vertebrae[i].is_sacrum == current.spine.vertebrae[i + shift].is_sacrum
+    ]
+    longest = min(len(baseline.spine.vertebrae), len(current.spine.vertebrae))
+    if len(pairs) < min(2, longest):
+        return -1.0
+    middle = sorted(pairs, key=lambda pair: abs(pair[0] - np.mean([p[0] for p in pairs])))[:3]
+    found = []
+    for first, second in middle:
+        try:
+            found.append(register_bone(baseline, current, first, second, settings, _SCREENING).correlation)
+        except AnalysisFailed:
+            found.append(0.0)
+    return float(np.mean(found))
+
+
+_SCREENING = RegistrationSettings(sigmas_mm=(4.0, 2.5), points=4000, iterations=12, stop_mm=0.05)
+
+
+def register_bone(
+    baseline: ExamAnatomy,
+    current: ExamAnatomy,
+    baseline_index: int,
+    current_index: int,
+    settings: MotionSettings | None = None,
+    registration: RegistrationSettings = BONE,
+) -> RegistrationResult:
+    """Register one vertebra on its own bone, metal and its shadow left out, from the two fitted frames.
+
+    Raises
+    ------
+    AnalysisFailed
+        When too little of its bone is free of metal, or it leaves the other exam.
+    """
+    settings = settings or MotionSettings()
+    points = bone_points(baseline, baseline_index, settings)
+    frame = baseline.spine.vertebrae[baseline_index].frame
+    there = current.spine.vertebrae[current_index].frame
+    rotation = there.axes.T @ frame.axes
+    start = RigidTransform(rotation, there.origin_lps_mm - rotation @ frame.origin_lps_mm)
+    return register_rigid(baseline.volume, current.volume, points, start, registration)
+
+
+def bone_points(exam: ExamAnatomy, index: int, settings: MotionSettings) -> Points:
+    """Voxel centres of one vertebra and its edge, free of metal and its shadow, LPS mm, shape (n, 3)."""
+    own = exam.spine.labels == index + 1
+    if not own.any():
+        raise AnalysisFailed("the bone of a vertebra could not be outlined")
+    box = tuple(slice(max(s.start - 6, 0), s.stop + 6) for s in ndimage.find_objects(own.astype(np.uint8))[0])
+    spacing_zyx = exam.volume.spacing_mm[::-1]
+    others = (exam.spine.labels[box] > 0) & ~own[box]
+    near = _within(own[box], settings.bone_margin_mm, spacing_zyx) & ~others
+    metal = exam.hardware.metal[box]
+    if metal.any():
+        near &= ~_within(metal, settings.metal_shadow_mm, spacing_zyx)
+    index_zyx = np.argwhere(near) + [s.start for s in box]
+    return exam.volume.zyx_to_lps(index_zyx)
+
+
+def _within(mask: NDArray[np.bool_], distance_mm: float, spacing_zyx: Points) -> NDArray[np.bool_]:
+    distances: NDArray[Any] = np.asarray(ndimage.distance_transform_edt(~mask, sampling=spacing_zyx))
+    return distances <= distance_mm
+
+
+def measure_spacer(
+    baseline: ExamAnatomy,
+    current: ExamAnatomy,
+    baseline_spacer: Implant,
+    spacer: Implant,
+    shift: int,
+    settings: MotionSettings | None = None,
+) -> SpacerMotion:
+    """Measure one spacer that is in both exams.
+
+    Raises
+    ------
+    AnalysisFailed
+        When a vertebra or the spacer cannot be registered, with which one and why.
+    """
+    settings = settings or MotionSettings()
+    below = _believed(baseline, current, baseline_spacer.below, shift, settings, "below")
+    above = _believed(baseline, current, baseline_spacer.above, shift, settings, "above")
+    own = _register_spacer(baseline, current, baseline_spacer, spacer, below)
+    frame = baseline.spine.vertebrae[baseline_spacer.below].frame
+    centre = baseline_spacer.centre_lps_mm
+    pitch_mm = max(float(np.max(baseline.volume.spacing_mm)), float(np.max(current.volume.spacing_mm)))
+    translation = _translation(own, below, frame, centre, pitch_mm, settings)
+    translation_above = _translation(own, above, frame, centre, pitch_mm, settings)
+    return SpacerMotion(
+        spacer=spacer,
+        baseline_spacer=baseline_spacer,
+        translation_mm=translation,
+        translation_above_mm=translation_above,
+        magnitude_mm=_length(translation),
+        rotation_deg=_rotation(own, below, settings),
+        subsidence_mm=_subsidence(translation[1], translation_above[1]),
+        posterior_margin_mm=posterior_margin(current, spacer, settings),
+        baseline_posterior_margin_mm=posterior_margin(baseline, baseline_spacer, settings),
+        spacer_motion=own,
+        below_motion=below,
+        above_motion=above,
+        baseline_frame=frame,
+    )
+
+
+def _believed(
+    baseline: ExamAnatomy, current: ExamAnatomy, index: int, shift: int, settings: MotionSettings, name: str
+) -> RegistrationResult:
+    other = index + shift
+    if not 0 <= other < len(current.spine.vertebrae):
+        raise AnalysisFailed(f"the vertebra {name} the spacer is not in view in the current exam")
+    try:
+        result = register_bone(baseline, current, index, other, settings)
+    except AnalysisFailed as error:
+        raise AnalysisFailed(f"the vertebra {name} the spacer cannot be registered: {error.what}") from error
+    if result.correlation < settings.least_correlation:
+        raise AnalysisFailed(
+            f"the vertebra {name} the spacer does not look alike in both exams (correlation {result.correlation:.2f})"
+        )
+    return result
+
+
+def _register_spacer(
+    baseline: ExamAnatomy, current: ExamAnatomy, baseline_spacer: Implant, spacer: Implant, below: RegistrationResult
+) -> RegistrationResult:
+    """From where the spacer would be had it not moved, shifted to where its metal lies now."""
+    carried = below.current_from_baseline
+    shift = spacer.centre_lps_mm - carried.apply(baseline_spacer.centre_lps_mm)
+    start = RigidTransform(carried.rotation, carried.translation_mm + shift)
+    points = _with_shell(baseline.volume, baseline_spacer)
+    try:
+        return register_rigid(baseline.volume, current.volume, points, start, METAL)
+    except AnalysisFailed as error:
+        raise AnalysisFailed(f"the spacer cannot be registered: {error.what}") from error
+
+
+def _with_shell(volume: Volume, implant: Implant, shell_mm: float = 2.5) -> Points:
+    """Points of an implant and of what is just around it, so that its edges count, on a grid of about 0.5 mm."""
+    index = np.round(volume.to_index(implant.points_lps_mm)).astype(int)[:, ::-1]
+    margin = np.ceil(shell_mm / volume.spacing_mm[::-1]).astype(int) + 1
+    first = np.maximum(index.min(axis=0) - margin, 0)
+    mask = np.zeros(np.minimum(index.max(axis=0) + margin + 1, volume.shape) - first, dtype=bool)
+    mask[tuple((index - first).T)] = True
+    near = np.argwhere(_within(mask, shell_mm, volume.spacing_mm[::-1])) + first
+    halves = np.array([[z, y, x] for z in (-0.25, 0.25) for y in (-0.25, 0.25) for x in (-0.25, 0.25)])
+    return volume.zyx_to_lps((near[:, None, :] + halves[None]).reshape(-1, 3))
+
+
+def _translation(
+    own: RegistrationResult,
+    bone: RegistrationResult,
+    frame: VertebraFrame,
+    centre: Points,
+    pitch_mm: float,
+    settings: MotionSettings,
+) -> tuple[Estimate, Estimate, Estimate]:
+    """Displacement of the spacer's centre against a bone, in the baseline's axes."""
+    back = bone.current_from_baseline.inverse()
+    moved = back.apply(own.current_from_baseline.apply(centre)) - centre
+    covariance = own.point_covariance(centre) + bone.point_covariance(centre)
+    axes = frame.axes @ back.rotation
+    floor = 2.0 * (settings.voxel_floor * pitch_mm) ** 2
+    spread = np.sqrt(np.diag(axes @ covariance @ axes.T) + floor) * settings.coverage_factor
+    values = frame.components_mm(moved)
+    posterior, cranial, left = (Estimate(float(v), float(s)) for v, s in zip(values, spread, strict=True))
+    return posterior, cranial, left
+
+
+def _length(translation: Sequence[Estimate]) -> Estimate:
+    values = np.array([each.value for each in translation])
+    spreads = np.array([each.uncertainty_95 for each in translation])
+    length = float(np.linalg.norm(values))
+    direction = values / length if length > 1e-6 else np.full(3, 3**-0.5)
+    return Estimate(length, float(np.linalg.norm(direction * spreads)))
+
+
+def _rotation(own: RegistrationResult, below: RegistrationResult, settings: MotionSettings) -> Estimate:
+    relative = below.current_from_baseline.inverse() @ own.current_from_baseline
+    variance = float(np.trace(own.covariance[:3, :3] + below.covariance[:3, :3])) / 3.0
+    spread = np.hypot(np.degrees(variance**0.5), settings.rotation_floor_deg * 2**0.5)
+    return Estimate(relative.angle_deg, float(spread) * settings.coverage_factor)
+
+
+def _subsidence(below: Estimate, above: Estimate) -> Estimate:
+    """Towards the endplate below is caudal against it, towards the one above is cranial against that."""
+    sinking = Estimate(-below.value, below.uncertainty_95), above
+    worse = max(sinking, key=lambda each: each.value)
+    return Estimate(max(worse.value, 0.0), worse.uncertainty_95)
+
+
+def posterior_margin(exam: ExamAnatomy, spacer: Implant, settings: MotionSettings | None = None) -> Estimate:
+    """How far the spacer's most posterior point lies in front of the posterior wall of the vertebra below."""
+    settings = settings or MotionSettings()
+    vertebra = exam.spine.vertebrae[spacer.below]
+    behind = vertebra.frame.coordinates_mm(spacer.points_lps_mm)[:, 0]
+    pitch_mm = float(np.mean(exam.volume.spacing_mm[:2]))
+    edge = float(np.percentile(behind, 99.0))
+    spread = np.hypot(vertebra.frame_uncertainty_mm, settings.coverage_factor * 0.3 * pitch_mm)
+    return Estimate(-edge, float(spread))
