@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 
 from plumbline.anatomy.levels import Level, Vertebra, usual_spine
@@ -114,6 +114,10 @@ _THORACIC = words(
 )
 
 
+_CHARACTERS_BEFORE = 80
+"""How far back the words before an expression are read."""
+
+
 @dataclass(frozen=True, slots=True)
 class LevelText:
     """What a text names, each once, cranial to caudal.
@@ -137,23 +141,46 @@ class _Chain:
     levels: list[Level] = field(default_factory=list)
 
 
+class _Whole:
+    """What a text is about as a whole; looked up only where a chain asks."""
+
+    def __init__(self, plain_text: str) -> None:
+        self.text = plain_text
+
+    @cached_property
+    def is_of_spine(self) -> bool:
+        return _SPINE_WORDS.search(self.text) is not None
+
+    @cached_property
+    def is_of_thoracic_spine(self) -> bool:
+        return _THORACIC.search(self.text) is not None
+
+    @cached_property
+    def is_of_thyroid(self) -> bool:
+        return _THYROID.search(self.text) is not None
+
+    @cached_property
+    def has_weighting(self) -> bool:
+        return _WEIGHTING.search(self.text) is not None
+
+
 def read_levels(plain_text: str) -> LevelText:
     """Levels and single vertebrae named in a text that ``plain_text.plain`` has prepared."""
-    has_context = _SPINE_WORDS.search(plain_text) is not None
+    whole = _Whole(plain_text)
     levels: set[Level] = set()
     singles: set[Vertebra] = set()
     for chain in _chains(plain_text):
-        if _is_something_else(plain_text, chain):
+        if _is_something_else(whole, chain):
             continue
         if chain.levels:
             levels.update(chain.levels)
         elif not chain.is_spaced:
             singles.update(chain.vertebrae)
     levels.update(_word_pairs(plain_text))
-    if has_context:
+    if whole.is_of_spine:
         levels.update(_run_together(plain_text))
     levels.update(_counted(plain_text))
-    kept = singles if has_context or levels else set()
+    kept = singles if whole.is_of_spine or levels else set()
     return LevelText(tuple(sorted(levels)), tuple(sorted(v for v in kept if not _is_in(v, levels))))
 
 
@@ -182,7 +209,9 @@ def _chain_from(text: str, found: re.Match[str]) -> _Chain | None:
         return None
     is_spaced = bool(found["gap"]) and len(found["region"]) == 1
     chain = _Chain(found.start(), found.end(), [first], is_spaced, found["region"])
-    if _BETWEEN.search(text, 0, found.start()) and (other := _BETWEEN_AND.match(text, found.end())):
+    if _BETWEEN.search(text[max(0, found.start() - _CHARACTERS_BEFORE) : found.start()]) and (
+        other := _BETWEEN_AND.match(text, found.end())
+    ):
         _extend(chain, _vertebra(other["region"], other["number"]), other.end())
     while _grow(text, chain):
         pass
@@ -256,26 +285,26 @@ def _are_neighbours(above: Vertebra, below: Vertebra) -> bool:
     return above < below and len(span(above, below)) == 1
 
 
-def _is_something_else(text: str, chain: _Chain) -> bool:
+def _is_something_else(whole: _Whole, chain: _Chain) -> bool:
     if chain.is_spaced and not chain.levels:
         return True
-    before, after = text[: chain.start], text[chain.end :]
-    if _NOT_SPINE_AFTER.match(after) or _NOT_SPINE_BEFORE.search(before):
+    before = whole.text[max(0, chain.start - _CHARACTERS_BEFORE) : chain.start]
+    if _NOT_SPINE_AFTER.match(whole.text, chain.end) or _NOT_SPINE_BEFORE.search(before):
         return True
-    if _ROOT_AFTER.match(after) or _ROOT_BEFORE.search(before):
+    if _ROOT_AFTER.match(whole.text, chain.end) or _ROOT_BEFORE.search(before):
         return True
-    if chain.letter in ("t", "th") and _THYROID.search(text):
+    if chain.letter in ("t", "th") and whole.is_of_thyroid:
         return True
-    if chain.letter == "s" and not chain.levels and not _SPINE_WORDS.search(text):
+    if chain.letter == "s" and not chain.levels and not whole.is_of_spine:
         return True
-    return _is_weighting(text, chain)
+    return _is_weighting(whole, chain)
 
 
-def _is_weighting(text: str, chain: _Chain) -> bool:
+def _is_weighting(whole: _Whole, chain: _Chain) -> bool:
     """T1 and T2 alone are MR weightings unless the text is about thoracic vertebrae."""
     if chain.letter != "t" or {vertebra.name for vertebra in chain.vertebrae} - {"T1", "T2"}:
         return False
-    return _WEIGHTING.search(text) is not None or _THORACIC.search(text) is None
+    return whole.has_weighting or not whole.is_of_thoracic_spine
 
 
 def _word_pairs(text: str) -> Iterator[Level]:

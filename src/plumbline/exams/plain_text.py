@@ -1,29 +1,28 @@
 """Free text made plain, so that one pattern reads every spelling: no case, no accents, one kind of dash.
 
-Positions are kept: character i of the plain text is character i of the composed text.
+Plain text is only read, never shown: the reader's own words stay as they were written.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache
+from collections.abc import Iterable
 
-_ONE_CHARACTER = {
-    **dict.fromkeys("‐‑‒–—−﹣－", "-"),
-    **dict.fromkeys("’‘`´", "'"),
-    **dict.fromkeys("⁄∕", "/"),
-    "→": ">",
-    "ß": "s",
-    "œ": "o",
-    "æ": "a",
-    "ø": "o",
-    "\u00a0": " ",
-    "\u2009": " ",
-    "\u202f": " ",
-    "\t": " ",
-    "\r": "\n",
-}
+_ONE_CHARACTER = str.maketrans(
+    {
+        **dict.fromkeys("‐‑‒–—−", "-"),
+        **dict.fromkeys("’‘`´", "'"),
+        **dict.fromkeys("⁄∕", "/"),
+        "→": ">",
+        "ß": "s",
+        "œ": "o",
+        "æ": "a",
+        "ø": "o",
+        "\t": " ",
+        "\r": "\n",
+    }
+)
 
 CLAUSE_BREAK = re.compile(
     r"[;\n]|\.(?=\s|$)(?<!\bz\.)(?<!\bn\.)(?<!\bst\.)(?<!\bzust\.)(?<!\bv\.)(?<!\ba\.)(?<!\s\d\.)(?<!\s\d\d\.)(?<!^\d\.)(?<!^\d\d\.)"
@@ -33,8 +32,9 @@ CLAUSE_BREAK = re.compile(
 
 
 def plain(text: str) -> str:
-    """``text`` in composed form, lower case, without accents, same length as the composed form."""
-    return "".join(_plain_character(character) for character in unicodedata.normalize("NFC", text))
+    """``text`` in lower case, without accents and ligatures, with one kind of dash, quote and space."""
+    letters = unicodedata.normalize("NFKD", text).lower()
+    return "".join(letter for letter in letters if not unicodedata.combining(letter)).translate(_ONE_CHARACTER)
 
 
 def clauses(plain_text: str) -> tuple[str, ...]:
@@ -53,10 +53,6 @@ def words(*alternatives: str) -> re.Pattern[str]:
     return re.compile(r"(?<![a-z0-9])(?:" + "|".join(alternatives) + r")(?![a-z0-9])")
 
 
-@cache
-def _plain_character(character: str) -> str:
-    known = _ONE_CHARACTER.get(character)
-    if known is not None:
-        return known
-    lowered = unicodedata.normalize("NFKD", character)[:1].lower()
-    return lowered if len(lowered) == 1 else character
+def any_of(patterns: Iterable[re.Pattern[str]]) -> re.Pattern[str]:
+    """One pattern that finds what any of the patterns finds: a single pass tells that a text has none of them."""
+    return re.compile("|".join(f"(?:{pattern.pattern})" for pattern in patterns))

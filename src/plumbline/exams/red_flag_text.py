@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from plumbline.exams.facts import RedFlag
-from plumbline.exams.plain_text import CLAUSE_BREAK, words
+from plumbline.exams.plain_text import CLAUSE_BREAK, any_of, words
 
 _TERMS = {
     RedFlag.CAUDA_EQUINA: words(
@@ -91,6 +91,8 @@ _TERMS = {
     ),
 }
 
+_ANY_TERM = any_of(_TERMS.values())
+
 _NEGATORS = words(
     r"no|not|without|w/o|den(?:ies|ied|ying)|negative for|absence of|free of|never|nor|non|kein\w*|ohne|nicht",
     r"verneint|ni|pas|sans|aucune?|absence de|sin|niega|ausencia de|nunca",
@@ -121,6 +123,8 @@ _NOT_A_FLAG = words(
 
 def read_red_flags(plain_text: str) -> tuple[RedFlag, ...]:
     """Red flags that a text raises, in the order of ``RedFlag``, each once."""
+    if not _ANY_TERM.search(plain_text):
+        return ()
     statements = _split(_NOT_A_FLAG.sub(lambda found: " " * len(found[0]), plain_text))
     return tuple(flag for flag in RedFlag if any(_is_raised(flag, statement) for statement in statements))
 

@@ -125,9 +125,18 @@ def _read_operation(statement: str, reference_date: date | None) -> OperationTex
         return OperationText(tense, (), (), (), None, None)
     named = read_levels(statement)
     when = read_surgery_date(statement, reference_date=reference_date)
-    if when is not None and reference_date is not None and tense is Tense.UNSTATED:
-        tense = Tense.PLANNED if when.earliest > reference_date else Tense.DONE
+    if when is not None and reference_date is not None:
+        tense = _tense_by_date(tense, when, reference_date)
     return OperationText(tense, named.levels, named.vertebrae, procedures, read_side(statement), when)
+
+
+def _tense_by_date(tense: Tense, when: SurgeryDate, written: date) -> Tense:
+    """A date decides where the words do not, and a planned operation whose day has passed is taken as done."""
+    if tense is Tense.UNSTATED:
+        return Tense.PLANNED if when.earliest > written else Tense.DONE
+    if tense is Tense.PLANNED and when.latest < written:
+        return Tense.DONE
+    return tense
 
 
 def _join_fragments(operations: list[OperationText]) -> list[OperationText]:

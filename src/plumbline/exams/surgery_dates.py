@@ -103,6 +103,8 @@ _NTH_DAY = re.compile(
     r"(?<![0-9])(?P<count>\d{1,3})\. (?:postop\w*|post-op\w*) tag|(?<![0-9])(?P<count2>\d{1,3})\. tag (?:nach|postop)"
 )
 
+_WORDS_BEFORE = 24
+"""Characters before a date in which the word that it belongs to is looked for."""
 _OTHER_EVENT = words(
     r"compar\w+|vs\.?|vgl\.?|vergleich|prior (?:ct|mri|mr|study|exam|xr|imaging)",
     r"previous (?:ct|mri|mr|study|exam|xr|imaging)|voraufnahme\w*|vorunters\w*|comp\w*raison|comparatif",
@@ -159,11 +161,10 @@ def _precision(found: _Found) -> tuple[int, int]:
 
 def _is_of_another_event(statement: str, found: _Found) -> bool:
     """Whether the words just before the date are about something other than the operation."""
-    opening = statement[max(0, found.start - 24) : found.start]
-    other = list(_OTHER_EVENT.finditer(opening))
+    other = list(_OTHER_EVENT.finditer(statement, max(0, found.start - _WORDS_BEFORE), found.start))
     if not other:
         return False
-    between = opening[other[-1].end() :]
+    between = statement[other[-1].end() : found.start]
     return (
         re.search(r"op\b|surg|s/p|[a-z]{3,}(?:omy|ion|ese|if|sis|omie|ia)\b|acdf|operiert|opere|operad", between)
         is None

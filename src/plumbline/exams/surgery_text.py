@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from plumbline.exams.plain_text import words
+from plumbline.exams.plain_text import any_of, words
 
 
 class Tense(StrEnum):
@@ -98,6 +98,7 @@ PROCEDURES = {
     ),
 }
 """Canonical procedure words and how they are written."""
+_ANY_PROCEDURE = any_of(PROCEDURES.values())
 
 _FUSIONS_BY_NAME = ("TLIF", "PLIF", "ALIF", "LLIF", "OLIF", "ACDF")
 
@@ -201,6 +202,8 @@ def read_procedures(plain_text: str) -> tuple[str, ...]:
 
     A procedure that the text denies ("no fusion", "without instrumentation") is not among them.
     """
+    if not _ANY_PROCEDURE.search(plain_text):
+        return ()
     found = {name: position for name in PROCEDURES if (position := _first_affirmed(name, plain_text)) is not None}
     if any(name in found for name in _FUSIONS_BY_NAME):
         found.pop("FUSION", None)

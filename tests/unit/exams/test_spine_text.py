@@ -88,3 +88,8 @@ def test_nearly_all_levels_of_the_held_out_lines_are_found():
         expected += len(line["levels"])
         found += len({level.name for level in read(line["text"]).levels} & set(line["levels"]))
     assert found >= 0.95 * expected
+
+
+def test_a_planned_operation_whose_day_has_passed_is_taken_as_done():
+    assert read("planned L4-L5 TLIF, operated 2026-03-02").tense is Tense.DONE
+    assert read("L4-L5 TLIF planned for 2026-06-10").tense is Tense.PLANNED
