@@ -32,8 +32,8 @@ def serve(settings: Settings) -> None:
     journal = Journal(settings.spool_dir, segment_bytes=settings.listener.segment_bytes)
     listener = Listener(settings.listener, journal, LoggingListenerObserver(journal.free_bytes))
     _expose_metrics(settings)
-    indexer = _start_indexer(settings)
     listener.start()
+    indexer = _start_indexer(settings)
     log.info("listening", ae_title=settings.listener.ae_title, host=settings.listener.host, port=listener.port)
     while not stopping.is_set():
         wait([indexer.sentinel], timeout=SUPERVISION_S)
@@ -48,7 +48,9 @@ def serve(settings: Settings) -> None:
 
 
 def _start_indexer(settings: Settings) -> SpawnProcess:
-    process = multiprocessing.get_context("spawn").Process(target=run_indexer, args=(settings,), name="indexer")
+    process = multiprocessing.get_context("spawn").Process(
+        target=run_indexer, args=(settings,), name="indexer", daemon=True
+    )
     process.start()
     return process
 

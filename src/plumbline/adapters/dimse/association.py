@@ -13,7 +13,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
-from pynetdicom import evt
+from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
@@ -154,6 +154,15 @@ class StoreAssociation(Association):
             super()._serve_request(msg, context_id)
         finally:
             self.requests.unserved -= 1
+
+
+class StoreApplicationEntity(AE):
+    """An application entity that counts associations, not connections: a probe of the port takes no place."""
+
+    @property
+    def active_associations(self) -> list[Association]:
+        """Associations that were at least asked for."""
+        return [association for association in super().active_associations if association.requestor.primitive]
 
 
 class StoreRequestHandler(RequestHandler):

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
-from pynetdicom import AE, _config, evt
+from pynetdicom import _config, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from plumbline.adapters.dimse.association import (
     LARGEST_NEGOTIATION_BYTES,
+    StoreApplicationEntity,
     StoreAssociation,
     StoreServer,
     StoreUpperLayer,
@@ -69,8 +70,8 @@ class Listener:
         self._ae = self._application_entity()
         self._server: StoreServer | None = None
 
-    def _application_entity(self) -> AE:
-        ae = AE(self._settings.ae_title)
+    def _application_entity(self) -> StoreApplicationEntity:
+        ae = StoreApplicationEntity(self._settings.ae_title)
         ae.require_called_aet = True
         ae.maximum_associations = self._settings.maximum_associations
         ae.maximum_pdu_size = self._settings.maximum_pdu_bytes
@@ -114,9 +115,9 @@ class Listener:
         self._ae._servers.append(server)  # its shutdown takes itself off this list
         server.shutdown()
         deadline = time.monotonic() + self._settings.drain_s
-        while server.active_associations and time.monotonic() < deadline:
+        while self._ae.active_associations and time.monotonic() < deadline:
             time.sleep(_DRAIN_POLL_S)
-        for association in server.active_associations:
+        for association in self._ae.active_associations:
             association.abort()
 
     def _handlers(self) -> list[tuple[Any, ...]]:
