@@ -145,7 +145,9 @@ class _Level:
         self._fixed = _sample(fixed.voxels, fixed, points)
         reach = around + settings.capture_mm
         self._moving = _smoothed_crop(current, start.apply(points), reach, sigma_mm, settings)
-        self._gradient = tuple(np.gradient(np.asarray(self._moving.voxels, dtype=np.float32)))
+        self._gradient = tuple(
+            np.asarray(each) for each in np.gradient(np.asarray(self._moving.voxels, dtype=np.float32))
+        )
 
     def align(self, transform: RigidTransform) -> RigidTransform:
         """Step until the piece rests."""

@@ -1,0 +1,126 @@
+"""What a check can see: the current exam, the reference, the plan. Measured once, shared by all checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from plumbline.checks.finding import TrackedImplant
+from plumbline.checks.thresholds import CheckThresholds
+from plumbline.checks.tracking import spacer_tracking
+from plumbline.errors import AnalysisFailed, InvalidInput, PlumblineError
+from plumbline.exams.order import Plan
+from plumbline.imaging.hardware import Implant
+from plumbline.imaging.motion import ExamAnatomy, SpacerMotion, assign_vertebrae, measure_spacer
+
+
+@dataclass(frozen=True)
+class MeasuredExam:
+    """One exam of a comparison. ``open_anatomy`` reads and analyses it on first use.
+
+    ``role`` is None for the current exam. ``why_not_comparable`` is a sentence where the exam was chosen
+    but must not be measured against.
+    """
+
+    study_instance_uid: str
+    modality: str | None
+    open_anatomy: Callable[[], ExamAnatomy]
+    role: str | None = None
+    why_not_comparable: str | None = None
+
+    @cached_property
+    def outcome(self) -> ExamAnatomy | Exception:
+        """The anatomy, or why there is none; a defect of ours is kept, too, and breaks only what needs it."""
+        if self.modality != "CT":
+            return InvalidInput(f"its modality is {self.modality or 'not known'}; only CT is measured")
+        try:
+            return self.open_anatomy()
+        except Exception as error:  # noqa: BLE001 (raised again where a check asks for the anatomy)
+            return error
+
+    @property
+    def anatomy(self) -> ExamAnatomy:
+        """The anatomy; raises the reason where there is none."""
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+@dataclass(frozen=True)
+class MatchedSpacer:
+    """One spacer of the current exam, with its motion or the reason why that is not known."""
+
+    spacer: Implant
+    level: str | None
+    implant: TrackedImplant
+    motion: SpacerMotion | None
+    why_not: str | None
+
+
+@dataclass(frozen=True)
+class CheckContext:
+    """One comparison.
+
+    ``missing_baseline`` says why there is no baseline, where there is none.
+    """
+
+    current: MeasuredExam
+    baseline: MeasuredExam | None = None
+    preoperative: MeasuredExam | None = None
+    plan: Plan | None = None
+    thresholds: CheckThresholds = field(default_factory=CheckThresholds)
+    missing_baseline: str | None = None
+
+    @cached_property
+    def shift(self) -> int:
+        """Baseline vertebra ``i`` is current vertebra ``i + shift``; told by image, not by name."""
+        assert self.baseline is not None
+        return assign_vertebrae(self.baseline.anatomy, self.current.anatomy)
+
+    @cached_property
+    def spacers(self) -> tuple[MatchedSpacer, ...]:
+        """Every spacer in the current exam, matched with the baseline's where there is one."""
+        return tuple(self._matched(spacer) for spacer in self.current.anatomy.hardware.spacers)
+
+    def level_name(self, above: int) -> str | None:
+        """Name of the level below vertebra ``above`` of the current exam by its most probable labelling."""
+        names = self.current.anatomy.spine.names
+        return f"{names[above]}-{names[above + 1]}" if above + 1 < len(names) else None
+
+    def _matched(self, spacer: Implant) -> MatchedSpacer:
+        level = self.level_name(spacer.above)
+        motion, why_not = None, self._why_no_baseline()
+        if why_not is None:
+            try:
+                motion = self._motion(spacer)
+            except (AnalysisFailed, InvalidInput) as error:
+                why_not = _sentence(error.what)
+        first_seen = self.baseline if motion is not None and self.baseline else self.current
+        ordinal = motion.baseline_spacer.above if motion is not None else spacer.above
+        return MatchedSpacer(
+            spacer, level, spacer_tracking(first_seen.study_instance_uid, ordinal, level), motion, why_not
+        )
+
+    def _why_no_baseline(self) -> str | None:
+        if self.baseline is None:
+            return _sentence(f"There is no baseline to compare with: {self.missing_baseline or 'none was found'}")
+        if self.baseline.why_not_comparable:
+            return _sentence(f"The baseline is not comparable: {self.baseline.why_not_comparable}")
+        if isinstance(self.baseline.outcome, PlumblineError):
+            return _sentence(f"The baseline cannot be measured: {self.baseline.outcome.what}")
+        if isinstance(self.baseline.outcome, Exception):
+            return f"The baseline cannot be measured: its analysis broke off ({type(self.baseline.outcome).__name__})."
+        return None
+
+    def _motion(self, spacer: Implant) -> SpacerMotion:
+        assert self.baseline is not None
+        before = [each for each in self.baseline.anatomy.hardware.spacers if each.above + self.shift == spacer.above]
+        if not before:
+            raise AnalysisFailed("the baseline shows no spacer at this level")
+        return measure_spacer(self.baseline.anatomy, self.current.anatomy, before[0], spacer, self.shift)
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"

@@ -1,0 +1,134 @@
+"""Has the interbody spacer moved since the baseline, and has it sunk into an endplate?
+
+The first position is the reference; a spacer that is not where it was means that the fusion has failed
+(B26). Displacement is measured against the vertebra below, each bone and the spacer registered by itself.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from plumbline.checks.context import CheckContext, MatchedSpacer
+from plumbline.checks.finding import CheckName, Finding, Measurement, Status
+from plumbline.checks.thresholds import CheckThresholds
+from plumbline.imaging.motion import Estimate, SpacerMotion
+
+SOURCES = ("B26",)
+NO_SPACER = "No interbody spacer can be seen in this exam."
+
+
+def check(context: CheckContext) -> tuple[Finding, ...]:
+    """One finding a spacer; not applicable where there is none."""
+    if not context.spacers:
+        return (Finding(CheckName.SPACER_MIGRATION, None, Status.NOT_APPLICABLE, (NO_SPACER,), sources=SOURCES),)
+    return tuple(_finding(spacer, context) for spacer in context.spacers)
+
+
+def _finding(matched: MatchedSpacer, context: CheckContext) -> Finding:
+    if matched.motion is None:
+        return Finding(
+            check=CheckName.SPACER_MIGRATION,
+            level=matched.level,
+            status=Status.INDETERMINATE,
+            reasons=(matched.why_not or "The motion could not be measured.",),
+            reference="baseline" if context.baseline else None,
+            sources=SOURCES,
+            implant=matched.implant,
+        )
+    status, reasons = judge(matched.motion, context.thresholds, _slice_mm(context))
+    return Finding(
+        check=CheckName.SPACER_MIGRATION,
+        level=matched.level,
+        status=status,
+        reasons=reasons,
+        measurements=measurements_of(matched.motion),
+        reference="baseline",
+        sources=SOURCES,
+        implant=matched.implant,
+        geometry=_geometry(matched.motion),
+    )
+
+
+def _slice_mm(context: CheckContext) -> float:
+    assert context.baseline is not None
+    return max(float(exam.anatomy.volume.spacing_mm[2]) for exam in (context.current, context.baseline))
+
+
+def judge(motion: SpacerMotion, thresholds: CheckThresholds, slice_mm: float) -> tuple[Status, tuple[str, ...]]:
+    """Status and reasons of one measured motion."""
+    moved, sunk = motion.magnitude_mm, motion.subsidence_mm
+    told = f"Measured against the vertebra below, the spacer's centre lies {direction_words(motion)} the baseline."
+    if slice_mm > thresholds.largest_slice_mm:
+        return _judge_thick(motion, thresholds, slice_mm, told)
+    reasons = [told]
+    if sunk.value >= thresholds.subsidence_mm:
+        reasons.append(
+            f"It has come {_words(sunk)} mm towards an endplate, which is what subsidence looks like "
+            f"(threshold {thresholds.subsidence_mm:.1f} mm)."
+        )
+    if moved.value >= thresholds.migration_mm or sunk.value >= thresholds.subsidence_mm:
+        if moved.value - moved.uncertainty_95 < thresholds.migration_mm:
+            reasons.append(f"The 95 % interval includes less than the threshold of {thresholds.migration_mm:.1f} mm.")
+        reasons.append("The registration of spacer and bone on the pictures shows whether to believe it.")
+        return Status.POSITIVE, tuple(reasons)
+    if moved.uncertainty_95 > thresholds.largest_uncertainty_mm:
+        reasons.append("It is too uncertain to call this unchanged.")
+        return Status.INDETERMINATE, tuple(reasons)
+    if moved.value > moved.uncertainty_95:
+        reasons.append(
+            f"This is more than the measurement's own uncertainty but less than {thresholds.migration_mm:.1f} mm; "
+            "a later exam would show whether it goes on."
+        )
+    else:
+        reasons.append("This is within the measurement's own uncertainty.")
+    return Status.NEGATIVE, tuple(reasons)
+
+
+def _judge_thick(
+    motion: SpacerMotion, thresholds: CheckThresholds, slice_mm: float, told: str
+) -> tuple[Status, tuple[str, ...]]:
+    thick = f"Slices of {slice_mm:.1f} mm are too thick for the threshold of {thresholds.migration_mm:.1f} mm"
+    if motion.magnitude_mm.value - motion.magnitude_mm.uncertainty_95 >= thresholds.gross_change_mm:
+        return Status.POSITIVE, (told, f"{thick}, but a change this gross can be told.")
+    return Status.INDETERMINATE, (told, f"{thick}; only gross change could be told.")
+
+
+def measurements_of(motion: SpacerMotion) -> dict[str, Measurement]:
+    """Everything measured, under the keys of the contract."""
+    names = ("translation_posterior", "translation_cranial", "translation_left")
+    below = {f"{name}_mm": each for name, each in zip(names, motion.translation_mm, strict=True)}
+    above = {f"{name}_above_mm": each for name, each in zip(names, motion.translation_above_mm, strict=True)}
+    rest = {
+        "translation_mm": motion.magnitude_mm,
+        "rotation_deg": motion.rotation_deg,
+        "subsidence_mm": motion.subsidence_mm,
+        "posterior_margin_mm": motion.posterior_margin_mm,
+        "baseline_posterior_margin_mm": motion.baseline_posterior_margin_mm,
+    }
+    return {key: Measurement(each.value, each.uncertainty_95) for key, each in {**below, **rest, **above}.items()}
+
+
+def direction_words(motion: SpacerMotion) -> str:
+    """A displacement in words, the largest component first, e.g. ``3.1 ± 0.4 mm posterior of``."""
+    towards = (("posterior of", "anterior of"), ("cranial of", "caudal of"), ("left of", "right of"))
+    named = [
+        (abs(each.value), f"{_words(Estimate(abs(each.value), each.uncertainty_95))} mm {words[each.value < 0]}")
+        for each, words in zip(motion.translation_mm, towards, strict=True)
+    ]
+    said = [words for size, words in sorted(named, reverse=True) if size >= 0.5] or [max(named)[1]]
+    return " and ".join(said)
+
+
+def _words(estimate: Estimate) -> str:
+    return f"{estimate.value:.1f} ± {estimate.uncertainty_95:.1f}"
+
+
+def _geometry(motion: SpacerMotion) -> dict[str, tuple[tuple[float, float, float], ...]]:
+    """From where the centre would be had the spacer not moved to where it is, LPS mm of the current exam."""
+    centre = motion.baseline_spacer.centre_lps_mm
+    unmoved = motion.below_motion.current_from_baseline.apply(centre)
+    now = motion.spacer_motion.current_from_baseline.apply(centre)
+    if np.linalg.norm(now - unmoved) < 1e-3:
+        return {}
+    (x0, y0, z0), (x1, y1, z1) = unmoved.tolist(), now.tolist()
+    return {"displacement": ((x0, y0, z0), (x1, y1, z1))}

@@ -1,0 +1,36 @@
+"""Thresholds of the checks, with their sources in the clinical facts. A site may override each by its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CheckThresholds:
+    """Defaults of the clinical facts; millimetres unless the name says otherwise.
+
+    Parameters
+    ----------
+    migration_mm
+        Displacement from which on a spacer has migrated (B26: 2 mm or more).
+    subsidence_mm
+        Sinking through an endplate from which on it is called subsidence (B26; same measure as migration).
+    margin_mm
+        The spacer's posterior end should lie at least this far in front of the posterior wall (B26).
+    largest_slice_mm
+        Thicker slices cannot carry a 2 mm threshold: only gross change is told.
+    gross_change_mm
+        What is told of thicker slices.
+    largest_uncertainty_mm
+        A displacement less certain than this (95 %) is not called negative.
+    least_name_confidence
+        Vertebra names less probable than this carry no conclusion about levels.
+    """
+
+    migration_mm: float = 2.0
+    subsidence_mm: float = 2.0
+    margin_mm: float = 2.0
+    largest_slice_mm: float = 3.0
+    gross_change_mm: float = 5.0
+    largest_uncertainty_mm: float = 1.5
+    least_name_confidence: float = 0.8
