@@ -28,7 +28,7 @@ IDLE_WAIT_S = 5.0
 POLL_S = 0.1
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
-REFUSALS_BEFORE_GOING_ON = 3
+REFUSALS_BEFORE_GOING_ON = 1
 """A peer that answers an echo but refuses instances has its reasons; what it accepts is delivered and the path goes on."""
 OUT_OF_RESOURCES = ("0xa7", "0xA7")
 

@@ -107,7 +107,12 @@ class OrthancServer:
 
 @contextmanager
 def run_orthanc(
-    folder: Path, *, listener_port: int | None = None, http_port: int | None = None, dicom_port: int | None = None
+    folder: Path,
+    *,
+    listener_port: int | None = None,
+    http_port: int | None = None,
+    dicom_port: int | None = None,
+    answers_with: int = 200,
 ) -> Iterator[OrthancServer]:
     """Orthanc with the project's configuration; its storage is in ``folder`` and survives a restart there."""
     binary = program("Orthanc", "orthanc")
@@ -123,16 +128,19 @@ def run_orthanc(
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "orthanc.log"
     with running(archive.command(binary), log=log, env=archive.environment()) as process:
-        wait_until(lambda: process.poll() is not None or answers(archive.url + "/system"), f"Orthanc answers; {log}")
+        wait_until(
+            lambda: process.poll() is not None or answers(archive.url + "/system", answers_with),
+            f"Orthanc answers; {log}",
+        )
         if process.returncode is not None:
             pytest.fail(f"Orthanc ended with {process.returncode}: {log.read_text(errors='replace')[-2000:]}")
         yield OrthancServer(archive, process, log)
 
 
-def answers(url: str) -> bool:
-    """Whether a GET is answered with 200."""
+def answers(url: str, code: int = 200) -> bool:
+    """Whether a GET is answered with this status code."""
     try:
-        return httpx.get(url, timeout=2).status_code == 200
+        return httpx.get(url, timeout=2).status_code == code
     except httpx.TransportError:
         return False
 

@@ -18,7 +18,8 @@ from plumbline.settings import OrthancSettings
 
 PREAMBLE_AND_GROUP_LENGTH = 128 + 4 + 12
 """Preamble, prefix and the element File Meta Information Group Length (0002,0000), PS3.10 7.1."""
-_WILDCARDS = str.maketrans("*\\", "??")
+_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_~")
+"""Characters that mean themselves both in DICOM matching (PS3.4 C.2.2.2.4) and in an address."""
 
 
 class OrthancArchive:
@@ -46,14 +47,14 @@ class OrthancArchive:
     def studies_of(self, patient_id: str) -> tuple[ArchiveStudy, ...]:
         """See ``Archive.studies_of``; two queries however many studies there are.
 
-        DICOM matching has no way to quote a wildcard, so each that stands in the ID is asked for as "any
-        one character", and only exact matches (case sensitive) are returned.
+        DICOM matching has no way to quote a wildcard, so each special character of the ID is asked for as
+        "any one character", and only exact matches (case sensitive) are returned.
         """
         if not patient_id:
             return ()
-        query = {"PatientID": patient_id.translate(_WILDCARDS)}
+        query = {"PatientID": _pattern(patient_id)}
         studies = self._client.qido("studies", query, STUDY_FIELDS)
-        series = self._client.qido("series", query, SERIES_FIELDS) if studies else []
+        series = self._client.qido("series", query, SERIES_FIELDS + STUDY_FIELDS) if studies else []
         return archive_studies(patient_id, studies, series)
 
     def fetch(self, instance: ArchiveInstance) -> FetchedInstance:
@@ -109,6 +110,18 @@ class OrthancArchive:
             return self._client.study(study)["MainDicomTags"]["StudyInstanceUID"]
         except InvalidInput:
             return None
+
+
+def _pattern(patient_id: str) -> str:
+    """What to ask for, so that this patient ID is among the answers.
+
+    Orthanc counts a character of several bytes as several, and its ``?`` does not match a ``%`` at the end.
+    """
+    if _PLAIN.isdisjoint(patient_id):
+        raise InvalidInput("the archive cannot be searched for a patient ID without any plain letter or digit")
+    last = len(patient_id) - 1
+    wild = ("?" if c.isascii() and at != last else "*" for at, c in enumerate(patient_id))
+    return "".join(c if c in _PLAIN else any_one for c, any_one in zip(patient_id, wild, strict=True))
 
 
 def _instance(described: dict, series: Mapping[str, str]) -> ArchiveInstance:

@@ -6,7 +6,7 @@ what may be repeated without harm is repeated a few times first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
@@ -86,13 +86,14 @@ class OrthancClient:
         return _patiently(lambda: _raw(self._api.get_changes(params={"since": since, "limit": limit}))).json()
 
     def qido(self, level: str, query: Mapping[str, str], include: tuple[str, ...]) -> list[dict[str, Any]]:
-        """QIDO-RS search at ``studies`` or ``series`` level; DICOM JSON."""
-        parameters: dict[str, str | Sequence[str]] = {**query, "includefield": include}
-        response = _patiently(
-            lambda: self._api.get(
-                f"{self._url}/dicom-web/{level}", params=parameters, headers={"Accept": "application/dicom+json"}
-            )
-        )
+        """QIDO-RS search at ``studies`` or ``series`` level; DICOM JSON.
+
+        The plugin of Orthanc 1.10 does not undo percent-encoding, so values may only have characters that
+        need none: letters, digits and ``.-_~?*``.
+        """
+        pairs = [*query.items(), *(("includefield", tag) for tag in include)]
+        url = f"{self._url}/dicom-web/{level}?" + "&".join(f"{name}={value}" for name, value in pairs)
+        response = _patiently(lambda: self._api.get(url, headers={"Accept": "application/dicom+json"}))
         return response.json() if response.status_code != httpx.codes.NO_CONTENT else []
 
 

@@ -66,9 +66,15 @@ def archive_studies(patient_id: str, studies: Iterable[Json], series: Iterable[J
 def _archive_study(study: Json, series: Sequence[Json]) -> ArchiveStudy:
     foreign = [one for one in series if not _is_own(one)]
     return ArchiveStudy(
-        study=_study(study, tuple(_series(one) for one in foreign)),
+        study=_study(_completed(study, foreign), tuple(_series(one) for one in foreign)),
         instance_count=sum(_whole(one, "00201209") or 0 for one in foreign),
     )
+
+
+def _completed(study: Json, series: Sequence[Json]) -> Json:
+    """The study with what it lacks taken from its series: an archive answers from one instance, maybe of a report."""
+    found = {tag: one[tag] for tag in STUDY_FIELDS for one in reversed(series) if _values(one, tag)}
+    return {**study, **{tag: value for tag, value in found.items() if not _values(study, tag)}}
 
 
 def _is_own(series: Json) -> bool:
