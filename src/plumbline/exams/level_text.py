@@ -70,12 +70,35 @@ _SPINE_WORDS = words(
     r"instrument\w+|screws?|schraub\w+|vis|tornillos?|corpectom\w+|decompress\w+|dekompress\w+|descompres\w+",
     r"cages?|prothesen?|rods?|hardware",
 )
+_NEAR_SPINE_WORDS = words(
+    r"neck|back|nacken|rucken\w*|dos|cuello|espalda|nuque|arms?|legs?|bein\w*|jambes?|piernas?|pain|schmerz\w*"
+    r"|douleurs?|dolor",
+    r"lbp|sciati\w+|isch?ialgi\w+|ciatica|cruralgi\w+|radicul\w+|radikul\w+|myelopath\w+|mielopat\w+|claudication"
+    r"|surgery",
+    r"surgical|op|post-?op\w*|postop\w*|pre-?op\w*|preop\w*|operat\w+|operi\w+|opere\w*|operad\w+|cirugia"
+    r"|chirurgi\w+|s/p|z\.? ?n\.?",
+    r"reprise|revision|prolap\w*|protrusion|bulge|herniation|listhes\w+|spondylo\w*|espondil\w+|discopath\w+"
+    r"|discopatia",
+    r"discarthrose|osteochondros\w+|enge|estenosis|listesis|nerve|roots?|wurzel\w*|paraparesis|\w*paresis"
+    r"|weakness|subsidence",
+    r"discectom\w+|laminoplast\w*|arthroplasty|prothese|protesis|scs|stimulator|rods?|odontoid|foramin\w*|metasta\w+",
+)
+"""Words that do not name the spine but are written about it."""
+_ELSEWHERE = words(
+    r"chest|thorax|torax|pulmon\w*|lungs?|lunge|knee|knie|genou|rodilla|hip|hufte|hanche|cadera|abdomen|abdominal"
+    r"|kidney\w*",
+    r"niere\w*|liver|leber|foie|head|brain|schadel|hand|foot|shoulder|schulter|epaule|hombro|specimen|isolation",
+)
+_FEW_WORDS = 3
+"""A text of at most so many words besides modality and level needs no word about the spine."""
+_WORD = re.compile(r"[a-z]{3,}")
 _ROOT_AFTER = re.compile(
     r"\s*-?\s*(?:nerve|roots?|radicul\w+|dermatom\w+|myotom\w+|neuropath\w+|wurzel\w*|nervenwurzel\w*|radikul\w+"
     r"|weakness|parese|parasthesi\w+|syndrom\w*|infiltration|prt\b|hypasthesie|sciatica|ischias)"
 )
 _ROOT_BEFORE = re.compile(
-    r"(?<![a-z])(?:roots?|radicul\w+|radikul\w+|dermatom\w*|myotom\w*|\w*wurzel\w*|racines?|raiz|raices|ischialgie|sciatalgie"
+    r"(?<![a-z])(?:roots?|radicul\w+|radikul\w+|dermatom\w*|myotom\w*|\w*wurzel\w*|racines?|raiz|raices"
+    r"|ischialgie|sciatalgie"
     r"|sciatica|sciatique|cruralgie|ciatica|parese|nerve|territoire|reizung|kompression|nervenwurzel\w*"
     r"|n\.?cb|nevralgie cervico-brachiale)\s+(?:at\s+|of\s+|de\s+|en\s+|links\s+|rechts\s+|left\s+|right\s+"
     r"|gauche\s+|droite\s+)*$"
@@ -89,7 +112,8 @@ _NOT_SPINE_AFTER = re.compile(
     r"|tabl\w*|doses?\b|teeth|lead\b|of\s+\d|sternal|=)"
 )
 _NOT_SPINE_BEFORE = re.compile(
-    r"(?<![a-z])(?:ward|bed|room|zimmer|station|salle|sala|habitacion|cama|lit|box|lot|ref|batch|model|serial|accession|acc"
+    r"(?<![a-z])(?:ward|bed|room|zimmer|station|salle|sala|habitacion|cama|lit|box|lot|ref|batch|model|serial"
+    r"|accession|acc"
     r"|id|nr|no"
     r"|series|serie|image|img|slice|stage|stadium|stade|estadio|grade|complement|vitamin|vitamine|vitamina|floor"
     r"|block|unit"
@@ -150,6 +174,19 @@ class _Whole:
     @cached_property
     def is_of_spine(self) -> bool:
         return _SPINE_WORDS.search(self.text) is not None
+
+    @cached_property
+    def may_name_levels(self) -> bool:
+        """Whether it is about a spine; a lumbar level is believed unless the text is about something else."""
+        return self.is_of_spine or _NEAR_SPINE_WORDS.search(self.text) is not None
+
+    @cached_property
+    def is_terse(self) -> bool:
+        return len(_WORD.findall(self.text)) <= _FEW_WORDS
+
+    @cached_property
+    def is_of_another_part(self) -> bool:
+        return _ELSEWHERE.search(self.text) is not None
 
     @cached_property
     def is_of_thoracic_spine(self) -> bool:
@@ -297,7 +334,16 @@ def _is_something_else(whole: _Whole, chain: _Chain) -> bool:
         return True
     if chain.letter == "s" and not chain.levels and not whole.is_of_spine:
         return True
-    return _is_weighting(whole, chain)
+    return _is_out_of_place(whole, chain) or _is_weighting(whole, chain)
+
+
+def _is_out_of_place(whole: _Whole, chain: _Chain) -> bool:
+    """Rooms, lots and plates look like levels; what tells them apart is what the rest of the text is about."""
+    is_spelled_out = len(chain.letter) > 1
+    if not chain.levels or is_spelled_out or whole.may_name_levels:
+        return False
+    is_lumbar = chain.vertebrae[0].region == "L"
+    return whole.is_of_another_part or not (is_lumbar or whole.is_terse)
 
 
 def _is_weighting(whole: _Whole, chain: _Chain) -> bool:

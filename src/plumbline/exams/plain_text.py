@@ -25,7 +25,8 @@ _ONE_CHARACTER = str.maketrans(
 )
 
 CLAUSE_BREAK = re.compile(
-    r"[;\n]|\.(?=\s|$)(?<!\bz\.)(?<!\bn\.)(?<!\bst\.)(?<!\bzust\.)(?<!\bv\.)(?<!\ba\.)(?<!\s\d\.)(?<!\s\d\d\.)(?<!^\d\.)(?<!^\d\d\.)"
+    r"[;\n]|\.(?=\s|$)(?<!\bz\.)(?<!\bn\.)(?<!\bst\.)(?<!\bzust\.)(?<!\bv\.)(?<!\ba\.)(?<!\bre\.)(?<!\bli\.)(?<!\bbds\.)(?<!\bca\.)"
+    r"(?<!\s\d\.)(?<!\s\d\d\.)(?<!^\d\.)(?<!^\d\d\.)"
     r"|\b(?:but|however|now|aber|jetzt|aktuell|mais|maintenant|pero|ahora|actualmente)\b"
 )
 """Where one statement ends and the next begins: punctuation (not the dots of "Z. n."), or a word that turns."""

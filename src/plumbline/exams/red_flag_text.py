@@ -25,6 +25,12 @@ _TERMS = {
         r"(?:incontinence|troubles?) (?:urinaire|anale?|fecale|sphincterien\w*)s?|troubles sphincteriens",
         r"retencion (?:aguda )?(?:urinaria|de orina)|incontinencia(?: urinaria| fecal)?|esfinter\w*",
         r"(?:urinary )?retention|incontinence|incontinent",
+        r"(?:unable to|cannot|can't|can not|could not|impossibilite d[e']) ?(?:pass urine|void|urinate|uriner)"
+        r"|urinary hesitancy|numb(?:ness)? (?:of |in )?(?:the )?perine\w+|perine(?:um|al) numb\w*",
+        r"(?:loss of|lost) (?:bladder|bowel|sphincter) control|wasserlassen nicht|miktions\w+|perianal\w*"
+        r"|reithosen\w*|inkontinen\w+",
+        r"troubles (?:urinaires|mictionnels|sphincteriens)|relajacion de esfinteres",
+        r"kann (?:kein wasser|nicht wasser) lassen|ne (?:peut|parvient) (?:pas|plus)(?: a)? uriner|no puede orinar",
     ),
     RedFlag.NEW_DEFICIT: words(
         r"new (?:\w+ ){0,2}(?:deficits?|weakness|paresis|palsy|numbness|foot ?drop|paraparesis)",
@@ -36,12 +42,17 @@ _TERMS = {
         r"fusheber(?:parese|schwache)?|(?:neurologisches? |motorisches? )defizit\w*|querschnitt\w*|parese\w*",
         r"deficit (?:moteur|neurologique)\w*|paraparesie|paralysie|steppage|pied tombant|releveurs?",
         r"deficit (?:motor|neurologico|nuevo)\w*|pie (?:caido|equino)|paresia|paraparesia|paralisis",
+        r"(?:zunehmende|neu aufgetretene|plotzliche) (?:\w+ )?(?:parese|lahmung\w*|schwache)",
+        r"(?:unable to|cannot|can't) (?:\w+ )?(?:dorsiflex|lift|move|walk|stand)",
+        r"deficits?|loss of (?:strength|power)|kraftverlust|perte de force|perdida (?:progresiva )?de fuerza"
+        r"|\w*heberschwache",
         r"debilidad (?:nueva|progresiva|aguda|reciente)|leg weakness|motor weakness",
         r"weakness (?:of|in) (?:\w+ ){0,2}(?:leg|legs|foot|arm|hand)|aggravation neurologique",
     ),
     RedFlag.BLEEDING: words(
         r"h(?:a)?emorrhag\w+|bleed(?:ing)?|(?:epidural |postoperative |expanding |wound )?h(?:a)?ematoma",
-        r"blood loss|(?:drop in|falling|low) (?:hb|h(?:a)?emoglobin)|hb drop|hb-?abfall|blutung|nachblutung",
+        r"blood loss|bloody|(?:hgb|hb|h(?:a)?emoglobin) (?:is )?(?:falling|fell|dropp\w+|drop|low)|(?:drop in"
+        r"|falling|low) (?:hb|h(?:a)?emoglobin)|hb drop|hb-?abfall|blutung|nachblutung",
         r"hamatom|epiduralhamatom|saignement|hemorragie|hematome|sangrado|hemorragia|hematoma|anemi[ae] aigue",
     ),
     RedFlag.INFECTION: words(
@@ -51,7 +62,7 @@ _TERMS = {
         r"(?:elevated|raised|rising|high) (?:crp|esr|wbc|white cell\w*|inflammatory markers|markers)",
         r"(?:crp|esr|wbc) (?:elevated|raised|rising|up|high|\d{2,3})|fieber\w*|schuttelfrost|infekt\w*|sekretion",
         r"wundheilungsstorung\w*|eiter\w*|abszess\w*|spondylodiszitis",
-        r"(?:crp|entzundungswerte|entzundungszeichen)-?(?:anstieg|erhoht|erhohung)?(?= |$)|fistel|fievre",
+        r"(?:crp|entzundungswerte|entzundungszeichen)[- ]?(?:anstieg|erhoht|erhohung|steigend)|fistel|fievre",
         r"frissons|infection|infecti\w+|ecoulement|spondylodiscite|abces|syndrome inflammatoire",
         r"cicatrice inflammatoire|fiebre|febril|escalofrios|infeccion|supuracion|secrecion|exudado",
         r"espondilodiscitis|absceso|pcr (?:elevada|alta|\d{2,3})|dehiscencia",
@@ -73,6 +84,8 @@ _TERMS = {
         r"breche durale|cefalea (?:postural|ortostatica)|fuga de (?:lcr|liquido)|fistula de lcr",
     ),
     RedFlag.CANCER: words(
+        r"melanom\w*|sarcom\w*|sarkom\w*|leuk\w+|night sweats|weight loss|gewichtsverlust|ca (?:de|du) \w+"
+        r"|lung ca|tumoral\w*",
         r"cancer|carcinom\w+|metasta\w+|malignan\w+|tumou?rs?|neoplas\w+|myeloma|lymphoma|mets",
         r"(?:breast|prostate|lung|renal) ca|krebs\w*|karzinom\w*|malignom\w*|neoplasi[ea]|plasmozytom",
         r"\w+karzinom|\w+-ca|filiae|raumforderung|maligne?|tumeur|neoplasie|myelome|lymphome|metastase\w*",

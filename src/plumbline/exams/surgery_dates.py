@@ -85,18 +85,35 @@ _POSTOP_WORD = (
     r"(?:s/p|status post|post[- ]?op\w*|postop\w*|post[- ]?operat\w*|post[- ]?surg\w*|post|after|following"
     r"|from surgery|nach|apres|tras|despues|po)"
 )
-_RELATIVE = (
-    re.compile(rf"(?<![a-z0-9]){_AMOUNT} (?:ago|earlier|back|zuvor|her|auparavant|atras|antes)(?![a-z])"),
-    re.compile(rf"(?<![a-z0-9]){_AMOUNT}\.? ?-?{_POSTOP_WORD}(?![a-z])"),
-    re.compile(rf"(?<![a-z0-9])(?:vor|il y a|hace|depuis|seit|a los|a las|a|at)\s+{_AMOUNT}(?![a-z])"),
-    re.compile(rf"(?<![a-z0-9])(?:post[- ]?op\w*|postoperat\w*|s/p) ?,?:? {_AMOUNT}(?![a-z])"),
+_ACCIDENT = (
+    r"(?:an? |the |einem |une |una |un )?(?:fall|mva|mvc|accident|injury|trauma|sturz|unfall|chute|caida|injection"
+    r"|infiltration|infiltracion|onset)"
 )
+_RELATIVE = (
+    re.compile(rf"(?<![a-z0-9]){_AMOUNT} (?:ago|earlier|back|zuvor|her|auparavant|atras|antes|out from)(?![a-z])"),
+    re.compile(rf"(?<![a-z0-9])(?:vor|il y a|hace|depuis|seit|a los|a las|a|at)\s+{_AMOUNT}(?![a-z])"),
+)
+_RELATIVE_TO_SURGERY = (
+    re.compile(rf"(?<![a-z0-9]){_AMOUNT}\.? ?-?{_POSTOP_WORD}(?![a-z])(?! {_ACCIDENT})"),
+    re.compile(rf"(?<![a-z0-9])(?:post[- ]?op\w*|postoperat\w*|s/p|pop) ?,?:? {_AMOUNT}(?![a-z])"),
+)
+_LATELY = re.compile(
+    r"(?:tomy|tomie|tomia|lif|acdf|ese|esis|fusion|sion|plasty|plastie|plastia|op|surgery"
+    r"|operation)(?![a-z])[^,;.]{0,20}"
+    r"(?<!since )(?<!seit )(?<!depuis )(?<!desde )(?<![a-z])(?P<word>today|yesterday|heute|gestern|aujourd'hui"
+    r"|hier|hoy|ayer)"
+    r"(?![a-z])"
+)
+_DAYS_LATELY = {
+    **dict.fromkeys(("today", "heute", "aujourd'hui", "hoy"), 0),
+    **dict.fromkeys(("yesterday", "gestern", "hier", "ayer"), 1),
+}
 _BRITISH = re.compile(
     r"(?<![0-9/])(?P<count>\d{1,2})/(?P<of>7|52|12)(?![0-9/])\s*(?:post|s/p|ago|after|following|po\b)"
 )
 _BRITISH_UNIT = {"7": "day", "52": "week", "12": "month"}
 _DAY_COUNT = re.compile(
-    r"(?<![a-z0-9])(?:p\.?o\.?d\.? ?#?|day ?#?|postop(?:erative)? day ?#?|j ?\+ ?|tag |postop(?:erativer)? tag "
+    r"(?<![a-z0-9])(?:p\.?o\.?d\.? ?#?|day ?#?|postop(?:erative)? day ?#?|j ?\+? ?|tag |postop(?:erativer)? tag "
     r"|d ?\+ ?)(?P<count>\d{1,3})(?![\d/.])"
 )
 _NTH_DAY = re.compile(
@@ -140,7 +157,8 @@ class _Found:
     start: int
     end: int
     when: SurgeryDate
-    is_relative: bool = False
+    is_certain: bool = False
+    """The words themselves say that the time is since an operation."""
 
 
 def read_surgery_date(statement: str, *, reference_date: date | None = None) -> SurgeryDate | None:
@@ -151,7 +169,8 @@ def read_surgery_date(statement: str, *, reference_date: date | None = None) -> 
     """
     found = [hit for hit in _absolute(statement) if not _is_of_another_event(statement, hit)]
     if not found and reference_date is not None:
-        found = [hit for hit in _relative(statement, reference_date) if not _is_of_another_event(statement, hit)]
+        hits = _relative(statement, reference_date)
+        found = [hit for hit in hits if hit.is_certain or not _is_of_another_event(statement, hit)]
     return min(found, key=_precision).when if found else None
 
 
@@ -239,19 +258,21 @@ def _month_number(name: str) -> int:
 def _relative(statement: str, reference: date) -> Iterator[_Found]:
     for pattern in (_DAY_COUNT, _NTH_DAY):
         for found in pattern.finditer(statement):
-            yield _before(found, reference, _count(next(g for g in found.groups() if g)), "day")
+            yield _before(found, reference, _count(next(g for g in found.groups() if g)), "day", is_certain=True)
+    for found in _LATELY.finditer(statement):
+        yield _before(found, reference, _DAYS_LATELY[found["word"]], "day", is_certain=True)
     for found in _BRITISH.finditer(statement):
         yield _before(found, reference, int(found["count"]), _BRITISH_UNIT[found["of"]])
-    for pattern in _RELATIVE:
-        for found in pattern.finditer(statement):
-            yield _before(found, reference, _count(found["count"]), _unit(found["unit"]))
+    for patterns, is_certain in ((_RELATIVE, False), (_RELATIVE_TO_SURGERY, True)):
+        for found in (found for pattern in patterns for found in pattern.finditer(statement)):
+            yield _before(found, reference, _count(found["count"]), _unit(found["unit"]), is_certain=is_certain)
 
 
-def _before(found: re.Match[str], reference: date, count: int, unit: str) -> _Found:
+def _before(found: re.Match[str], reference: date, count: int, unit: str, *, is_certain: bool = False) -> _Found:
     centre = reference - timedelta(days=round(count * _DAYS[unit]))
     slack = timedelta(days=_RELATIVE_SLACK[unit])
     doubt = None if unit == "day" else f"given as {count} {unit}{'s' if count != 1 else ''} before the exam"
-    return _Found(*found.span(), SurgeryDate(centre - slack, min(centre + slack, reference), doubt), is_relative=True)
+    return _Found(*found.span(), SurgeryDate(centre - slack, min(centre + slack, reference), doubt), is_certain)
 
 
 def _count(written: str) -> int:

@@ -44,11 +44,11 @@ PROCEDURES = {
         r"(?:micro|mikro|sub)?-?dis[ck]?[ck]ectom(?:y|ie|ia)|(?:micro|mikro)?-?dis[ck]ektomie|nu[ck]l?eotomie",
         r"nukleotomie|sequest(?:r|er)ektomie|sequesterotomie|sequestrectomy|herni[eo]ctomy|herniectomi[ea]",
         r"bandscheiben-?(?:op|operation)|bs-op|cure (?:chirurgicale )?(?:de |d')(?:la )?hernie(?: discale)?",
-        r"disc surgery",
+        r"disc surgery|(?:micro|mikro)-?dis[ck]s?|dis[ck]ect",
         r"(?:operation|operado|operee?) (?:einer |de )(?:la )?(?:bandscheibe\w*|hernia discal|hernie discale)",
     ),
     "LAMINECTOMY": words(
-        r"(?:hemi)?-?lamine[ck]tom(?:y|ie|ia)s?",
+        r"(?:hemi)?-?lamine[ck]tom(?:y|ie|ia)s?|lami|lamis",
     ),
     "LAMINOTOMY": words(
         r"(?:hemi)?-?laminotom(?:y|ie|ia)",
@@ -62,15 +62,16 @@ PROCEDURES = {
     "DECOMPRESSION": words(
         r"(?:micro|mikro)?-?de[ck]ompress(?:ion|ions-?op|ionsoperation|ed)|descompres(?:ion|iva)",
         r"decompressive surgery|recalibrage|spinalkanalerweiterung|liberation (?:radiculaire|canalaire)",
-        r"dekomprimiert",
+        r"dekomprimiert|decomp",
     ),
     "FUSION": words(
         r"(?:pl|posterolateral|posterior|anterior|spinal|lumbar|cervical|instrumented)?-?fusion(?:s|ed|ado|iert)?",
         r"fused|arthrodes(?:e|es|is)|artrodesis|artrodesado|spondylodes(?:e|is|en)|versteifung\w*",
-        r"fusionsoperation|plf|psf|psif",
+        r"fusionsoperation|plf|psf|psif|\w+spondylodese\w*|interbody fusion",
     ),
     "INSTRUMENTATION": words(
-        r"instrument(?:ation|ed|iert|ierung|acion|ado|ee?)|fixateur interne|osteosynthese|osteosintesis",
+        r"instrument(?:ation|ed|iert|ierung|acion|ado|ada|ee?|al fixation)|fixateur interne|osteosynthese"
+        r"|osteosintesis",
         r"(?:dorsale )?stabilisierung|stabili[sz]ation|estabilizacion|pedicle screw fixation|verschraubung",
     ),
     "DISC_REPLACEMENT": words(
@@ -103,27 +104,39 @@ _ANY_PROCEDURE = any_of(PROCEDURES.values())
 _FUSIONS_BY_NAME = ("TLIF", "PLIF", "ALIF", "LLIF", "OLIF", "ACDF")
 
 IMPLANTS = words(
-    r"(?:pedicle )?screws?(?! driver)|rods?|cages?|(?:interbody )?spacers?|hardware|metalwork|implants?",
-    r"(?:pedikel)?schrauben(?:lage|lockerung|fehllage|position)?|schraube|stabe?|implantat\w*",
+    r"(?:pedicle )?screws?(?! driver)|rods?|cages?|(?:interbody )?spacers?|hardware|metalwork|implants?"
+    r"|interspinous (?:device|spacer)s?",
+    r"vis (?=[clts]\d)|(?:position|ablation) des vis|(?:pedikel)?schrauben(?:lage|lockerung|fehllage|position)?"
+    r"|schraube|stabe?|implantat\w*",
     r"osteosynthesematerial|spondylodesematerial|materiel(?: d'osteosynthese)?|vis pediculaires?|tiges?",
     r"implant\w*|tornillos?(?: pediculares)?|barras?|material de osteosintesis|implantes?|caja intersomatica",
     r"cajas intersomaticas",
 )
 """Things that are in a spine only after an operation; whose presence a text may also deny."""
 
+_OPERATION = (
+    r"surgery|operation|fusion|laminectomy|discectomy|microdiscectomy|decompression|tlif|plif|alif|acdf|kyphoplasty"
+    r"|vertebroplasty|instrumentation|arthroplasty|replacement|foraminotomy|corpectomy|arthrodesis"
+)
 _DONE = words(
     r"s/p|status[ -]post|st\.? ?p(?:ost)?\.?|post[- ]?op\w*|postop\w*|post[- ]?surg\w+",
     r"post[- ]?(?:tlif|plif|alif|acdf|fusion|laminectomy|discectomy|operation|decompression|kyphoplasty|arthrodese)",
     r"p\.?o\.?d\.? ?#?\d+",
+    rf"(?:previous|prior|past|recent|old|remote|earlier) (?:[a-z0-9/-]+ ){{0,3}}(?:{_OPERATION})",
     r"(?:previous|prior|past|recent|old|remote|earlier|known) (?:lumbar |cervical |spinal |spine |back |neck "
     r"|l-spine )?(?:surgery|operation|fusion|laminectomy|discectomy|microdiscectomy|decompression|tlif|plif|alif"
     r"|acdf|instrumentation)",
     r"(?:history|hx|h/o) (?:of )?(?:previous |prior |lumbar |cervical |spinal |spine |back |neck "
     r"|multiple )*(?:surger(?:y|ies)|operation|fusion|laminectomy|discectomy|microdiscectomy|decompression|tlif"
     r"|plif|alif|acdf|instrumentation)",
+    rf"(?:after|following|since|post) (?:[a-z0-9/-]+ ){{0,3}}(?:{_OPERATION})|post (?=[clts] ?\d|lumbar|cervical|spin)",
+    rf"(?:weeks?|months?|years?|days?) out from (?:[a-z0-9/-]+ ){{0,3}}(?:{_OPERATION})|operated|post[- ]?lami",
     r"(?:underwent|had|received|operated|after|following|since) (?:a |an |on |her |his |the |recent |lumbar "
     r"|cervical |spinal )*(?:surgery|operation|fusion|laminectomy|discectomy|microdiscectomy|decompression|tlif"
     r"|plif|alif|acdf|kyphoplasty|instrumentation|[clts]\d)",
+    r"(?:verlaufs)?kontrolle (?:nach |der |einer )?(?:osteosynthese|spondylodese|tlif|plif|dekompression"
+    r"|stabilisierung)",
+    r"portador[a]? de|porteu(?:r|se) d[e']|trager(?:in)? einer|reprise chirurgicale|au decours d\S+|a j ?\d+",
     r"failed back(?: surgery)?|fbss|psps|revision(?! planned)|z\.? ?n\.?|zustand nach|zust\.? ?n\.?|st\.? ?n\.?",
     r"status nach",
     r"nach (?:\w+ )?(?:op|operation|tlif|plif|alif|acdf|spondylodese|dekompression|laminektomie|nukleotomie"
@@ -135,7 +148,8 @@ _DONE = words(
     r"|plif|alif|cure)",
     r"suites? (?:de |d')(?:arthrodese|chirurgie|laminectomie|operation)",
     r"controle (?:d'|de )?(?:arthrodese|post-?op\w*|materiel|osteosynthese)|j ?\+ ?\d+|postquirurgic\w+",
-    r"post[- ]?cirugia|operad[oa]s?|intervenid[oa]",
+    r"post[- ]?cirugia|operad[oa]s?|intervenid[oa]|pop \d+ dias?|(?:cirugia|artrodesis|laminectomia|discectomia"
+    r"|fusion)[^,;.]{0,20} previas?",
     r"(?:antecedentes? (?:de )?|tras |despues de |previa )(?:la |una )?(?:cirugia|artrodesis|fusion|laminectomia"
     r"|discectomia|microdiscectomia|operacion|cifoplastia|descompresion)",
     r"cirugia (?:lumbar |cervical |de columna |espinal )?previa",
@@ -146,9 +160,12 @@ _DONE = words(
     r"segmento adyacente",
 )
 _PLANNED = words(
+    r"next (?:week|month|year)|nachste[nr]? (?:woche|monat)|(?:mois|semaine) prochaine?|proxim[oa] (?:mes|semana)"
+    r"|op-?termin",
+    r"operationsplanung|pendiente de (?:cirugia|intervencion|artrodesis|\w*ectomia|descompresion|operacion)",
     r"pre-? ?op(?:erative\w*|s)?|preop\w*|pre-?surgical\w*",
     r"(?:surgery|operation|fusion|tlif|plif|alif|acdf|surgical) (?:is )?(?:planned|planning|scheduled|booked)",
-    r"plan(?:ned|ning)?(?: for| is|:)?(?= )|scheduled for|(?:is |a |surgical )?candidate for",
+    r"planned|planning|plan for|plan:|scheduled for|(?:is |a |surgical )?candidate for",
     r"awaiting (?:surgery|tlif|fusion|operation)",
     r"(?:for|before|prior to|pending|upcoming) (?:the |a |elective )?(?:surgery|operation|tlif|plif|alif|acdf"
     r"|fusion|laminectomy|decompression|discectomy)",
@@ -163,6 +180,9 @@ _PLANNED = words(
 _DENIED = words(
     r"no (?:prior|previous|past|history of|hx of|h/o|known|recent) (?:lumbar |cervical |spinal |spine |back "
     r"|neck |any )*(?:surger(?:y|ies)|operations?|fusion|laminectomy|instrumentation|hardware)",
+    r"no (?:prior |previous )?operations?|keine? (?:bisherige |fruhere )?(?:op|operation\w*)"
+    r"|sin antecedentes (?:de )?(?:cirugia|quirurgicos)",
+    r"(?:has |have )?had no (?:spine |back |lumbar )?(?:surgery|operation)|no ha sido (?:operad[oa]|intervenid[oa])",
     r"no (?:spine |spinal |back |lumbar )?surger(?:y|ies)(?: history)?",
     r"(?:never|not) (?:been |previously |yet )*operated|never had (?:\w+ )*(?:surgery|operation)",
     r"without (?:prior|previous|history of) (?:\w+ )?(?:surgery|operation)",
@@ -177,10 +197,16 @@ _DENIED = words(
     r"no (?:operad[oa]|intervenid[oa])(?: previamente)?|(?:nunca|jamas) (?:ha sido )?operad[oa]",
     r"niega (?:cirugias?|operaciones?)(?: previas?)?",
 )
+_NOT_AN_OPERATION = re.compile(
+    r"\s*(?:alter |old |a )?(?:fractur\w*|fraktur\w*|fx|fall|sturz\w*|trauma\w*|mva|mvc|unfall|accident|stroke"
+    r"|infar\w+|injur\w+|kontusion)"
+)
+"""What may follow "status post" without an operation."""
 _FUTURE_ONLY_AFTER_DONE = words(
     r"planned revision|revision planned|geplante revision|revision prevue|revision programada",
 )
 
+_EXCEPT = words(r"except|other than|apart from|besides|ausser|bis auf|sauf|hormis|excepto|salvo")
 _NOT_DONE_BEFORE = re.compile(r"(?:\bno|\bwithout|\bsin|\bsans|\bohne|\bkeine?|\bpas de|\bpas d')\s+(?:\w+\s)?$")
 
 _SIDES = {
@@ -223,15 +249,20 @@ def read_side(plain_text: str) -> str | None:
 def read_tense(plain_text: str) -> Tense:
     """Whether the operation of one statement was done, is planned, or is denied."""
     if _DENIED.search(plain_text):
-        return Tense.DENIED
+        return Tense.DONE if _EXCEPT.search(plain_text) else Tense.DENIED
     if _FUTURE_ONLY_AFTER_DONE.search(plain_text):
         return Tense.PLANNED
-    done, planned = _DONE.search(plain_text), _PLANNED.search(plain_text)
+    done, planned = _first_done(plain_text), _PLANNED.search(plain_text)
     if done and planned:
         return Tense.DONE if done.start() < planned.start() else Tense.PLANNED
     if done:
         return Tense.DONE
     return Tense.PLANNED if planned else Tense.UNSTATED
+
+
+def _first_done(plain_text: str) -> re.Match[str] | None:
+    """The first word of an operation done; "status post fracture" is not one."""
+    return next((one for one in _DONE.finditer(plain_text) if not _NOT_AN_OPERATION.match(plain_text, one.end())), None)
 
 
 def names_implants(plain_text: str) -> bool:

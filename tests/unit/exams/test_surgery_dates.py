@@ -116,3 +116,13 @@ def test_a_date_of_something_else_is_no_date_of_surgery(text: str):
 
 def test_an_impossible_day_is_not_read():
     assert read_surgery_date("tlif 31.02.2026") is None
+
+
+@pytest.mark.parametrize("text", ["pain 3 weeks after a fall", "3 wochen nach sturz", "leg pain since yesterday, fusion l4-5"])
+def test_time_since_something_else_is_not_time_since_surgery(text: str):
+    assert read_surgery_date(text, reference_date=WRITTEN) is None
+
+
+@pytest.mark.parametrize(("text", "day"), [("tlif l4-5 yesterday", 31), ("plif gestern", 31), ("op hier", 31)])
+def test_an_operation_of_yesterday_is_dated(text: str, day: int):
+    assert read_surgery_date(text, reference_date=WRITTEN).exact == date(2026, 5, day)  # type: ignore[union-attr]
