@@ -151,7 +151,7 @@ class SilentObserver:
     def started(self, step: object) -> None:
         """See ``StepObserver.started``."""
 
-    def ended(self, step: object, outcome: str, sentence: str | None) -> None:
+    def ended(self, step: object, outcome: str, sentence: str | None, result: Mapping[str, object]) -> None:
         """See ``StepObserver.ended``."""
         self.outcomes.append((step.name, outcome, sentence))  # type: ignore[attr-defined]
 
@@ -284,15 +284,15 @@ class MemoryWorkitemStore:
         if self._subscriptions.pop((receiving_ae, workitem_uid), None) is None:
             raise WorkitemInvalid(Refusal.NO_SUCH_WORKITEM, where=workitem_uid, detail="there is no such subscription")
 
-    def pending(self, receiving_ae: str, *, after: int, limit: int) -> Sequence[PendingEvent]:
+    def pending(self, receiving_ae: str, *, limit: int) -> Sequence[PendingEvent]:
         """See ``Subscriptions.pending``."""
-        own = [event for receiver, _, event in self._waiting if receiver == receiving_ae and event.event_id > after]
-        return own[:limit]
+        return [event for receiver, _, event in self._waiting if receiver == receiving_ae][:limit]
 
-    def forget(self, receiving_ae: str, *, up_to: int) -> None:
+    def forget(self, events: Sequence[PendingEvent]) -> None:
         """See ``Subscriptions.forget``."""
+        told = {event.event_id for event in events}
         with self._lock:
-            self._waiting = [each for each in self._waiting if each[0] != receiving_ae or each[2].event_id > up_to]
+            self._waiting = [each for each in self._waiting if each[2].event_id not in told]
 
     def expire(self, before: datetime) -> int:
         """See ``Subscriptions.expire``."""

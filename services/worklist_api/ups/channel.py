@@ -45,7 +45,7 @@ async def open_channel(websocket: WebSocket, ae_title: str) -> None:
         group.start_soon(_until_it_leaves, websocket, group.cancel_scope)
         await _tell(websocket, context_of(websocket).subscriptions, ae_title)
         group.cancel_scope.cancel()
-    with suppress(RuntimeError):  # it has gone already
+    with suppress(RuntimeError, WebSocketDisconnect):  # it has gone already
         await websocket.close(_TRY_AGAIN_LATER)
 
 
@@ -59,16 +59,14 @@ async def _until_it_leaves(websocket: WebSocket, scope: CancelScope) -> None:
 
 async def _tell(websocket: WebSocket, subscriptions: Subscriptions, ae_title: str) -> None:
     """Hand over waiting events, the oldest first, until the subscriber or the store does not answer."""
-    told = 0
     with suppress(WebSocketDisconnect, TimeoutError, PlumblineError):
         while True:
-            waiting = await run_in_threadpool(subscriptions.pending, ae_title, after=told, limit=EVENTS_AT_A_TIME)
+            waiting = await run_in_threadpool(subscriptions.pending, ae_title, limit=EVENTS_AT_A_TIME)
             for event in waiting:
                 with fail_after(SEND_WITHIN_S):
                     await websocket.send_json(event_dataset(event))
-                told = event.event_id
             if waiting:
-                await run_in_threadpool(subscriptions.forget, ae_title, up_to=told)
+                await run_in_threadpool(subscriptions.forget, waiting)
             else:
                 await sleep(POLL_EVERY_S)
 

@@ -86,12 +86,15 @@ class Subscriptions(Protocol):
         """Stop subscribing to new workitems, keep those subscribed; raise as ``unsubscribe`` does."""
         ...
 
-    def pending(self, receiving_ae: str, *, after: int, limit: int) -> Sequence[PendingEvent]:
-        """Events that wait for an application, the oldest first, after the given event id."""
+    def pending(self, receiving_ae: str, *, limit: int) -> Sequence[PendingEvent]:
+        """Events that wait for an application, the oldest first."""
         ...
 
-    def forget(self, receiving_ae: str, *, up_to: int) -> None:
-        """Drop the events that an application has been told."""
+    def forget(self, events: Sequence[PendingEvent]) -> None:
+        """Drop events that their application has been told.
+
+        These and no others: an older one may have been committed after a younger one was read.
+        """
         ...
 
     def expire(self, before: datetime) -> int:

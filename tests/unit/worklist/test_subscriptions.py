@@ -34,7 +34,7 @@ class Desk:
         return f"2.25.9{number}"
 
     def told(self, receiver: str = "A") -> list[str]:
-        return [each.report.workitem_uid for each in self.subscriptions.pending(receiver, after=0, limit=1000)]
+        return [each.report.workitem_uid for each in self.subscriptions.pending(receiver, limit=1000)]
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -123,9 +123,9 @@ def test_events_are_dropped_once_told_and_when_too_old(desk):
     desk.subscriptions.subscribe(Subscription("A", GLOBAL))
     desk.subscriptions.subscribe(Subscription("B", GLOBAL))
     desk.add(1), desk.add(2)
-    first, second = desk.subscriptions.pending("A", after=0, limit=10)
-    desk.subscriptions.forget("A", up_to=first.event_id)
-    assert desk.subscriptions.pending("A", after=0, limit=10) == [second]
+    first, second = desk.subscriptions.pending("A", limit=10)
+    desk.subscriptions.forget([first])
+    assert desk.subscriptions.pending("A", limit=10) == [second]
     assert desk.subscriptions.expire(desk.clock.now()) == 0
     assert desk.subscriptions.expire(desk.clock.now() + timedelta(seconds=1)) == 3
     assert desk.told("B") == []
@@ -135,3 +135,11 @@ def test_keys_belong_to_the_filtered_worklist_only():
     wanted = Subscription("A", FILTERED, keys=(search_key("PatientID", "1"),))
     with pytest.raises(InvalidInput):
         replace(wanted, workitem_uid=GLOBAL)
+
+
+def test_events_after_all_were_told_are_not_taken_for_told_ones(desk):
+    desk.subscriptions.subscribe(Subscription("A", GLOBAL))
+    for number in (1, 2, 3):
+        uid = desk.add(number)
+        assert desk.told() == [uid]
+        desk.subscriptions.forget(desk.subscriptions.pending("A", limit=10))

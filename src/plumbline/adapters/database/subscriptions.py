@@ -76,11 +76,11 @@ class DatabaseSubscriptions:
         with self._store.begin() as session:
             session.delete(_require(session, receiving_ae, workitem_uid))
 
-    def pending(self, receiving_ae: str, *, after: int, limit: int) -> Sequence[PendingEvent]:
+    def pending(self, receiving_ae: str, *, limit: int) -> Sequence[PendingEvent]:
         """See ``Subscriptions.pending``."""
         statement = (
             select(WorkitemEventRow)
-            .where(WorkitemEventRow.receiving_ae == receiving_ae, WorkitemEventRow.event_id > after)
+            .where(WorkitemEventRow.receiving_ae == receiving_ae)
             .order_by(WorkitemEventRow.event_id)
             .limit(limit)
         )
@@ -90,9 +90,9 @@ class DatabaseSubscriptions:
                 for row in session.scalars(statement)
             ]
 
-    def forget(self, receiving_ae: str, *, up_to: int) -> None:
+    def forget(self, events: Sequence[PendingEvent]) -> None:
         """See ``Subscriptions.forget``."""
-        told = (WorkitemEventRow.receiving_ae == receiving_ae) & (WorkitemEventRow.event_id <= up_to)
+        told = WorkitemEventRow.event_id.in_([event.event_id for event in events])
         with self._store.begin() as session:
             session.execute(delete(WorkitemEventRow).where(told))
 

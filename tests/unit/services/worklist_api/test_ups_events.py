@@ -9,7 +9,7 @@ STATE, READINESS = "00741000", "00404041"
 
 def waiting(site, receiver: str = "WATCHER") -> list[tuple[str, int, str | None]]:
     """Workitem, event type and state of the events that wait for a subscriber."""
-    events = site.worklist.store.pending(receiver, after=0, limit=100)
+    events = site.worklist.store.pending(receiver, limit=100)
     return [
         (
             each.report.workitem_uid,
@@ -94,7 +94,7 @@ def test_a_scheduled_workitem_that_is_cancelled_is_told_as_taken_and_cancelled(s
     client.post(f"{URL}/{uid}/subscribers/WATCHER")
     client.post(f"{URL}/{uid}/cancelrequest", json={"00741238": element("LT", "Twice.")})
     assert [each[2] for each in waiting(site)] == ["SCHEDULED", "IN PROGRESS", "CANCELED"]
-    last = site.worklist.store.pending("WATCHER", after=0, limit=9)[-1].report.information
+    last = site.worklist.store.pending("WATCHER", limit=9)[-1].report.information
     assert last["00741238"]["Value"] == ["Twice."]
 
 
@@ -103,7 +103,7 @@ def test_the_performer_is_told_who_wants_it_cancelled(site, client):
     client.post(f"{URL}/{uid}/subscribers/READER")
     claim(client, uid)
     client.post(f"{URL}/{uid}/cancelrequest/BOSS", json={"0074100C": element("LO", "Ask me")})
-    event = site.worklist.store.pending("READER", after=0, limit=9)[-1].report
+    event = site.worklist.store.pending("READER", limit=9)[-1].report
     assert int(event.event_type) == 2
     assert event.information["00741236"]["Value"] == ["BOSS"]
     assert event.information["0074100C"]["Value"] == ["Ask me"]
