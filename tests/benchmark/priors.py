@@ -19,6 +19,7 @@ from spine_text_accuracy import Tally, labelled_lines, table, tally
 from plumbline.exams.history import SurgicalHistory, history_from_studies
 from plumbline.exams.identity import IdentityPolicy, same_patient
 from plumbline.exams.recognition import recognise
+from plumbline.exams.spine_text import read_spine_text
 from plumbline.priors.choice import Candidate, PriorPolicy, ReferenceChoice, Role
 from plumbline.priors.matching import choose_references
 
@@ -79,7 +80,7 @@ def score_roles(count: int, seed: int) -> RoleScore:
 
 
 def long_history_ms() -> float:
-    """Median time to choose among 200 exams of one patient, in ms, recognition and history included."""
+    """Median of our own (CPU) time to choose among 200 exams, in ms, recognition and history included."""
     case = max(histories(100, SEED), key=lambda one: len(one.exams))
     own = [exam for exam in case.exams if exam.person == case.current.person]
     many = tuple(own[i % len(own)] for i in range(EXAMS_OF_A_LONG_HISTORY))
@@ -87,9 +88,10 @@ def long_history_ms() -> float:
     crowded = PatientHistory(case.current, exams, case.orders, case.truth, {})
     times = []
     for _ in range(5):
-        started = time.perf_counter()
+        read_spine_text.cache_clear()
+        started = time.process_time()
         choose(crowded)
-        times.append((time.perf_counter() - started) * 1000)
+        times.append((time.process_time() - started) * 1000)
     return median(times)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 from plumbline.anatomy.levels import Level, Vertebra
 from plumbline.exams.facts import RedFlag, SourceKind
@@ -20,6 +21,10 @@ from plumbline.exams.surgery_text import Tense, names_implants, read_procedures,
 
 _TAKES_OUT = "HARDWARE_REMOVAL"
 """What is taken out, even if only planned, was put in by an operation before."""
+
+
+_REMEMBERED_TEXTS = 1024
+"""Recognition and history read the same words of the same exam; so many texts are read only once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,7 @@ class SpineText:
         return max(dated, key=lambda when: when.latest) if dated else None
 
 
+@lru_cache(maxsize=_REMEMBERED_TEXTS)
 def read_spine_text(text: str, *, source: SourceKind, reference_date: date | None = None) -> SpineText:
     """Read one text.
 
