@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
+import structlog
+from anyio import create_task_group, sleep
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
+from starlette.concurrency import run_in_threadpool
 
 from plumbline import __version__
+from plumbline.errors import PlumblineError
 from services.worklist_api import health, problems
 from services.worklist_api.context import Context
 from services.worklist_api.metrics import RequestMetrics
@@ -19,6 +24,10 @@ from services.worklist_api.security import SecurityHeaders
 from services.worklist_api.ups import channel, statuses, subscriptions
 from services.worklist_api.ups import endpoints as ups
 
+EVENTS_KEPT = timedelta(days=7)
+"""How long an event waits for a subscriber that is away."""
+
+_EXPIRE_EVERY_S = 3600.0
 _STATIC = Path(__file__).parent / "pages" / "static"
 
 
@@ -27,7 +36,10 @@ def serve(context: Context, *, on_stop: Callable[[], None] = lambda: None) -> Fa
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with create_task_group() as chores:
+            chores.start_soon(_expire_events, context)
+            yield
+            chores.cancel_scope.cancel()
         on_stop()
 
     app = FastAPI(
@@ -48,3 +60,16 @@ def serve(context: Context, *, on_stop: Callable[[], None] = lambda: None) -> Fa
     app.include_router(health.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     return app
+
+
+async def _expire_events(context: Context) -> None:
+    """Drop events that nobody fetched for too long, now and every hour."""
+    log = structlog.get_logger("plumbline.api")
+    while True:
+        try:
+            dropped = await run_in_threadpool(context.subscriptions.expire, context.now() - EVENTS_KEPT)
+            if dropped:
+                log.warning("events expired", count=dropped)
+        except PlumblineError as error:
+            log.warning("events could not be expired", error=str(error))
+        await sleep(_EXPIRE_EVERY_S)

@@ -48,7 +48,7 @@ def document(status: str, priority: str, reason: str) -> dict:
             "levels_in_view": ["L3", "L4", "L5", "S1"],
             "numbering": {"anchor": "sacrum", "confidence": 0.9, "conflict": None},
         },
-        "exam": {"performed_at": "2026-03-01T09:30:00", "days_since_surgery": 47, "plan": {"levels": ["L4-L5"]}},
+        "exam": {"performed_at": "2026-03-01T09:30:00", "days_since_surgery": 47, "planned": ["L4-L5"]},
         "references": [
             {
                 "role": "baseline",

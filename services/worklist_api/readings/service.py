@@ -121,8 +121,8 @@ def _levels(document: Mapping[str, Any]) -> list[str]:
     """Levels with a positive finding in cranio-caudal order of the findings; else the planned ones."""
     findings = document.get("findings") or []
     positive = [each.get("level") for each in findings if each.get("status") == "positive" and each.get("level")]
-    plan = _mapping(_mapping(document.get("exam")).get("plan"))
-    return list(dict.fromkeys(positive)) or list(plan.get("levels") or [])
+    planned = _mapping(document.get("exam")).get("planned")
+    return list(dict.fromkeys(positive)) or list(planned or [])
 
 
 def _exam_date(exam: Mapping[str, Any], dataset: Dataset) -> date | None:

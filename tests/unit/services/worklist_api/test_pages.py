@@ -16,6 +16,12 @@ def test_the_worklist_shows_priority_patient_reason_and_links_to_the_exam(site, 
     assert 'href="/exams/2.25.771"' in page
 
 
+def test_without_a_positive_finding_the_planned_level_is_shown(site, client, moved_spacer):
+    site.add_reading(1)
+    site.add_result(1, {**moved_spacer, "findings": [], "exam": {"planned": ["L3-L4", "L4-L5"]}})
+    assert client.get("/api/worklist").json()["entries"][0]["levels"] == ["L3-L4", "L4-L5"]
+
+
 def test_the_order_on_the_page_is_priority_then_age(site, client):
     for number, priority in ((1, "ROUTINE"), (2, "URGENT"), (3, "STAT"), (4, "URGENT")):
         site.add_reading(number, priority)

@@ -158,3 +158,12 @@ def test_events_are_told_once_over_reconnections(site, client):
     claim(client, uid)
     with client.websocket_connect("/dicom-web/subscribers/WATCHER") as channel:
         assert channel.receive_json()[STATE]["Value"] == ["IN PROGRESS"]
+
+
+def test_events_that_nobody_fetches_are_dropped_after_a_week(site, client):
+    client.post(f"{URL}/{ALL}/subscribers/WATCHER")
+    site.add_reading(1)
+    site.clock.advance(8 * 24 * 3600)
+    site.add_reading(2)
+    with client:
+        site.wait_until(lambda: [each[0] for each in waiting(site)] == ["2.25.992"])
