@@ -20,6 +20,7 @@ from plumbline.adapters.spool.record import (
     SEAL,
     SEGMENT_MAGIC,
     TRAILER_LENGTH,
+    Checksum,
     checksum,
     encode_header,
     encode_trailer,
@@ -134,7 +135,7 @@ class LargeInstance:
         self._path = directory / f"{self._name}{PARTIAL_SUFFIX}"
         self._descriptor = create_locked(self._path)
         self._dataset_at = FIRST_RECORD + LONGEST_HEADER
-        self._crc = 0
+        self._checksum = Checksum()
         self.length = 0
 
     def write(self, piece: Bytes) -> None:
@@ -144,7 +145,7 @@ class LargeInstance:
             write_all(self._descriptor, [view], self._dataset_at + self.length)
         except OSError as error:
             raise _as_error(error) from error
-        self._crc = checksum(view, self._crc)
+        self._checksum.add(view)
         self.length += len(view)
 
     def finish(self, label: Label | None = None) -> Location:
@@ -157,7 +158,7 @@ class LargeInstance:
             raise _as_error(error) from error
 
     def _finish(self, label: Label) -> Location:
-        header = encode_header(label, self.length, self._crc, padded=True)
+        header = encode_header(label, self.length, self._checksum.value(), padded=True)
         end = write_all(self._descriptor, [encode_trailer(header), SEAL], self._dataset_at + self.length)
         os.ftruncate(self._descriptor, end)
         write_all(self._descriptor, [SEGMENT_MAGIC, header], 0)

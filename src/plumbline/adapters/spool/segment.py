@@ -19,8 +19,8 @@ from plumbline.adapters.spool.record import (
     SEAL,
     SEGMENT_MAGIC,
     TRAILER_LENGTH,
+    Checksum,
     JournalRecord,
-    checksum,
     decode_header,
     is_trailer,
 )
@@ -136,15 +136,15 @@ class SegmentReader:
 
     def is_intact(self, record: JournalRecord) -> bool:
         """Whether the dataset bytes of a record still have the checksum they were received with."""
-        crc, position = 0, record.location.offset
+        summed, position = Checksum(), record.location.offset
         end = position + record.location.length
         while position < end:
             piece = os.pread(self._descriptor, min(_CHUNK, end - position), position)
             if not piece:
                 return False
-            crc = checksum(piece, crc)
+            summed.add(piece)
             position += len(piece)
-        return crc == record.dataset_crc
+        return summed.value() == record.dataset_checksum
 
 
 def seal_abandoned(path: Path) -> int | None:

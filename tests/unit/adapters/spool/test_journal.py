@@ -14,7 +14,7 @@ import pytest
 
 from plumbline.adapters.spool import Journal, JournalTail
 from plumbline.adapters.spool import segment as segment_module
-from plumbline.adapters.spool.record import FIRST_RECORD, SEAL
+from plumbline.adapters.spool.record import FIRST_RECORD, SEAL, Checksum, checksum
 from plumbline.errors import InvalidInput, OutOfCapacity
 from plumbline.pipeline.ports import Location
 from plumbline.pipeline.receive import Label
@@ -282,3 +282,21 @@ def test_damaged_bytes_are_told_from_intact_ones(journal, tmp_path):
             file.seek(location.offset + 10)
             file.write(b"!")
         assert not reader.is_intact(record)
+
+
+def test_a_checksum_is_the_same_however_the_bytes_come():
+    data = os.urandom(1000)
+    for cuts in ((1, 2, 3, 500), (8, 16), (7, 15, 23, 999), ()):
+        summed = Checksum()
+        for start, end in zip((0, *cuts), (*cuts, len(data)), strict=True):
+            summed.add(data[start:end])
+        assert summed.value() == checksum(data)
+
+
+def test_a_page_that_never_reached_the_disk_changes_the_checksum():
+    data = bytearray(os.urandom(20_000))
+    whole = checksum(data)
+    for start in range(0, len(data), 4096):
+        lost = bytearray(data)
+        lost[start : start + 4096] = bytes(len(lost[start : start + 4096]))
+        assert checksum(lost) != whole
