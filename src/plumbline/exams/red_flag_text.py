@@ -13,18 +13,19 @@ from plumbline.exams.plain_text import CLAUSE_BREAK, any_of, words
 
 _TERMS = {
     RedFlag.CAUDA_EQUINA: words(
-        r"cauda(?: equina)?(?:-?syndrom\w*)?|kauda\w*|ces|conus(?:-?syndrom\w*)?|queue de cheval|cola de caballo",
+        r"cauda(?: equina)?(?:-?syndrom\w*)?|kauda\w*|(?:r/o |query |suspected |possible |acute |\?)ces|ces(?=\?)"
+        r"|conus[- ]?(?:syndrom\w*|compression)|queue de cheval|cola de caballo",
         r"cauda equina|saddle (?:an(?:a)?esthesia|numbness|paresthesia|hyp(?:o|a)esthesia)|reithosen\w*",
         r"an(?:a)?esthesie en selle|hypoesthesie (?:en selle|perineale)|anestesia en silla(?: de montar)?",
         r"perineal (?:numbness|an(?:a)?esthesia)|perianal numbness",
         r"(?:acute |new )?(?:urinary|urine|bladder) (?:retention|incontinence|dysfunction)",
         r"(?:bowel|fecal|faecal|stool) incontinence",
-        r"(?:bladder|bowel)(?:/| and | or |& ?)(?:bowel|bladder)(?: \w+)?|sphincter \w+",
+        r"(?:bladder|bowel)(?:/| and | or |& ?)(?:bowel|bladder)|sphincter \w+",
         r"harn(?:verhalt\w*|inkontinenz|retention)|blasen-?(?:storung\w*|lahmung)|blasen-?mastdarm-?\w+",
         r"stuhlinkontinenz|mastdarm\w*|retention (?:aigue )?d'urines?|retention urinaire",
         r"(?:incontinence|troubles?) (?:urinaire|anale?|fecale|sphincterien\w*)s?|troubles sphincteriens",
         r"retencion (?:aguda )?(?:urinaria|de orina)|incontinencia(?: urinaria| fecal)?|esfinter\w*",
-        r"(?:urinary )?retention|incontinence|incontinent",
+        r"(?:urinary )?retention(?! cyst)|incontinence|incontinent",
         r"(?:unable to|cannot|can't|can not|could not|impossibilite d[e']) ?(?:pass urine|void|urinate|uriner)"
         r"|urinary hesitancy|numb(?:ness)? (?:of |in )?(?:the )?perine\w+|perine(?:um|al) numb\w*",
         r"(?:loss of|lost) (?:bladder|bowel|sphincter) control|wasserlassen nicht|miktions\w+|perianal\w*"
@@ -118,7 +119,8 @@ _LISTING = words(r"or|nor|oder|ou|ni|noch|o")
 """Joins the last of several denied things; "and" may join an affirmed one, so it does not."""
 _DENIED_AFTER = re.compile(
     r"\s*(?:[:=]?\s*(?:no|nein|non|none|neg|negative|negativ|negatif|negativo)(?![a-z])"
-    r"|\s(?:was |is |were |wurde |wird |has been |)(?:den(?:ied|ies)|absent|excluded|ruled out|resolved|verneint"
+    r"|\s(?:was |is |were |wurde |wird |has been |)(?:den(?:ied|ies)|absent|normal|intact|preserved|unremarkable"
+    r"|unauffallig|intakt|excluded|ruled out|resolved|verneint"
     r"|ausgeschlossen|negiert|exclue?|ausente|descartad[oa]))"
 )
 _HISTORY_ONLY = words(

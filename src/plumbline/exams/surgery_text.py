@@ -142,7 +142,7 @@ _DONE = words(
     r"nach (?:\w+ )?(?:op|operation|tlif|plif|alif|acdf|spondylodese|dekompression|laminektomie|nukleotomie"
     r"|fusion|stabilisierung|kyphoplastie|mikrodiskektomie|diskektomie|verschraubung|versteifung)",
     r"vor-?op\w*|voroperi\w+|(?:mehrfach |bereits )?voroperiert|operiert(?:e|er)? (?:[lbh]ws|wirbelsaule)",
-    r"post-?operati[vf]\w*|postoperato\w+|post-?operatoir\w*|opere\w*",
+    r"post-?operati[vf]\w*|postoperato\w+|post-?operatoir\w*|opere(?:es?|s)?",
     r"antecedents? (?:de |d')(?:chirurgie|arthrodese|laminectomie|discectomie|hernie operee)",
     r"apres (?:une )?(?:arthrodese|chirurgie|laminectomie|discectomie|operation|intervention|cyphoplastie|tlif"
     r"|plif|alif|cure)",
@@ -160,6 +160,7 @@ _DONE = words(
     r"segmento adyacente",
 )
 _PLANNED = words(
+    r"a operer|zu operieren",
     r"next (?:week|month|year)|nachste[nr]? (?:woche|monat)|(?:mois|semaine) prochaine?|proxim[oa] (?:mes|semana)"
     r"|op-?termin",
     r"operationsplanung|pendiente de (?:cirugia|intervencion|artrodesis|\w*ectomia|descompresion|operacion)",
@@ -168,7 +169,8 @@ _PLANNED = words(
     r"planned|planning|plan for|plan:|scheduled for|(?:is |a |surgical )?candidate for",
     r"awaiting (?:surgery|tlif|fusion|operation)",
     r"(?:for|before|prior to|pending|upcoming) (?:the |a |elective )?(?:surgery|operation|tlif|plif|alif|acdf"
-    r"|fusion|laminectomy|decompression|discectomy)",
+    r"|fusion|laminectomy|decompression|discectomy)(?! (?:status|assess\w*|check|follow\w*|eval\w*|heal\w*|compl\w*"
+    r"|control|hardware|fail\w*|consolidation|mass|site|progress\w*))",
     r"pra-?operati\w*|praop\w*|geplant\w*|op-?planung",
     r"vor (?:geplanter )?(?:op|operation|spondylodese|dekompression)|zur (?:op|operation)(?:splanung)?",
     r"op-?vorbereitung|pre-?operatoire\w*",
@@ -214,10 +216,10 @@ _SIDES = {
         r"bilateral\w*|both sides|beidseit\w*|beidseits|bds\.?|bilaterale?s?|b/l",
     ),
     "left": words(
-        r"left|lt|links\w*|li\.?(?= )|linke?[rsn]?|gauche|izquierd[oa]|izq\.?|left-sided|linksseitig\w*|izda?\.?",
+        r"left|lt|links\w*|li\.(?= )|linke?[rsn]?|gauche|izquierd[oa]|izq\.?|left-sided|linksseitig\w*|izda?\.?",
     ),
     "right": words(
-        r"right|rt|rechts\w*|re\.?(?= (?!op))|rechte?[rsn]?|droite?|derech[oa]|der\.|right-sided|rechtsseitig\w*",
+        r"right|rt|rechts\w*|re\.(?= )|rechte?[rsn]?|droite?|derech[oa]|der\.|right-sided|rechtsseitig\w*",
         r"dcha?\.?",
     ),
 }

@@ -8,6 +8,9 @@ from plumbline.exams.red_flag_text import read_red_flags
 @pytest.mark.parametrize(
     ("text", "flag"),
     [
+        ("?CES", RedFlag.CAUDA_EQUINA),
+        ("cannot pass urine", RedFlag.CAUDA_EQUINA),
+        ("bladder/bowel dysfunction", RedFlag.CAUDA_EQUINA),
         ("?cauda equina", RedFlag.CAUDA_EQUINA),
         ("rule out cauda equina syndrome", RedFlag.CAUDA_EQUINA),
         ("Reithosenanästhesie", RedFlag.CAUDA_EQUINA),
@@ -54,6 +57,13 @@ def test_a_red_flag_is_raised(text: str, flag: RedFlag):
         "apyrétique",
         "no h/o cancer",
         "successful access",
+        "ces douleurs sont anciennes",
+        "conus at L1",
+        "bladder and bowel intact",
+        "sphincter tone normal",
+        "CRP normal",
+        "retention cyst",
+        "aseptic",
     ],
 )
 def test_a_denied_flag_is_not_raised(text: str):

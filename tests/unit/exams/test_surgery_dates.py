@@ -118,7 +118,9 @@ def test_an_impossible_day_is_not_read():
     assert read_surgery_date("tlif 31.02.2026") is None
 
 
-@pytest.mark.parametrize("text", ["pain 3 weeks after a fall", "3 wochen nach sturz", "leg pain since yesterday, fusion l4-5"])
+@pytest.mark.parametrize(
+    "text", ["pain 3 weeks after a fall", "3 wochen nach sturz", "leg pain since yesterday, fusion l4-5"]
+)
 def test_time_since_something_else_is_not_time_since_surgery(text: str):
     assert read_surgery_date(text, reference_date=WRITTEN) is None
 
