@@ -117,6 +117,8 @@ _AFFIRMING = words(
 )
 _LISTING = words(r"or|nor|oder|ou|ni|noch|o")
 """Joins the last of several denied things; "and" may join an affirmed one, so it does not."""
+_DENIAL_REACH = 160
+"""Characters over which a denial can hold: a long list of symptoms."""
 _DENIED_AFTER = re.compile(
     r"\s*(?:[:=]?\s*(?:no|nein|non|none|neg|negative|negativ|negatif|negativo)(?![a-z])"
     r"|\s(?:was |is |were |wurde |wird |has been |)(?:den(?:ied|ies)|absent|normal|intact|preserved|unremarkable"
@@ -153,7 +155,8 @@ def _is_raised(flag: RedFlag, statement: str) -> bool:
 
 
 def _is_denied(statement: str, found: re.Match[str]) -> bool:
-    before, after = statement[: found.start()], statement[found.end() :]
+    before = statement[max(0, found.start() - _DENIAL_REACH) : found.start()]
+    after = statement[found.end() : found.end() + _DENIAL_REACH]
     if _DENIED_AFTER.match(after):
         return True
     negators = list(_NEGATORS.finditer(before))

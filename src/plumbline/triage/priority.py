@@ -50,3 +50,5 @@ class TriageDecision:
     reasons: tuple[str, ...]
     rules: tuple[str, ...] = ()
     """Names of the rules that fired, in the order of ``reasons``."""
+    sources: tuple[str, ...] = ()
+    """Keys of the clinical literature that they rest on, each once."""

@@ -152,6 +152,8 @@ class Firing:
     """For the reader, one for each finding it fired on; empty where it did not fire."""
     why: str
     """Why it fired or did not, for whoever maintains the rules."""
+    sources: tuple[str, ...] = ()
+    """Keys of the clinical literature that the rule rests on."""
 
 
 def decide(rules: RuleSet, facts: Facts) -> TriageDecision:
@@ -170,6 +172,7 @@ def decide(rules: RuleSet, facts: Facts) -> TriageDecision:
         priority=ordered[0][0].priority,
         reasons=tuple(sentence for _, sentence in spoken),
         rules=tuple(name for name, _ in spoken),
+        sources=tuple(dict.fromkeys(key for _, firing in ordered for key in firing.sources)),
     )
 
 
@@ -184,12 +187,16 @@ def _try(rule: Rule, facts: Facts) -> Firing:
             why = f"{condition.words()}: it is {_shown(facts[condition.name])}"
             return Firing(rule.name, False, rule.priority, (), f"Not fired, {why}.")
     if rule.finding is None:
-        return Firing(rule.name, True, rule.priority, (_sentence(rule, facts, None),), _fired_words(rule))
+        return _fired(rule, (_sentence(rule, facts, None),))
     matching = [finding for finding in facts.findings if rule.finding.matches(finding)]
     if not matching:
         return Firing(rule.name, False, rule.priority, (), f"Not fired, there is not {rule.finding.words()}.")
     sentences = tuple(dict.fromkeys(_sentence(rule, facts, finding) for finding in matching))
-    return Firing(rule.name, True, rule.priority, sentences, _fired_words(rule))
+    return _fired(rule, sentences)
+
+
+def _fired(rule: Rule, sentences: tuple[str, ...]) -> Firing:
+    return Firing(rule.name, True, rule.priority, sentences, _fired_words(rule), rule.sources)
 
 
 def _fired_words(rule: Rule) -> str:
@@ -211,7 +218,7 @@ def _value_in_words(name: str, facts: Facts, finding: Finding | None) -> str:
     if finding is not None:
         fields = {
             "check": finding.check.value,
-            "level": finding.level or "unknown level",
+            "level": finding.level or "Whole exam",
             "reason": " ".join(finding.reasons),
             "reference": finding.reference or "no reference",
             "status": finding.status.value,

@@ -114,3 +114,13 @@ def test_an_exam_without_anything_is_routine_with_a_sentence(known):
     decision = decide(RULES, known.facts())
     assert decision.priority is Priority.ROUTINE
     assert decision.reasons == (RULES.otherwise_says,)
+
+
+def test_a_decision_names_the_literature_that_it_rests_on(known):
+    decision = decide(RULES, known.facts(order_red_flags=frozenset({"cauda-equina", "bleeding"})))
+    assert decision.sources == ("B26", "ACE25")
+
+
+def test_a_finding_of_the_whole_exam_is_said_as_such(known):
+    decision = decide(RULES, known.facts(known.finding("level-labelling", "failed", level=None)))
+    assert decision.reasons[0].startswith("Whole exam: level-labelling failed")
