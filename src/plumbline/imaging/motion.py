@@ -35,7 +35,7 @@ class MotionSettings:
     bone_margin_mm
         How far beyond a vertebra's label its edge is looked for.
     least_correlation
-        Between the two exams on a vertebra; less is no match.
+        Between the two exams on a vertebra or a spacer; less is no match.
     least_screening_correlation
         The same on the coarse pass that decides which vertebra is which.
     screening_margin
@@ -141,8 +141,8 @@ def _likeness(baseline: ExamAnatomy, current: ExamAnatomy, shift: int, settings:
         if 0 <= i + shift < len(current.spine.vertebrae)
         and baseline.spine.vertebrae[i].is_sacrum == current.spine.vertebrae[i + shift].is_sacrum
     ]
-    longest = min(len(baseline.spine.vertebrae), len(current.spine.vertebrae))
-    if len(pairs) < min(2, longest):
+    shorter = min(len(baseline.spine.vertebrae), len(current.spine.vertebrae))
+    if not pairs or len(pairs) < min(2, shorter):
         return -1.0
     middle = sorted(pairs, key=lambda pair: abs(pair[0] - np.mean([p[0] for p in pairs])))[:3]
     found = []
@@ -186,8 +186,10 @@ def bone_points(exam: ExamAnatomy, index: int, settings: MotionSettings) -> Poin
     own = exam.spine.labels == index + 1
     if not own.any():
         raise AnalysisFailed("the bone of a vertebra could not be outlined")
-    box = tuple(slice(max(s.start - 6, 0), s.stop + 6) for s in ndimage.find_objects(own.astype(np.uint8))[0])
     spacing_zyx = exam.volume.spacing_mm[::-1]
+    reach = np.ceil((settings.bone_margin_mm + settings.metal_shadow_mm) / spacing_zyx).astype(int) + 1
+    extent = ndimage.find_objects(own.astype(np.uint8))[0]
+    box = tuple(slice(max(s.start - int(r), 0), s.stop + int(r)) for s, r in zip(extent, reach, strict=True))
     others = (exam.spine.labels[box] > 0) & ~own[box]
     near = _within(own[box], settings.bone_margin_mm, spacing_zyx) & ~others
     metal = exam.hardware.metal[box]
@@ -220,7 +222,7 @@ def measure_spacer(
     settings = settings or MotionSettings()
     below = _believed(baseline, current, baseline_spacer.below, shift, settings, "below")
     above = _believed(baseline, current, baseline_spacer.above, shift, settings, "above")
-    own = _register_spacer(baseline, current, baseline_spacer, spacer, below)
+    own = _register_spacer(baseline, current, baseline_spacer, spacer, below, settings)
     frame = baseline.spine.vertebrae[baseline_spacer.below].frame
     centre = baseline_spacer.centre_lps_mm
     pitch_mm = max(float(np.max(baseline.volume.spacing_mm)), float(np.max(current.volume.spacing_mm)))
@@ -261,7 +263,12 @@ def _believed(
 
 
 def _register_spacer(
-    baseline: ExamAnatomy, current: ExamAnatomy, baseline_spacer: Implant, spacer: Implant, below: RegistrationResult
+    baseline: ExamAnatomy,
+    current: ExamAnatomy,
+    baseline_spacer: Implant,
+    spacer: Implant,
+    below: RegistrationResult,
+    settings: MotionSettings,
 ) -> RegistrationResult:
     """From where the spacer would be had it not moved, shifted to where its metal lies now."""
     carried = below.current_from_baseline
@@ -269,9 +276,12 @@ def _register_spacer(
     start = RigidTransform(carried.rotation, carried.translation_mm + shift)
     points = _with_shell(baseline.volume, baseline_spacer)
     try:
-        return register_rigid(baseline.volume, current.volume, points, start, METAL)
+        result = register_rigid(baseline.volume, current.volume, points, start, METAL)
     except AnalysisFailed as error:
         raise AnalysisFailed(f"the spacer cannot be registered: {error.what}") from error
+    if result.correlation < settings.least_correlation:
+        raise AnalysisFailed(f"the spacer does not look alike in both exams (correlation {result.correlation:.2f})")
+    return result
 
 
 def _with_shell(volume: Volume, implant: Implant, shell_mm: float = 2.5) -> Points:

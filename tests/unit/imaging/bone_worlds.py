@@ -117,7 +117,7 @@ class Scanner:
         hu = np.full(len(points), SOFT_TISSUE_HU)
         for bone in bones:
             own = bone.own(points)
-            near = np.flatnonzero(bone.distance(own) < 8.0)
+            near = np.flatnonzero(bone.distance(own) < 4.0)
             hu[near] += bone.hu(own[near])
         hu = hu * self.gain + self.offset_hu
         for metal in metals:
