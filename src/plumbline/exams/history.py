@@ -146,9 +146,10 @@ class SurgicalHistory:
         return tuple(op for op in self.before(day) if day is None or op.latest is None or op.latest <= day)
 
     def last_operation(self, day: date | None) -> Operation | None:
-        """The last operation that may have happened by that day."""
+        """The last operation that may have happened by that day; one that cannot be dated only where none can."""
         operations = self.before(day)
-        return operations[-1] if operations else None
+        dated = [op for op in operations if op.best_date is not None]
+        return (dated or operations)[-1] if operations else None
 
     def days_since_surgery(self, day: date) -> int | None:
         """Days from the last operation to ``day``, from the middle of its interval; None where not known."""

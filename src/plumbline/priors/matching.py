@@ -305,6 +305,10 @@ def _notes(operation: Operation | None, history: SurgicalHistory) -> Iterator[st
             yield f"Its date is in doubt: {operation.doubt}."
         elif operation.best_date is None:
             yield "The date of the operation is not known."
+    for other in history.operations:
+        if other is not operation and other.best_date is None:
+            where = f" at {', '.join(level.name for level in other.levels)}" if other.levels else ""
+            yield f"The {other.source.label} tells of an operation{where} that cannot be dated; it is not counted."
     for loser in history.overruled:
         yield f"The {loser.source.label} said: {loser.fact}; {loser.reason}."
 

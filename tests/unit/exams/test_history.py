@@ -152,3 +152,10 @@ def test_words_without_a_date_do_not_narrow_a_later_operation(exams):
     first, second = history_from_studies([header, later], orders).operations
     assert first.exact_date == date(2024, 1, 10)
     assert second.earliest == date(2026, 5, 1) and second.latest == date(2026, 5, 7)
+
+
+def test_an_operation_that_cannot_be_dated_does_not_hide_the_days_since_a_dated_one(exams):
+    header = exams.study(day="2026-06-01", reason_for_study=("s/p L2-L3 discectomy",))
+    history = history_from_studies([header], [order("s/p L4-L5 TLIF 2026-05-22")])
+    assert len(history.operations) == 2
+    assert history.days_since_surgery(date(2026, 6, 1)) == 10

@@ -258,3 +258,12 @@ def test_the_contract_s_form_carries_role_parts_and_reasons(patient):
     assert document["comparable"] is True
     assert document["reasons"]
     assert set(document["parts"]) >= {"modality", "time"}
+
+
+def test_an_operation_that_cannot_be_dated_is_among_the_notes(patient):
+    (dated,) = patient.history(("L4-L5 TLIF", "2026-03-02")).operations
+    (other,) = patient.history(("L2-L3 discectomy", "2026-03-02")).operations
+    history = SurgicalHistory((dated, replace(other, earliest=None, latest=date(2026, 6, 1))))
+    choice = patient.choose([patient.candidate("baseline", "2026-03-05")], history)
+    assert roles(choice) == {"baseline": "baseline"}
+    assert any("L2-L3" in note and "cannot be dated" in note for note in choice.notes)
