@@ -6,7 +6,7 @@ UID as query, ``transaction`` beside ``transaction-uid``, and a requester at the
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, params
 from starlette.concurrency import run_in_threadpool
@@ -19,7 +19,7 @@ from plumbline.worklist.refusals import Refusal, WorkitemInvalid
 from plumbline.worklist.states import State
 from plumbline.worklist.subscriptions import check_ae_title
 from services.worklist_api.context import InContext
-from services.worklist_api.ups.media import DICOM_JSON, Acceptable, Body, DicomJsonResponse, visible
+from services.worklist_api.ups.media import DICOM_JSON, DICOM_XML, Body, MediaType, datasets_response, visible
 from services.worklist_api.ups.schemas import read_query, returned_tags
 from services.worklist_api.ups.statuses import Transaction, no_content, noticed, warning
 
@@ -31,7 +31,7 @@ DEFAULT_REQUESTER = "UPS-RS"
 WorkitemUid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$", description="SOP Instance UID of the workitem")]
 
 _STATES = frozenset(state.value for state in State)
-_DICOM_JSON_CONTENT = {"content": {DICOM_JSON: {}}}
+_DATASETS: dict[str, Any] = {"content": {DICOM_JSON: {}, DICOM_XML: {}}}
 _NOT_FOUND = {404: {"description": "There is no such workitem"}}
 _CONFLICT = {409: {"description": "The state of the workitem does not allow it"}}
 
@@ -48,15 +48,14 @@ def _is(transaction: Transaction) -> params.Depends:
 @router.get(
     "",
     summary="Search for workitems, the most urgent and then the oldest first",
-    dependencies=[Acceptable],
-    response_class=DicomJsonResponse,
+    response_class=Response,
     responses={
-        200: _DICOM_JSON_CONTENT,
+        200: _DATASETS,
         204: {"description": "Nothing matches"},
-        206: {**_DICOM_JSON_CONTENT, "description": "More can be had with offset"},
+        206: {**_DATASETS, "description": "More can be had with offset"},
     },
 )
-def search_workitems(request: Request, context: InContext) -> Response:
+def search_workitems(request: Request, context: InContext, media_type: MediaType) -> Response:
     """Match attributes by tag or keyword, nested with a full stop; limit, offset and includefield as in QIDO-RS."""
     query = read_query(request.query_params.multi_items())
     page = context.worklist.search(query)
@@ -65,9 +64,9 @@ def search_workitems(request: Request, context: InContext) -> Response:
     wanted = returned_tags(query)
     body = [visible(dict(found.dataset), wanted) for found in page.workitems]
     if not page.has_more:
-        return DicomJsonResponse(body)
+        return datasets_response(body, media_type)
     more = {"Warning": warning("There are additional results that can be requested.")}
-    return DicomJsonResponse(body, 206, headers=more)
+    return datasets_response(body, media_type, 206, more)
 
 
 @router.post(
@@ -88,15 +87,14 @@ async def create_workitem(request: Request, context: InContext, body: Body) -> R
 @router.get(
     "/{workitem_uid}",
     summary="Retrieve a workitem",
-    dependencies=[Acceptable],
-    response_class=DicomJsonResponse,
-    responses={200: _DICOM_JSON_CONTENT, **_NOT_FOUND},
+    response_class=Response,
+    responses={200: _DATASETS, **_NOT_FOUND},
 )
-def retrieve_workitem(workitem_uid: WorkitemUid, context: InContext) -> Response:
+def retrieve_workitem(workitem_uid: WorkitemUid, context: InContext, media_type: MediaType) -> Response:
     """All attributes but the Transaction UID, which is the lock and never leaves (PS3.4 CC.2.7.3)."""
     workitem = context.worklist.retrieve(workitem_uid)
     dataset = {tag: value for tag, value in workitem.dataset.items() if tag != tags.TRANSACTION_UID}
-    return DicomJsonResponse([visible(dataset, None)])
+    return datasets_response([visible(dataset, None)], media_type)
 
 
 @router.post(

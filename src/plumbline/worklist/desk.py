@@ -97,7 +97,7 @@ class Worklist:
         WorkitemConflict
             DUPLICATE.
         """
-        uid = _uid_of_new(dataset, workitem_uid)
+        uid = _uid_of_new(check_form(dataset), workitem_uid)
         completed, is_modified = completed_for_creation(dataset)
         now = self._now()
         completed |= {
@@ -254,8 +254,8 @@ class Worklist:
         return _in_state(replace(stored, dataset=dataset), State.CANCELED)
 
 
-def _uid_of_new(dataset: Any, given: str | None) -> str:
-    named = text(dataset, tags.SOP_INSTANCE_UID) if isinstance(dataset, Mapping) else ""
+def _uid_of_new(dataset: Dataset, given: str | None) -> str:
+    named = text(dataset, tags.SOP_INSTANCE_UID)
     uid = given or named
     if not uid:
         raise WorkitemInvalid(Refusal.MISSING_ATTRIBUTE, where="SOPInstanceUID")

@@ -30,6 +30,9 @@ _VRS = _NUMERIC_VRS | {
     *("AE", "AS", "AT", "CS", "DA", "DT", "LO", "LT", "OB", "OD", "OF", "OL", "OV", "OW"),
     *("PN", "SH", "SQ", "ST", "TM", "UC", "UI", "UN", "UR", "UT"),
 }
+_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+"""Characters that no text of ours can hold: control characters, halves of characters, non-characters."""
+
 _ELEMENT_KEYS = frozenset({"vr", "Value", "InlineBinary", "BulkDataURI"})
 _PN_GROUPS = frozenset({"Alphabetic", "Ideographic", "Phonetic"})
 
@@ -70,6 +73,8 @@ def _check_element(tag: str, element: Any, path: str, depth: int) -> None:
     given = element.get("Value", [])
     if not isinstance(given, list):
         raise _invalid("Value is not a list", path)
+    if not all(_is_writable(element[key]) for key in ("InlineBinary", "BulkDataURI") if key in element):
+        raise _invalid("binary and bulk data are given as text", path)
     for number, value in enumerate(given, start=1):
         if vr == "SQ":
             check_form(value, where=f"{path}[{number}].", depth=depth + 1)
@@ -79,7 +84,7 @@ def _check_element(tag: str, element: Any, path: str, depth: int) -> None:
 
 def _check_value(vr: str, value: Any, path: str) -> None:
     if vr == "PN":
-        is_good = isinstance(value, Mapping) and value.keys() <= _PN_GROUPS
+        is_good = isinstance(value, Mapping) and value.keys() <= _PN_GROUPS and all(map(_is_writable, value.values()))
     elif isinstance(value, int | float) and not isinstance(value, bool):
         is_good = vr in _NUMERIC_VRS
     elif isinstance(value, str):
@@ -91,10 +96,16 @@ def _check_value(vr: str, value: Any, path: str) -> None:
 
 
 def _is_text_of(vr: str, value: str) -> bool:
+    if not _is_writable(value):
+        return False
     if vr == "UI":
         return is_uid(value)
     pattern = _PATTERNS.get(vr)
     return len(value) <= _TEXT_LENGTH.get(vr, len(value)) and (pattern is None or pattern.match(value) is not None)
+
+
+def _is_writable(value: Any) -> bool:
+    return isinstance(value, str) and _UNWRITABLE.search(value) is None
 
 
 def _invalid(sentence: str, where: str) -> WorkitemInvalid:

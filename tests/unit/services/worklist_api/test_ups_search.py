@@ -1,4 +1,8 @@
+import email
+
 import pytest
+
+from plumbline.worklist.native_xml import from_xml
 
 URL = "/dicom-web/workitems"
 PRIORITY, LABEL, UID, NAME, TRANSACTION_UID = "00741200", "00741204", "00080018", "00100010", "00081195"
@@ -107,8 +111,20 @@ def test_an_unknown_workitem_is_404(client):
     assert response.json()["title"] == "There is no such workitem."
 
 
-def test_only_dicom_json_can_be_had(site, client):
+def test_a_media_type_that_cannot_be_had_is_refused(site, client):
     uid = site.add_reading(1)
     assert client.get(f"{URL}/{uid}", headers={"Accept": "text/html"}).status_code == 406
     assert client.get(f"{URL}/{uid}?accept=application/dicom%2Bjson").status_code == 200
     assert client.get(URL, headers={"Accept": "text/html, application/dicom+json;q=0"}).status_code == 406
+
+
+def test_xml_comes_as_one_part_for_each_workitem(site, client):
+    first, second = site.add_reading(1), site.add_reading(2)
+    response = client.get(URL, headers={"Accept": 'multipart/related; type="application/dicom+xml"'})
+    assert response.headers["content-type"].startswith('multipart/related; type="application/dicom+xml"; boundary=')
+    message = b"Content-Type: " + response.headers["content-type"].encode() + b"\r\n\r\n" + response.content
+    parts = email.message_from_bytes(message).get_payload()
+    assert [part.get_content_type() for part in parts] == ["application/dicom+xml"] * 2
+    datasets = [from_xml(part.get_payload(decode=True)) for part in parts]
+    assert [dataset[UID]["Value"] for dataset in datasets] == [[first], [second]]
+    assert datasets == client.get(URL).json()

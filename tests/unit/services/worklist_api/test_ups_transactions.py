@@ -3,6 +3,7 @@ import json
 import pytest
 
 from plumbline.worklist.dataset import element, sequence
+from plumbline.worklist.native_xml import to_xml
 
 URL = "/dicom-web/workitems"
 UID, LOCK = "2.25.5000", "2.25.777"
@@ -70,7 +71,8 @@ def state(value: str, lock: str | None = LOCK) -> dict:
 @pytest.fixture
 def post(client):
     def post(path: str, body, **more):
-        return client.post(f"{URL}{path}", json=body, headers={"Content-Type": "application/dicom+json"}, **more)
+        headers = {"Content-Type": "application/dicom+json"}
+        return client.post(f"{URL}{path}", content=json.dumps(body), headers=headers, **more)
 
     return post
 
@@ -150,6 +152,10 @@ def test_a_type_1_attribute_has_to_be_there_with_a_value(client, post, tag):
         {PROGRESS: sequence({"00741004": element("DS", "5")})},
         {"00404018": sequence({"00080100": element("SH", "110005")})},
         {"0020000D": element("UI", "not a uid")},
+        {"00400400": element("LT", "\x00")},
+        {"00400400": element("LT", "\ud800")},
+        {"00100010": element("PN", {"Alphabetic": "\x1b"})},
+        {"00091001": {"vr": "UN", "InlineBinary": 5}},
         {"0020000D": {"vr": "UI", "Value": "2.25.1"}},
         {"00404018": {"vr": "SQ", "Value": ["x"]}},
     ],
@@ -163,7 +169,7 @@ def test_a_dataset_that_cannot_become_a_workitem_is_refused(client, post, change
 
 @pytest.mark.parametrize(
     ("body", "status"),
-    [(b"{", 400), (b"[]", 400), (b"[1]", 400), (b'"x"', 400), (b'{"a":NaN}', 400), (b"[" * 100_000, 400)],
+    [(b"", 400), (b"{", 400), (b"[]", 400), (b"[1]", 400), (b'"x"', 400), (b'{"a":NaN}', 400), (b"[" * 100_000, 400)],
 )
 def test_a_body_that_is_no_dataset_is_refused(client, body, status):
     headers = {"Content-Type": "application/dicom+json"}
@@ -179,6 +185,18 @@ def test_other_media_types_and_huge_bodies_are_refused(client):
 def test_without_any_uid_nothing_is_created(client, post):
     assert post("", workitem()).status_code == 400
     assert post("?workitem=../x", workitem()).status_code == 400
+
+
+def test_a_workitem_may_be_sent_as_xml(client):
+    headers = {"Content-Type": "application/dicom+xml"}
+    assert client.post(f"{URL}?{UID}", content=to_xml(workitem()), headers=headers).status_code == 201
+    assert stored(client)["00100010"] == workitem()["00100010"]
+
+
+@pytest.mark.parametrize("body", [b"<x/>", b"<", b'<!DOCTYPE x [<!ENTITY a "b">]><x/>', b"\xff"])
+def test_a_body_that_is_no_dataset_in_xml_is_refused(client, body):
+    headers = {"Content-Type": "application/dicom+xml"}
+    assert client.post(f"{URL}?{UID}", content=body, headers=headers).status_code == 400
 
 
 def test_unknown_attributes_that_are_well_formed_are_kept(client, post):
