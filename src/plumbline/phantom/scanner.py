@@ -1,0 +1,404 @@
+"""A virtual CT scanner: renders a scene to Hounsfield units with the flaws of a real one.
+
+Everything is drawn from signed distances, so that edges carry their true position in their partial volume.
+Slices are made in slabs to keep memory small.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+
+from plumbline.anatomy.transforms import RigidTransform
+from plumbline.errors import InvalidInput
+from plumbline.imaging.volume import Volume
+from plumbline.phantom.hardware import Implant, Material, Part
+from plumbline.phantom.metal import Beam, metal_artefact_hu
+from plumbline.phantom.scene import Scene
+from plumbline.phantom.solids import FAR_MM, BakedBone
+from plumbline.phantom.torso import AIR_HU, FAT_HU, Habitus, SoftTissue, Trunk, draw_slice
+
+Points = NDArray[np.floating[Any]]
+Field = NDArray[np.float32]
+
+_SLAB_SLICES = 24
+_COARSE_PLANE_MM = 2.5
+_COARSE_SLICE_MM = 3.0
+_SUBSLICE_MM = 0.6
+_DISC_HU = 82.0
+_METAL_SAMPLES = 2
+_FWHM_PER_SIGMA = 2.3548
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """How sharp a reconstruction is, and how noisy.
+
+    Parameters
+    ----------
+    fwhm_mm
+        Width of the in-plane point spread.
+    edge
+        Strength of edge enhancement, 0 for none.
+    noise_hu
+        Standard deviation in the middle of the body at 1 mm slices.
+    noise_cutoff
+        Share of the highest frequency that noise reaches.
+    """
+
+    fwhm_mm: float
+    edge: float
+    noise_hu: float
+    noise_cutoff: float
+
+
+SOFT = Kernel(fwhm_mm=1.15, edge=0.0, noise_hu=17.0, noise_cutoff=0.62)
+BONE = Kernel(fwhm_mm=0.75, edge=0.35, noise_hu=42.0, noise_cutoff=0.95)
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """Acquisition and reconstruction of one series.
+
+    Parameters
+    ----------
+    rows, columns, pixel_mm
+        Matrix and pixel edge.
+    slices, spacing_mm, thickness_mm
+        Of the stack; thickness is the full width at half maximum of the slice profile.
+    centre_lps_mm
+        Middle of the stack; the middle of the scene's vertebrae when None.
+    kernel, beam
+        Reconstruction and dose.
+    largest_hu
+        3071 for scanners that store 12 bits, more for an extended scale.
+    has_table, has_artefacts, has_noise
+        What is drawn besides the patient.
+    """
+
+    rows: int = 512
+    columns: int = 512
+    pixel_mm: float = 0.7
+    slices: int = 200
+    spacing_mm: float = 1.0
+    thickness_mm: float = 1.0
+    centre_lps_mm: tuple[float, float, float] | None = None
+    kernel: Kernel = SOFT
+    beam: Beam = Beam()
+    largest_hu: float = 3071.0
+    has_table: bool = True
+    has_artefacts: bool = True
+    has_noise: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.rows, self.columns, self.slices) < 1 or min(self.pixel_mm, self.spacing_mm) <= 0:
+            raise InvalidInput("a protocol needs at least one voxel of positive size")
+
+    def lps_from_index(self, centre_lps_mm: Points) -> Points:
+        """Geometry of the stack (axial, slices from caudal to cranial), shape (4, 4)."""
+        affine = np.diag([self.pixel_mm, self.pixel_mm, self.spacing_mm, 1.0])
+        middle = np.array([self.columns - 1, self.rows - 1, self.slices - 1]) / 2.0
+        affine[:3, 3] = np.asarray(centre_lps_mm) - affine[:3, :3] @ middle
+        return affine
+
+
+def render(scene: Scene, protocol: Protocol, seed: int) -> Volume:
+    """A CT volume of a scene: int16 Hounsfield units of shape (slices, rows, columns), caudal slice first."""
+    return _Rendering(scene, protocol, seed).volume()
+
+
+def scene_centre_mm(scene: Scene) -> Points:
+    """Where a technologist would centre a lumbar CT: between L1 and the lower sacrum, a little in front of the wall."""
+    upper = scene.centre_lps_mm("L1")
+    lower = scene.centre_lps_mm("S1")
+    return 0.5 * (upper + lower) + np.array([0.0, -20.0, 5.0])
+
+
+class _Rendering:
+    """One call of ``render``: the geometry and the random numbers that its steps share."""
+
+    def __init__(self, scene: Scene, protocol: Protocol, seed: int) -> None:
+        self.scene = scene
+        self.protocol = protocol
+        self.seed = seed
+        centre = protocol.centre_lps_mm
+        self.affine = protocol.lps_from_index(scene_centre_mm(scene) if centre is None else np.array(centre))
+        self.subslices = max(1, int(np.ceil(protocol.spacing_mm / _SUBSLICE_MM)))
+        self.margin = max(1, int(np.ceil(protocol.thickness_mm / protocol.spacing_mm)))
+
+    def volume(self) -> Volume:
+        protocol = self.protocol
+        voxels = np.empty((protocol.slices, protocol.rows, protocol.columns), dtype=np.int16)
+        for start in range(0, protocol.slices, _SLAB_SLICES):
+            stop = min(start + _SLAB_SLICES, protocol.slices)
+            voxels[start:stop] = self._slab(start, stop)
+        return Volume(voxels, self.affine)
+
+    def _slab(self, start: int, stop: int) -> NDArray[np.int16]:
+        hu = self._soft_slab(start, stop)
+        self._draw_discs(hu, start)
+        for bone, carrier in self.scene.spine.bones.values():
+            self._draw_bone(hu, start, bone, self.scene.exam_from_own(carrier))
+        metal = np.zeros_like(hu) if self.scene.implants else None
+        for implant in self.scene.implants:
+            self._draw_implant(hu, metal, start, implant)
+        for offset, plane in enumerate(hu):
+            self._finish(plane, None if metal is None else metal[offset], start + offset)
+        return np.rint(hu).astype(np.int16)
+
+    # Soft tissue ---------------------------------------------------------------------------------
+
+    @cached_property
+    def _coarse(self) -> tuple[SoftTissue, Points]:
+        """Soft tissue on a coarse grid of the exam, and its (slice, row, column) steps in fine voxels."""
+        protocol = self.protocol
+        size = np.array([protocol.slices, protocol.rows, protocol.columns])
+        pitch = np.array([protocol.spacing_mm, protocol.pixel_mm, protocol.pixel_mm])
+        wanted = np.array([_COARSE_SLICE_MM, _COARSE_PLANE_MM, _COARSE_PLANE_MM])
+        counts = np.maximum(np.ceil((size - 1) * pitch / wanted).astype(int) + 1, 2)
+        steps = np.maximum((size - 1) / (counts - 1), 1e-9)
+        axes = [np.arange(n, dtype=np.float32) * step for n, step in zip(counts, steps, strict=True)]
+        z, y, x = np.meshgrid(*axes, indexing="ij")
+        exam = np.stack([x, y, z], axis=-1) @ self.affine[:3, :3].T.astype(np.float32) + self.affine[:3, 3]
+        patient = self.scene.posture.exam_from_patient.inverse().apply(exam).astype(np.float32)
+        trunk = Trunk(Habitus.draw(self.scene.habitus_seed), self.scene.wall_line_mm)
+        return trunk.soft_tissue(patient), steps
+
+    def _soft_slab(self, start: int, stop: int) -> Field:
+        tissue, steps = self._coarse
+        protocol = self.protocol
+        rows = _Stretch(protocol.rows, steps[1], tissue.skin_mm.shape[1])
+        columns = _Stretch(protocol.columns, steps[2], tissue.skin_mm.shape[2])
+        hu = np.empty((stop - start, protocol.rows, protocol.columns), dtype=np.float32)
+        for index in range(start, stop):
+            planes = [
+                columns.along(rows.along(_plane(field, index / steps[0]), axis=0), axis=1)
+                for field in (tissue.skin_mm, tissue.muscle_mm, tissue.background_hu)
+            ]
+            hu[index - start] = draw_slice(*planes, width_mm=protocol.pixel_mm)
+            if protocol.has_table:
+                np.maximum(hu[index - start], self._table, out=hu[index - start])
+        return hu
+
+    @cached_property
+    def _table(self) -> Field:
+        """The couch: a curved shell of carbon fibre under the back, the same in every slice."""
+        trunk = Trunk(Habitus.draw(self.scene.habitus_seed), self.scene.wall_line_mm)
+        back = trunk.back_mm + 24.0
+        protocol = self.protocol
+        x = self.affine[0, 3] + protocol.pixel_mm * np.arange(protocol.columns)
+        y = self.affine[1, 3] + protocol.pixel_mm * np.arange(protocol.rows)
+        sag = back - 0.00055 * x[None, :] ** 2
+        shell = np.minimum(
+            np.abs(y[:, None] - sag) - 1.0, np.abs(y[:, None] - sag - 22.0 - 0.0004 * x[None, :] ** 2) - 1.0
+        )
+        foam = np.where((y[:, None] > sag) & (y[:, None] < sag + 22.0), -930.0, AIR_HU)
+        inside = (np.abs(x[None, :]) < 205.0) * np.clip(0.5 - shell / protocol.pixel_mm, 0.0, 1.0)
+        return (foam * (np.abs(x[None, :]) < 205.0) + AIR_HU * (np.abs(x[None, :]) >= 205.0) + inside * 790.0).astype(
+            np.float32
+        )
+
+    # Solids --------------------------------------------------------------------------------------
+
+    def _window(self, corners_lps_mm: Points, start: int, slices: int) -> tuple[slice, slice, slice] | None:
+        """Part of a slab (slice, row, column) that a box of points can reach, or None."""
+        index = (corners_lps_mm - self.affine[:3, 3]) / np.diag(self.affine)[:3]
+        index = index[:, ::-1] - np.array([start, 0, 0])
+        low = np.floor(index.min(axis=0)).astype(int) - np.array([self.margin, 1, 1])
+        high = np.ceil(index.max(axis=0)).astype(int) + np.array([self.margin, 1, 1]) + 1
+        limits = np.array([slices, self.protocol.rows, self.protocol.columns])
+        low, high = np.clip(low, 0, limits), np.clip(high, 0, limits)
+        if np.any(low >= high):
+            return None
+        return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))  # type: ignore[return-value]
+
+    def _subslice_count(self, window: tuple[slice, slice, slice]) -> int:
+        return (window[0].stop - window[0].start + 2 * self.margin) * self.subslices
+
+    def _subslice_origin(self, window: tuple[slice, slice, slice], start: int) -> float:
+        """Slice index of the first sub-slice of a window."""
+        return start + window[0].start - self.margin - 0.5 + 0.5 / self.subslices
+
+    def _profile(self, window: tuple[slice, slice, slice], subslices: Field) -> Field:
+        """Average sub-slices (first axis) over the slice profile."""
+        slices = window[0].stop - window[0].start
+        position = (np.arange(self._subslice_count(window)) + 0.5) / self.subslices - self.margin - 0.5
+        offset = (position[None, :] - np.arange(slices)[:, None]) * self.protocol.spacing_mm
+        weights = np.exp(-0.5 * (offset * _FWHM_PER_SIGMA / self.protocol.thickness_mm) ** 2)
+        weights = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+        flat = weights @ subslices.reshape(len(subslices), -1)
+        return flat.reshape(slices, *subslices.shape[1:])
+
+    def _draw_bone(self, hu: Field, start: int, bone: BakedBone, exam_from_own: RigidTransform) -> None:
+        window = self._window(exam_from_own.apply(bone.corners_mm()), start, len(hu))
+        if window is None:
+            return
+        matrix, offset, shape = self._sampling(window, start, bone, exam_from_own)
+        fields = [
+            ndimage.affine_transform(field, matrix, offset, output_shape=shape, order=1, mode=mode, cval=FAR_MM)
+            for field, mode in ((bone.distance, "constant"), (bone.cortex_mm, "nearest"), (bone.marrow_hu, "nearest"))
+        ]
+        distance, cortex, marrow = fields
+        width = max(self.protocol.pixel_mm, self.protocol.spacing_mm / self.subslices)
+        whole = np.clip(0.5 - distance / width, 0.0, 1.0)
+        core = np.clip(0.5 - (distance + cortex) / width, 0.0, 1.0)
+        colour = core * marrow + (whole - core) * bone.cortex_hu
+        target = hu[window]
+        target *= 1.0 - self._profile(window, whole)
+        target += self._profile(window, colour)
+
+    def _sampling(
+        self, window: tuple[slice, slice, slice], start: int, bone: BakedBone, exam_from_own: RigidTransform
+    ) -> tuple[Points, Points, tuple[int, int, int]]:
+        """Affine map from (sub-slice, row, column) of a window to the bone's grid, and the window's shape."""
+        own_from_exam = exam_from_own.inverse()
+        steps = np.diag(self.affine)[:3].copy()
+        steps[2] /= self.subslices
+        matrix = (own_from_exam.rotation * steps)[:, ::-1] / bone.grid.pitch_mm
+        first = np.array([window[2].start, window[1].start, self._subslice_origin(window, start)])
+        corner = own_from_exam.apply(self.affine[:3, 3] + np.diag(self.affine)[:3] * first)
+        offset = (corner - np.array(bone.grid.origin_mm)) / bone.grid.pitch_mm
+        shape = (self._subslice_count(window), window[1].stop - window[1].start, window[2].stop - window[2].start)
+        return matrix, offset, shape
+
+    def _window_points(self, window: tuple[slice, slice, slice], start: int, samples: int) -> Field:
+        """Exam LPS points of a window with ``samples`` per pixel edge, shape (sub-slices, rows, columns, 3)."""
+        fine = (np.arange(samples) + 0.5) / samples - 0.5
+        axes = [
+            (np.arange(part.start, part.stop)[:, None] + fine).ravel() * self.protocol.pixel_mm + origin
+            for part, origin in ((window[1], self.affine[1, 3]), (window[2], self.affine[0, 3]))
+        ]
+        first = self._subslice_origin(window, start)
+        z = (first + np.arange(self._subslice_count(window)) / self.subslices) * self.protocol.spacing_mm
+        z_axis, y_axis, x_axis = np.meshgrid(z + self.affine[2, 3], *axes, indexing="ij")
+        return np.stack([x_axis, y_axis, z_axis], axis=-1)
+
+    def _draw_discs(self, hu: Field, start: int) -> None:
+        """Discs fill the space between neighbouring bodies; bone is drawn over them."""
+        spine = self.scene.spine
+        for upper, lower in zip(spine.names[:-1], spine.names[1:], strict=True):
+            above, below = self.scene.exam_from_own(upper), self.scene.exam_from_own(lower)
+            shape = spine.vertebra(upper).shape
+            floor = above.apply(shape.centre_mm * np.array([1.0, 2.0, 1.0]))
+            roof = below.apply(spine.vertebra(lower).shape.centre_mm * np.array([1.0, 0.0, 1.0]))
+            axis = (floor - roof) / np.linalg.norm(floor - roof)
+            rod = _Puck((floor + roof) / 2.0, axis, below.turn(np.eye(3)[0]), shape.depth_mm / 2, shape.width_mm / 2)
+            window = self._window(rod.corners_mm(), start, len(hu))
+            if window is None:
+                continue
+            distance = rod.distance_mm(self._window_points(window, start, 1))
+            share = self._profile(window, np.clip(0.5 - distance / 1.2, 0.0, 1.0).astype(np.float32))
+            hu[window] += share * (_DISC_HU - hu[window])
+
+    def _draw_implant(self, hu: Field, metal: Field | None, start: int, implant: Implant) -> None:
+        exam_from_own = self.scene.exam_from_implant(implant)
+        for part in implant.parts:
+            self._draw_part(hu, metal, start, part, exam_from_own)
+
+    def _draw_part(self, hu: Field, metal: Field | None, start: int, part: Part, exam_from_own: RigidTransform) -> None:
+        lower, upper = part.solid.bounds_mm()
+        picks = np.array(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij")).reshape(3, -1).T
+        corners = exam_from_own.apply(np.where(picks == 0, lower - 1.0, upper + 1.0))
+        window = self._window(corners, start, len(hu))
+        if window is None:
+            return
+        n = _METAL_SAMPLES
+        points = exam_from_own.inverse().apply(self._window_points(window, start, n))
+        width = max(self.protocol.pixel_mm / n, self.protocol.spacing_mm / self.subslices)
+        share = np.clip(0.5 - part.solid.distance_mm(points) / width, 0.0, 1.0).astype(np.float32)
+        share = share.reshape(share.shape[0], share.shape[1] // n, n, share.shape[2] // n, n).mean(axis=(2, 4))
+        share = self._profile(window, share)
+        hu[window] += share * (part.material.hu - hu[window])
+        if metal is not None and part.material.is_metal:
+            dense = (part.material.hu + 1000.0) / (Material.TITANIUM.hu + 1000.0)
+            metal[window] += share * np.maximum(dense - metal[window], 0.0)
+
+    # The scanner's own flaws ---------------------------------------------------------------------
+
+    def _finish(self, plane: Field, metal: Field | None, index: int) -> None:
+        """Point spread, metal artefacts, noise and the limits of the scale, in place."""
+        protocol, kernel = self.protocol, self.protocol.kernel
+        rng = np.random.default_rng((self.seed, index))
+        artefact = None
+        if protocol.has_artefacts and metal is not None and metal.max() > 0.02:
+            artefact = metal_artefact_hu(metal, plane, protocol.pixel_mm, protocol.beam, rng)
+        sigma = kernel.fwhm_mm / _FWHM_PER_SIGMA / protocol.pixel_mm
+        spread = ndimage.gaussian_filter(plane, sigma, truncate=3.0)
+        if kernel.edge:
+            spread += kernel.edge * (spread - ndimage.gaussian_filter(spread, 1.6 * sigma, truncate=3.0))
+        if artefact is not None:
+            spread += artefact
+        if protocol.has_noise:
+            spread += self._noise(rng) * self._noise_map(plane)
+        plane[:] = np.clip(spread, -1024.0, protocol.largest_hu)
+
+    @cached_property
+    def _noise_filter(self) -> Field:
+        """Ramp with the kernel's roll-off, which gives CT noise its grain; scaled to unit variance."""
+        rows = fft.fftfreq(self.protocol.rows)[:, None]
+        columns = fft.rfftfreq(self.protocol.columns)[None, :]
+        frequency = np.hypot(rows, columns)
+        cutoff = 0.5 * min(1.0, self.protocol.kernel.noise_cutoff * max(self.protocol.pixel_mm, 0.35) / 0.6)
+        response = np.sqrt(frequency + 0.01) * np.exp(-((frequency / cutoff) ** 4))
+        full = np.where((columns == 0) | (columns == 0.5), 1.0, 2.0)
+        power = float((full * response**2).sum() / (self.protocol.rows * self.protocol.columns))
+        return (response / np.sqrt(power)).astype(np.float32)
+
+    def _noise(self, rng: np.random.Generator) -> Field:
+        white = rng.standard_normal((self.protocol.rows, self.protocol.columns), dtype=np.float32)
+        return fft.irfft2(fft.rfft2(white) * self._noise_filter, s=white.shape).astype(np.float32)
+
+    def _noise_map(self, plane: Field) -> Field | float:
+        """Noise grows with the tissue that a slice holds and falls with its thickness."""
+        filled = float((plane > FAT_HU - 100.0).mean()) * plane.size * self.protocol.pixel_mm**2
+        body = np.clip(filled / 70000.0, 0.6, 1.4) if filled > 20000.0 else 1.0
+        return float(self.protocol.kernel.noise_hu * body / np.sqrt(self.protocol.thickness_mm))
+
+
+class _Stretch:
+    """Linear enlargement of an axis."""
+
+    def __init__(self, count: int, step: float, coarse: int) -> None:
+        position = np.arange(count) / step
+        self.low = np.clip(position.astype(int), 0, coarse - 2)
+        self.share = (position - self.low).astype(np.float32)
+
+    def along(self, plane: Field, *, axis: int) -> Field:
+        share = self.share[:, None] if axis == 0 else self.share[None, :]
+        first, second = np.take(plane, self.low, axis=axis), np.take(plane, self.low + 1, axis=axis)
+        return first + share * (second - first)
+
+
+def _plane(field: Field, position: float) -> Field:
+    low = int(np.clip(int(position), 0, len(field) - 2))
+    share = np.float32(position - low)
+    return field[low] * (1 - share) + field[low + 1] * share
+
+
+@dataclass(frozen=True, eq=False)
+class _Puck:
+    """A disc: an elliptic cylinder about an axis."""
+
+    centre_mm: Points
+    axis: Points
+    posterior: Points
+    half_depth_mm: float
+    half_width_mm: float
+    half_height_mm: float = 9.0
+
+    def distance_mm(self, points_mm: Points) -> Points:
+        posterior = self.posterior - (self.posterior @ self.axis) * self.axis
+        posterior = posterior / np.linalg.norm(posterior)
+        left = np.cross(posterior, self.axis)
+        offset = points_mm - self.centre_mm
+        level = np.hypot(offset @ posterior / (self.half_depth_mm + 0.8), offset @ left / (self.half_width_mm + 0.8))
+        return np.maximum((level - 1.0) * self.half_depth_mm, np.abs(offset @ self.axis) - self.half_height_mm)
+
+    def corners_mm(self) -> Points:
+        reach = self.half_width_mm + 10.0
+        return self.centre_mm + reach * (np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, -1).T)

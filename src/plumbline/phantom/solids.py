@@ -1,0 +1,192 @@
+"""Solids as signed distances (millimetres, negative inside), and solids of bone baked on a grid.
+
+A bone is computed once on a grid in its own axes and resampled for every exam: its surface, cortex and
+trabeculae are then the same bone wherever it lies. Axes are (posterior, cranial, left) throughout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Points = NDArray[np.floating[Any]]
+Field = NDArray[np.float32]
+
+FAR_MM = 6.0
+"""Distances are kept inside plus and minus this; nothing is drawn farther from a surface."""
+
+
+class Solid(Protocol):
+    """Something with a surface."""
+
+    def distance_mm(self, points_mm: Points) -> Points:
+        """Signed distance of points (..., 3) in own axes, shape (...)."""
+        ...
+
+    def bounds_mm(self) -> tuple[Points, Points]:
+        """Lower and upper corner of a box around it, each shape (3,)."""
+        ...
+
+
+def smooth_union(first: Points, second: Points, blend_mm: float) -> Points:
+    """Union of two distance fields whose crease is filled over ``blend_mm``."""
+    share = np.clip(0.5 + 0.5 * (second - first) / blend_mm, 0.0, 1.0)
+    return second + (first - second) * share - blend_mm * share * (1.0 - share)
+
+
+def smooth_intersection(first: Points, second: Points, blend_mm: float) -> Points:
+    """Intersection of two distance fields whose edge is rounded over ``blend_mm``."""
+    return -smooth_union(-first, -second, blend_mm)
+
+
+def capsule(points_mm: Points, start_mm: Points, stop_mm: Points, radius_mm: float, end_radius_mm: float) -> Points:
+    """Distance to a tapered rod with round ends."""
+    along = np.asarray(stop_mm, dtype=np.float32) - np.asarray(start_mm, dtype=np.float32)
+    offset = points_mm - np.asarray(start_mm, dtype=np.float32)
+    share = np.clip(offset @ along / float(along @ along), 0.0, 1.0)
+    offset = offset - share[..., None] * along
+    gap = np.sqrt(np.einsum("...i,...i->...", offset, offset))
+    return gap - (radius_mm + share * (end_radius_mm - radius_mm))
+
+
+def rounded_box(points_mm: Points, half_mm: Points, radius_mm: float) -> Points:
+    """Distance to a box about the origin with half sizes ``half_mm`` and rounded edges."""
+    beyond = np.abs(points_mm) - (np.asarray(half_mm, dtype=float) - radius_mm)
+    outside = np.linalg.norm(np.maximum(beyond, 0.0), axis=-1)
+    return outside + np.minimum(beyond.max(axis=-1), 0.0) - radius_mm
+
+
+def ellipsoid(points_mm: Points, centre_mm: Points, radii_mm: Points) -> Points:
+    """Distance to an ellipsoid, right to first order near the surface."""
+    offset = points_mm - np.asarray(centre_mm, dtype=np.float32)
+    radii = np.asarray(radii_mm, dtype=np.float32)
+    level = np.linalg.norm(offset / radii, axis=-1)
+    slope = np.linalg.norm(offset / radii**2, axis=-1)
+    return level * (level - 1.0) / np.maximum(slope, 1e-6)
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A regular grid in own axes.
+
+    Parameters
+    ----------
+    origin_mm
+        Position of voxel (0, 0, 0).
+    pitch_mm
+        Voxel edge.
+    shape
+        Voxels along (posterior, cranial, left).
+    """
+
+    origin_mm: tuple[float, float, float]
+    pitch_mm: float
+    shape: tuple[int, int, int]
+
+    @classmethod
+    def around(cls, lower_mm: Points, upper_mm: Points, pitch_mm: float) -> Grid:
+        """The grid that covers a box."""
+        size = np.ceil((np.asarray(upper_mm) - np.asarray(lower_mm)) / pitch_mm).astype(int) + 1
+        return cls(tuple(float(v) for v in lower_mm), pitch_mm, tuple(int(n) for n in size))  # type: ignore[arg-type]
+
+    def axes_mm(self) -> list[Field]:
+        """Coordinates along each axis."""
+        return [
+            (start + self.pitch_mm * np.arange(n)).astype(np.float32)
+            for start, n in zip(self.origin_mm, self.shape, strict=True)
+        ]
+
+    def window(self, lower_mm: Points, upper_mm: Points) -> tuple[slice, slice, slice]:
+        """Index box that covers a box in millimetres, clipped to the grid."""
+        start = np.floor((np.asarray(lower_mm) - self.origin_mm) / self.pitch_mm).astype(int)
+        stop = np.ceil((np.asarray(upper_mm) - self.origin_mm) / self.pitch_mm).astype(int) + 1
+        start, stop = np.clip(start, 0, self.shape), np.clip(stop, 0, self.shape)
+        return tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))  # type: ignore[return-value]
+
+    def points_mm(self, window: tuple[slice, slice, slice] | None = None) -> Field:
+        """Positions of all voxels (or of a window of them), shape (..., 3)."""
+        axes = self.axes_mm()
+        if window is not None:
+            axes = [axis[part] for axis, part in zip(axes, window, strict=True)]
+        return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+
+
+class Carving:
+    """A distance field on a grid that solids are added to, each only in its own neighbourhood."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.distance = np.full(grid.shape, FAR_MM * 2, dtype=np.float32)
+
+    def add_capsule(
+        self, start: Points, stop: Points, radius: float, end: float, *, blend: float = 2.0, flat: float = 1.0
+    ) -> None:
+        """Add a tapered rod; ``flat`` above 1 stretches its cross-section in the cranial direction by that factor."""
+        start, stop = np.asarray(start, dtype=np.float32), np.asarray(stop, dtype=np.float32)
+        margin = max(radius, end) * np.array([1.0, flat, 1.0]) + FAR_MM
+        window = self.grid.window(np.minimum(start, stop) - margin, np.maximum(start, stop) + margin)
+        points = self.grid.points_mm(window)
+        squash = np.array([1.0, 1.0 / flat, 1.0], dtype=np.float32)
+        found = capsule(points * squash, start * squash, stop * squash, radius, end)
+        self.merge(window, found, blend)
+
+    def merge(self, window: tuple[slice, slice, slice], found: Points, blend: float) -> None:
+        """Unite the field in ``window`` with another distance field."""
+        self.distance[window] = smooth_union(self.distance[window], found, blend)
+
+    def finished(self) -> Field:
+        """The field with unit slope near the surface, clipped to ``FAR_MM``."""
+        slopes = np.gradient(self.distance, self.grid.pitch_mm)
+        slope = np.sqrt(sum(s * s for s in slopes))
+        distance = self.distance / np.clip(slope, 0.6, 2.5)
+        return np.clip(distance, -FAR_MM, FAR_MM).astype(np.float32)
+
+
+def trabeculae(
+    grid: Grid, rng: np.random.Generator, *, mean_hu: float, spread_hu: float, grain_mm: tuple[float, float, float]
+) -> Field:
+    """Marrow with a trabecular grain, longer along the cranial axis, and slow variation; HU on the grid."""
+    sigma = np.array(grain_mm) / grid.pitch_mm
+    fine = ndimage.gaussian_filter(rng.standard_normal(grid.shape, dtype=np.float32), sigma, mode="wrap")
+    slow = ndimage.zoom(
+        rng.standard_normal([max(2, int(n * grid.pitch_mm / 9.0)) for n in grid.shape]).astype(np.float32),
+        1.0,
+        order=1,
+    )
+    factors = [n / m for n, m in zip(grid.shape, slow.shape, strict=True)]
+    slow = ndimage.zoom(slow, factors, order=1, grid_mode=True, mode="nearest")
+    return (mean_hu + spread_hu * fine / fine.std() + 0.6 * spread_hu * slow).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class BakedBone:
+    """One bone in its own axes.
+
+    Parameters
+    ----------
+    grid
+        Where the fields lie.
+    distance
+        Signed distance to the outer surface, millimetres.
+    cortex_mm
+        Thickness of the dense shell.
+    marrow_hu, cortex_hu
+        Hounsfield units inside and in the shell.
+    """
+
+    grid: Grid
+    distance: Field
+    cortex_mm: Field
+    marrow_hu: Field
+    cortex_hu: float
+
+    def corners_mm(self) -> Points:
+        """Corners of its grid, shape (8, 3)."""
+        lower = np.array(self.grid.origin_mm)
+        upper = lower + self.grid.pitch_mm * (np.array(self.grid.shape) - 1)
+        picks = np.array(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij")).reshape(3, -1).T
+        return np.where(picks == 0, lower, upper)
