@@ -37,9 +37,9 @@ def moved(posterior=0.0, cranial=0.0, left=0.0, turn_deg=(0.0, 0.0, 0.0), about=
 
 def box_distance(points: Points, centre: Points, half_mm: Points, round_mm: float = 2.0) -> Points:
     """Signed distance to a rounded box, negative inside."""
-    outside = np.abs(points - centre) - (np.asarray(half_mm) - round_mm)
-    beyond = np.linalg.norm(np.maximum(outside, 0.0), axis=-1)
-    return beyond + np.minimum(outside.max(axis=-1), 0.0) - round_mm
+    x, y, z = (np.abs(points[..., i] - centre[i]) - (half_mm[i] - round_mm) for i in range(3))
+    beyond = np.sqrt(np.maximum(x, 0.0) ** 2 + np.maximum(y, 0.0) ** 2 + np.maximum(z, 0.0) ** 2)
+    return beyond + np.minimum(np.maximum(np.maximum(x, y), z), 0.0) - round_mm
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,8 @@ class Bone:
         for _ in range(24):
             middle = BODY_CENTRE + rng.uniform(-0.5, 0.5, 3) * [WIDTH_MM, DEPTH_MM, HEIGHT_MM]
             wide_mm, high_hu = rng.uniform(1.5, 3.0), rng.uniform(-250, 350)
-            trabeculae += high_hu * np.exp(-((own - middle) ** 2).sum(axis=1) / (2 * wide_mm**2))
+            squared = sum((own[:, i] - middle[i]) ** 2 for i in range(3))
+            trabeculae += high_hu * np.exp(-squared / (2 * wide_mm**2))
         inside = 1.0 / (1.0 + np.exp(np.clip(distance / 0.5, -50, 50)))
         cortex = 500.0 * np.exp(-(((distance + 1.0) / 1.2) ** 2))
         return inside * (250.0 + trabeculae) + cortex
