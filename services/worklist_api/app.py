@@ -24,13 +24,19 @@ def create_app(settings: Settings) -> FastAPI:
         When the database does not answer.
     """
     store = open_store(settings.store_url)
+    archive = OrthancArchive(settings.orthanc)
     clock = SystemClock()
     context = Context(
         worklist=DatabaseWorkitems(store, clock),
         subscriptions=DatabaseSubscriptions(store, clock),
         results=DatabaseExamResults(store),
         now=clock.now,
-        probes={"database": store.tell_missing, "archive": OrthancArchive(settings.orthanc).tell_missing},
+        probes={"database": store.tell_missing, "archive": archive.tell_missing},
         title=settings.api.title,
     )
-    return serve(context, on_stop=store.engine.dispose)
+
+    def stop() -> None:
+        archive.close()
+        store.engine.dispose()
+
+    return serve(context, on_stop=stop)

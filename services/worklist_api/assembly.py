@@ -51,7 +51,7 @@ def serve(context: Context, *, on_stop: Callable[[], None] = lambda: None) -> Fa
         lifespan=lifespan,
     )
     app.state.context = context
-    problems.install(app)
+    problems.install(app, page=pages.problem_page)
     statuses.install(app)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestMetrics)

@@ -5,10 +5,12 @@ UPS-RS adds the Warning header that PS3.18 wants; its own table is in ``ups.stat
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from plumbline.errors import (
@@ -52,6 +54,9 @@ STATUS_OF: dict[type[PlumblineError], tuple[int, str]] = {
 }
 """HTTP status and title of every kind of error; the nearest class counts."""
 
+ProblemPage = Callable[[Request, int, str, str | None], Response]
+"""Makes a page of status, title and detail."""
+
 RETRY_AFTER_S = 5
 """When a client may try again after 503."""
 
@@ -69,34 +74,46 @@ def problem(status: int, title: str, detail: str | None = None, headers: dict[st
     return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of ours, of the framework and of the unexpected kind with problem details."""
+def install(app: FastAPI, page: ProblemPage) -> None:
+    """Answer every error of ours, of the framework and of the unexpected kind; people get a page of it."""
+    app.state.problem_page = page
     app.add_exception_handler(PlumblineError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(RequestValidationError, _answer_validation)
     app.add_exception_handler(Exception, _answer_unexpected)
 
 
-async def _answer_error(_request: Request, error: Exception) -> JSONResponse:
+def _answer(
+    request: Request, status: int, title: str, detail: str | None = None, headers: dict[str, str] | None = None
+) -> Response:
+    """Problem details, or a page where a browser asks."""
+    if "text/html" not in request.headers.get("accept", ""):
+        return problem(status, title, detail, headers)
+    response = request.app.state.problem_page(request, status, title, detail)
+    response.headers.update(headers or {})
+    return response
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, PlumblineError)
     status, title = status_of(error)
     headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
-    return problem(status, title, str(error), headers)
+    return _answer(request, status, title, str(error), headers)
 
 
-async def _answer_http(_request: Request, error: Exception) -> JSONResponse:
+async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return problem(error.status_code, str(error.detail), headers=dict(error.headers or {}))
+    return _answer(request, error.status_code, str(error.detail), headers=dict(error.headers or {}))
 
 
-async def _answer_validation(_request: Request, error: Exception) -> JSONResponse:
+async def _answer_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     detail = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-    return problem(400, "The request cannot be used", detail)
+    return _answer(request, 400, "The request cannot be used", detail)
 
 
-async def _answer_unexpected(request: Request, error: Exception) -> JSONResponse:
+async def _answer_unexpected(request: Request, error: Exception) -> Response:
     structlog.get_logger("plumbline.api").error(
         "request failed", path=request.url.path, error=type(error).__name__, exc_info=error
     )
-    return problem(500, "Something went wrong here", "The failure is in the log of the worklist API.")
+    return _answer(request, 500, "Something went wrong here", "The failure is in the log of the worklist API.")

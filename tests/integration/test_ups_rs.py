@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import anyio
 import httpx
 import pytest
 from dicomweb_client.web import DICOMwebClient
@@ -20,9 +21,11 @@ from pydicom import Dataset
 from plumbline.adapters.database.engine import open_store
 from plumbline.adapters.database.workitems import DatabaseWorkitems
 from plumbline.observability.clock import SystemClock
+from plumbline.settings import OrthancSettings, Settings
 from plumbline.testing import invented_ct_study
 from plumbline.triage.priority import Priority, TriageDecision
 from plumbline.worklist.reading import RetrievalSource, reading_workitem
+from services.worklist_api.app import create_app
 
 REPOSITORY = Path(__file__).parents[2]
 STARTS_WITHIN_S = 40
@@ -139,6 +142,18 @@ def test_it_is_not_ready_while_the_archive_does_not_answer(service):
     assert response.status_code == 503
     assert response.json()["checks"]["database"] == "answers"
     assert response.json()["checks"]["archive"] != "answers"
+
+
+def test_it_is_ready_when_database_and_archive_answer(orthanc, tmp_path):
+    app = create_app(Settings(data_dir=tmp_path, orthanc=OrthancSettings(url=orthanc.url)))
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as client:
+            return await client.get("http://worklist/health/ready")
+
+    response = anyio.run(ask)
+    assert response.json() == {"status": "ready", "checks": {"database": "answers", "archive": "answers"}}
 
 
 def test_no_log_line_names_the_patient(service, readings, data_dir):

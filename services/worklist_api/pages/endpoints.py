@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.templating import Jinja2Templates
 from starlette.responses import Response
 
-from services.worklist_api.context import InContext
+from services.worklist_api.context import InContext, context_of
 from services.worklist_api.pages import presentation
 from services.worklist_api.problems import NotFound
 from services.worklist_api.readings import service
@@ -61,6 +61,12 @@ def interfaces(request: Request, context: InContext) -> Response:
     schema = request.app.openapi()
     shown = {"schema": schema, "operations": presentation.operations(schema)}
     return _render(request, "docs.html", context.title, shown)
+
+
+def problem_page(request: Request, status: int, problem: str, detail: str | None) -> Response:
+    """Say what is wrong as a page."""
+    context = context_of(request)
+    return _render(request, "problem.html", context.title, {"problem": problem, "detail": detail}, status_code=status)
 
 
 def _render(request: Request, template: str, title: str, shown: dict[str, Any], *, status_code: int = 200) -> Response:

@@ -1,5 +1,7 @@
 import re
 
+from plumbline.errors import Unavailable
+
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -94,3 +96,15 @@ def test_json_gives_the_same_order_and_the_stored_result(site, client, moved_spa
     picture = client.get(details["evidence"][0]["address"])
     assert (picture.headers["content-type"], picture.content) == ("image/png", PNG)
     assert client.get(f"/api/exams/{study_uid}/evidence/2.png").status_code == 404
+
+
+def test_a_person_is_told_of_a_failure_on_a_page_and_a_machine_in_json(site, client):
+    def down(_query) -> None:
+        raise Unavailable("the database does not answer")
+
+    site.worklist.store.search = down
+    page, answer = client.get("/", headers={"Accept": "text/html"}), client.get("/api/worklist")
+    assert (page.status_code, answer.status_code) == (503, 503)
+    assert page.headers["retry-after"] == answer.headers["retry-after"]
+    assert "<h1>Another system does not answer</h1>" in page.text
+    assert answer.json()["detail"] == "the database does not answer."
