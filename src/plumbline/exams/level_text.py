@@ -71,6 +71,7 @@ _SPINE_WORDS = words(
     r"cages?|prothesen?|rods?|hardware",
 )
 _NEAR_SPINE_WORDS = words(
+    r"osteosynthes\w*|osteosintesis|prequirurgic\w+|artroplast\w+|materiel",
     r"neck|back|nacken|rucken\w*|dos|cuello|espalda|nuque|arms?|legs?|bein\w*|jambes?|piernas?|pain|schmerz\w*"
     r"|douleurs?|dolor",
     r"lbp|sciati\w+|isch?ialgi\w+|ciatica|cruralgi\w+|radicul\w+|radikul\w+|myelopath\w+|mielopat\w+|claudication"
@@ -89,8 +90,8 @@ _ELSEWHERE = words(
     r"|kidney\w*",
     r"niere\w*|liver|leber|foie|head|brain|schadel|hand|foot|shoulder|schulter|epaule|hombro|specimen|isolation",
 )
-_FEW_WORDS = 3
-"""A text of at most so many words besides modality and level needs no word about the spine."""
+_FEW_WORDS = 1
+"""A text of at most so many words (a modality, a verb) besides the level needs no word about the spine."""
 _WORD = re.compile(r"[a-z]{3,}")
 _ROOT_AFTER = re.compile(
     r"\s*-?\s*(?:nerve|roots?|radicul\w+|dermatom\w+|myotom\w+|neuropath\w+|wurzel\w*|nervenwurzel\w*|radikul\w+"

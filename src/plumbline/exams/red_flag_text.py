@@ -42,10 +42,11 @@ _TERMS = {
         r"(?:progrediente|akute) (?:\w+ )?(?:parese|lahmung\w*|schwache)|fuss?heber(?:parese|schwache)?",
         r"fusheber(?:parese|schwache)?|(?:neurologisches? |motorisches? )defizit\w*|querschnitt\w*|parese\w*",
         r"deficit (?:moteur|neurologique)\w*|paraparesie|paralysie|steppage|pied tombant|releveurs?",
-        r"deficit (?:motor|neurologico|nuevo)\w*|pie (?:caido|equino)|paresia|paraparesia|paralisis",
+        r"paresies?|deficit (?:motor|neurologico|nuevo)\w*|pie (?:caido|equino)|paresia|paraparesia|paralisis",
         r"(?:zunehmende|neu aufgetretene|plotzliche) (?:\w+ )?(?:parese|lahmung\w*|schwache)",
         r"(?:unable to|cannot|can't) (?:\w+ )?(?:dorsiflex|lift|move|walk|stand)",
-        r"deficits?|loss of (?:strength|power)|kraftverlust|perte de force|perdida (?:progresiva )?de fuerza"
+        r"\w*(?:bein|fus|hand|arm)\w*(?:lahmung|schwache)|faiblesse d\S+|faiblesse (?:de |des )?\w+|deficits?"
+        r"|loss of (?:strength|power)|kraftverlust|perte de force|perdida (?:progresiva )?de fuerza"
         r"|\w*heberschwache",
         r"debilidad (?:nueva|progresiva|aguda|reciente)|leg weakness|motor weakness",
         r"weakness (?:of|in) (?:\w+ ){0,2}(?:leg|legs|foot|arm|hand)|aggravation neurologique",
@@ -78,6 +79,9 @@ _TERMS = {
         r"dolor (?:radicular|ciatico)(?: \w+){0,3} al despertar",
     ),
     RedFlag.POSTURAL_HEADACHE: words(
+        r"cephalees? (?:en position debout|debout)|headaches? (?:worse )?(?:when |on |in )?(?:upright|standing)",
+        r"(?:postpunktionel\w+ )?kopfschmerz\w* im stehen|post-?dural puncture headache|pdph"
+        r"|postpunktionel\w+ kopfschmerz\w*",
         r"(?:postural|orthostatic|positional|low[- ]pressure) headaches?",
         r"headaches? (?:worse )?(?:on |when )?(?:standing|upright|sitting up)|csf (?:leak|fistula)",
         r"dural (?:leak|tear)|(?:orthostatische?r?|lageabhangige?r?|posturale?r?) kopfschmerz\w*",

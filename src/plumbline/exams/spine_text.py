@@ -17,7 +17,7 @@ from plumbline.exams.level_text import read_levels
 from plumbline.exams.plain_text import clauses, plain
 from plumbline.exams.red_flag_text import read_red_flags
 from plumbline.exams.surgery_dates import SurgeryDate, read_surgery_date
-from plumbline.exams.surgery_text import Tense, names_implants, read_procedures, read_side, read_tense
+from plumbline.exams.surgery_text import Tense, names_implants, names_operation, read_procedures, read_side, read_tense
 
 _TAKES_OUT = "HARDWARE_REMOVAL"
 """What is taken out, even if only planned, was put in by an operation before."""
@@ -125,7 +125,7 @@ def read_spine_text(text: str, *, source: SourceKind, reference_date: date | Non
 
 def _read_operation(statement: str, reference_date: date | None) -> OperationText | None:
     tense, procedures = read_tense(statement), read_procedures(statement)
-    if tense is Tense.UNSTATED and not procedures:
+    if tense is Tense.UNSTATED and not procedures and not names_operation(statement):
         return None
     if tense is Tense.DENIED:
         return OperationText(tense, (), (), (), None, None)
@@ -133,6 +133,8 @@ def _read_operation(statement: str, reference_date: date | None) -> OperationTex
     when = read_surgery_date(statement, reference_date=reference_date)
     if when is not None and reference_date is not None:
         tense = _tense_by_date(tense, when, reference_date)
+    if tense is Tense.UNSTATED and not procedures:
+        return None
     return OperationText(tense, named.levels, named.vertebrae, procedures, read_side(statement), when)
 
 

@@ -73,7 +73,7 @@ _COUNT_WORDS = {
     **dict.fromkeys(("ten", "zehn", "dix", "diez"), 10),
     **dict.fromkeys(("twelve", "zwolf", "douze", "doce"), 12),
 }
-_COUNT = rf"\d{{1,3}}|{'|'.join(sorted(_COUNT_WORDS, key=len, reverse=True))}"
+_COUNT = rf"\d{{1,3}}|(?:{'|'.join(sorted(_COUNT_WORDS, key=len, reverse=True))})(?=[ -])"
 _UNIT = (
     r"days?|d|tage?n?|jours?|dias?|weeks?|wks?|w|wochen?|semaines?|sem|semanas?|months?|mos?|m|monate?n?|mon|mois"
     r"|mes(?:es)?"

@@ -119,6 +119,9 @@ _OPERATION = (
     r"|vertebroplasty|instrumentation|arthroplasty|replacement|foraminotomy|corpectomy|arthrodesis"
 )
 _DONE = words(
+    r"control (?:anual )?de (?:artroplast\w+|osteosintesis)|debricolage",
+    r"(?:depuis|apres|desde|tras|seit|nach|since|after) (?:la |der |the |l'|su |sa )?(?:chirurgie|cirugia"
+    r"|operation|op|surgery)",
     r"s/p|status[ -]post|st\.? ?p(?:ost)?\.?|post[- ]?op\w*|postop\w*|post[- ]?surg\w+",
     r"post[- ]?(?:tlif|plif|alif|acdf|fusion|laminectomy|discectomy|operation|decompression|kyphoplasty|arthrodese)",
     r"p\.?o\.?d\.? ?#?\d+",
@@ -160,6 +163,9 @@ _DONE = words(
     r"segmento adyacente",
 )
 _PLANNED = words(
+    r"(?:zur|fur) (?:\w*ektomie|\w*otomie|dekompression|spondylodese|fusion|tlif|plif|op)|programmation d\S+"
+    r"|previst[oa]",
+    r"(?:surgery|surgical|fusion|kyphoplasty|vertebroplasty) candidate",
     r"a operer|zu operieren",
     r"next (?:week|month|year)|nachste[nr]? (?:woche|monat)|(?:mois|semaine) prochaine?|proxim[oa] (?:mes|semana)"
     r"|op-?termin",
@@ -190,10 +196,10 @@ _DENIED = words(
     r"without (?:prior|previous|history of) (?:\w+ )?(?:surgery|operation)",
     r"den(?:ies|ied) (?:any )?(?:prior |previous )?(?:\w+ )?(?:surgery|operation)|non-?operative(?:ly)?",
     r"no hardware(?! [a-z])|keine? (?:vor-?op\w*|voroperation\w*|fruhere?n? op\w*|operation\w*|ops?)",
-    r"nicht (?:vor)?operiert|ohne (?:vor-?op\w*|voroperation\w*)",
+    r"nicht (?:vor)?operiert(?:e[nrs]?)?|ohne (?:vor-?op\w*|voroperation\w*)",
     r"pas (?:d'|de )(?:antecedents? (?:de )?(?:chirurgi\w+|operatoires?)|chirurgie|intervention)(?: anterieure?"
     r"| prealable)?",
-    r"(?:jamais|non) operee?|sans (?:antecedents? (?:de )?(?:chirurgi\w+|operatoires?)|chirurgie)",
+    r"(?:jamais|non|pas) (?:ete )?opere(?:es?|s)?|sans (?:antecedents? (?:de )?(?:chirurgi\w+|operatoires?)|chirurgie)",
     r"aucun antecedent (?:de )?chirurgi\w+",
     r"sin (?:cirugias?|antecedentes quirurgicos|operaciones?|intervenciones?)(?: previas?)?",
     r"no (?:operad[oa]|intervenid[oa])(?: previamente)?|(?:nunca|jamas) (?:ha sido )?operad[oa]",
@@ -204,6 +210,10 @@ _NOT_AN_OPERATION = re.compile(
     r"|infar\w+|injur\w+|kontusion)"
 )
 """What may follow "status post" without an operation."""
+_OPERATION_NOUNS = words(
+    r"surger(?:y|ies)|operation\w*|op|chirurgie|intervention|cirugia|operacion|intervencion|arthroplast\w+"
+    r"|artroplast\w+",
+)
 _FUTURE_ONLY_AFTER_DONE = words(
     r"planned revision|revision planned|geplante revision|revision prevue|revision programada",
 )
@@ -265,6 +275,11 @@ def read_tense(plain_text: str) -> Tense:
 def _first_done(plain_text: str) -> re.Match[str] | None:
     """The first word of an operation done; "status post fracture" is not one."""
     return next((one for one in _DONE.finditer(plain_text) if not _NOT_AN_OPERATION.match(plain_text, one.end())), None)
+
+
+def names_operation(plain_text: str) -> bool:
+    """Whether a text speaks of an operation without saying which."""
+    return _OPERATION_NOUNS.search(plain_text) is not None
 
 
 def names_implants(plain_text: str) -> bool:
