@@ -13,6 +13,7 @@ from plumbline.triage.priority import Priority
 from plumbline.triage.rule_file import MEASUREMENTS, default_rules, read_rules
 from plumbline.triage.rules import RuleSet, Strategy, decide, explain
 
+RULES = default_rules()
 _FINDINGS = st.lists(
     st.builds(
         Finding,
@@ -55,7 +56,7 @@ def _facts(flags: frozenset[str]) -> Facts:
 
 @given(_FLAGS, _FINDINGS, st.sampled_from(Strategy))
 def test_measurement_never_makes_an_exam_less_urgent_than_its_red_flags(flags, findings, strategy):
-    rules = RuleSet(default_rules().rules, strategy)
+    rules = RuleSet(RULES.rules, strategy)
     provisional = decide(rules, _facts(flags))
     refined = decide(rules, with_findings(_facts(flags), findings, has_baseline=True))
     if flags:
@@ -65,8 +66,8 @@ def test_measurement_never_makes_an_exam_less_urgent_than_its_red_flags(flags, f
 @given(_FLAGS, _FINDINGS)
 def test_the_decision_is_as_urgent_as_the_most_urgent_rule_that_fired_and_says_why(flags, findings):
     facts = with_findings(_facts(flags), findings)
-    decision = decide(default_rules(), facts)
-    fired = [firing for firing in explain(default_rules(), facts) if firing.fired]
+    decision = decide(RULES, facts)
+    fired = [firing for firing in explain(RULES, facts) if firing.fired]
     assert decision.reasons
     assert decision.priority.rank == min((f.priority.rank for f in fired), default=Priority.ROUTINE.rank)
     assert set(decision.rules) == {firing.rule for firing in fired}
@@ -74,7 +75,7 @@ def test_the_decision_is_as_urgent_as_the_most_urgent_rule_that_fired_and_says_w
 
 @given(_FINDINGS)
 def test_a_check_that_failed_or_could_not_tell_is_never_left_out(findings):
-    decision = decide(default_rules(), with_findings(_facts(frozenset()), findings))
+    decision = decide(RULES, with_findings(_facts(frozenset()), findings))
     for status, rule in ((Status.FAILED, "check-failed"), (Status.INDETERMINATE, "indeterminate")):
         assert (rule in decision.rules) is any(finding.status is status for finding in findings)
 
