@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import structlog
 from anyio import create_task_group, sleep
 from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 
@@ -51,6 +53,7 @@ def serve(context: Context, *, on_stop: Callable[[], None] = lambda: None) -> Fa
         lifespan=lifespan,
     )
     app.state.context = context
+    app.openapi = lambda: described(app)
     problems.install(app, page=pages.problem_page)
     statuses.install(app)
     app.add_middleware(SecurityHeaders)
@@ -60,6 +63,18 @@ def serve(context: Context, *, on_stop: Callable[[], None] = lambda: None) -> Fa
     app.include_router(health.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     return app
+
+
+def described(app: FastAPI) -> dict[str, Any]:
+    """OpenAPI document that says what is really answered: problem details, and 400 where the framework says 422."""
+    if app.openapi_schema is None:
+        schema = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+        refused = {"description": "The request cannot be used", "content": {"application/problem+json": {}}}
+        for operation in (operation for path in schema["paths"].values() for operation in path.values()):
+            if operation["responses"].pop("422", None):
+                operation["responses"]["400"] = refused
+        app.openapi_schema = schema
+    return app.openapi_schema
 
 
 async def _expire_events(context: Context) -> None:

@@ -77,7 +77,7 @@ def search_workitems(request: Request, context: InContext, media_type: MediaType
     responses={201: {"description": "Created; its address is in Location"}, **_CONFLICT},
 )
 async def create_workitem(request: Request, context: InContext, body: Body) -> Response:
-    """The UID is given as query, ``?1.2.3`` or ``?workitem=1.2.3``, or as SOP Instance UID in the dataset."""
+    """The UID is given as query, ?1.2.3 or ?workitem=1.2.3, or as SOP Instance UID in the dataset."""
     uid = uid_in_query(request, "workitem", "AffectedSOPInstanceUID")
     workitem, notice = await run_in_threadpool(context.worklist.create, body, workitem_uid=uid)
     address = str(request.url_for("retrieve_workitem", workitem_uid=workitem.workitem_uid))

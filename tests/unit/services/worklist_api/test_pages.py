@@ -87,6 +87,12 @@ def test_the_interfaces_page_lists_every_operation(client):
         assert path in page
 
 
+def test_the_openapi_document_promises_only_answers_that_are_given(client):
+    operations = [each for path in client.get("/openapi.json").json()["paths"].values() for each in path.values()]
+    assert not [each["summary"] for each in operations if "422" in each["responses"]]
+    assert any("400" in each["responses"] for each in operations)
+
+
 def test_json_gives_the_same_order_and_the_stored_result(site, client, moved_spacer):
     site.add_reading(1, "ROUTINE"), site.add_reading(2, "STAT")
     study_uid = site.add_result(1, moved_spacer, ("Sagittal", PNG))
