@@ -72,11 +72,26 @@ class CheckContext:
     thresholds: CheckThresholds = field(default_factory=CheckThresholds)
     missing_baseline: str | None = None
 
-    @cached_property
+    @property
     def shift(self) -> int:
-        """Baseline vertebra ``i`` is current vertebra ``i + shift``; told by image, not by name."""
+        """Baseline vertebra ``i`` is current vertebra ``i + shift``; told by image, not by name.
+
+        Raises
+        ------
+        AnalysisFailed
+            When that cannot be told.
+        """
+        if isinstance(self._assignment, AnalysisFailed):
+            raise self._assignment
+        return self._assignment
+
+    @cached_property
+    def _assignment(self) -> int | AnalysisFailed:
         assert self.baseline is not None
-        return assign_vertebrae(self.baseline.anatomy, self.current.anatomy)
+        try:
+            return assign_vertebrae(self.baseline.anatomy, self.current.anatomy)
+        except AnalysisFailed as error:
+            return error
 
     @cached_property
     def spacers(self) -> tuple[MatchedSpacer, ...]:

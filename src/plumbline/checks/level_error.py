@@ -64,7 +64,8 @@ def _compare(context: CheckContext, places: tuple[int, ...]) -> Finding:
             anchored,
             "Counting on an exam that shows sacrum or C2 and the order itself would settle it.",
         )
-    return _finding(level, Status.NEGATIVE, f"The operated level is the planned one ({words}).", anchored)
+    which = "the planned one" if operated == planned else "among the planned ones"
+    return _finding(level, Status.NEGATIVE, f"The operated level is {which} ({words}).", anchored)
 
 
 def _name(names: tuple[str, ...], above: int) -> str:

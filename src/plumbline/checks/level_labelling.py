@@ -48,8 +48,10 @@ def _unusual_words(names: tuple[str, ...], confidence: float) -> str:
 
 
 def _disagreement(context: CheckContext) -> str | None:
-    """The same bone under two names, told by image registration."""
+    """The same bone under two names, both anchored, told by image registration."""
     if context.baseline is None or isinstance(context.baseline.outcome, Exception):
+        return None
+    if context.baseline.anatomy.spine.numbering.anchor is None:
         return None
     try:
         shift = context.shift

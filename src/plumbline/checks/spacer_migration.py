@@ -6,6 +6,8 @@ The first position is the reference; a spacer that is not where it was means tha
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from plumbline.checks.context import CheckContext, MatchedSpacer
@@ -55,33 +57,44 @@ def _slice_mm(context: CheckContext) -> float:
 
 
 def judge(motion: SpacerMotion, thresholds: CheckThresholds, slice_mm: float) -> tuple[Status, tuple[str, ...]]:
-    """Status and reasons of one measured motion."""
+    """Status and reasons of one measured motion.
+
+    Positive needs a displacement that reaches its threshold and exceeds its own 95 % uncertainty.
+    """
     moved, sunk = motion.magnitude_mm, motion.subsidence_mm
     told = f"Measured against the vertebra below, the spacer's centre lies {direction_words(motion)} the baseline."
     if slice_mm > thresholds.largest_slice_mm:
         return _judge_thick(motion, thresholds, slice_mm, told)
-    reasons = [told]
+    limits = ((moved, thresholds.migration_mm), (sunk, thresholds.subsidence_mm))
+    reached = [(each, limit) for each, limit in limits if each.value >= limit]
+    if any(each.value > each.uncertainty_95 for each, _ in reached):
+        return Status.POSITIVE, (told, *_called(reached, sunk, thresholds))
+    if reached or not moved.uncertainty_95 <= thresholds.largest_uncertainty_mm:
+        return Status.INDETERMINATE, (told, "It is too uncertain to call this moved or unchanged.")
+    return Status.NEGATIVE, (told, *_not_called(moved, thresholds))
+
+
+def _called(reached: list[tuple[Estimate, float]], sunk: Estimate, thresholds: CheckThresholds) -> Iterator[str]:
     if sunk.value >= thresholds.subsidence_mm:
-        reasons.append(
+        yield (
             f"It has come {_words(sunk)} mm towards an endplate, which is what subsidence looks like "
             f"(threshold {thresholds.subsidence_mm:.1f} mm)."
         )
-    if moved.value >= thresholds.migration_mm or sunk.value >= thresholds.subsidence_mm:
-        if moved.value - moved.uncertainty_95 < thresholds.migration_mm:
-            reasons.append(f"The 95 % interval includes less than the threshold of {thresholds.migration_mm:.1f} mm.")
-        reasons.append("The registration of spacer and bone on the pictures shows whether to believe it.")
-        return Status.POSITIVE, tuple(reasons)
-    if moved.uncertainty_95 > thresholds.largest_uncertainty_mm:
-        reasons.append("It is too uncertain to call this unchanged.")
-        return Status.INDETERMINATE, tuple(reasons)
-    if moved.value > moved.uncertainty_95:
-        reasons.append(
+    if all(each.value - each.uncertainty_95 < limit for each, limit in reached):
+        yield f"The 95 % interval includes less than the threshold of {reached[0][1]:.1f} mm."
+    yield "The registration of spacer and bone on the pictures shows whether to believe it."
+
+
+def _not_called(moved: Estimate, thresholds: CheckThresholds) -> Iterator[str]:
+    if moved.value <= moved.uncertainty_95:
+        yield "This is within the measurement's own uncertainty."
+    else:
+        yield (
             f"This is more than the measurement's own uncertainty but less than {thresholds.migration_mm:.1f} mm; "
             "a later exam would show whether it goes on."
         )
-    else:
-        reasons.append("This is within the measurement's own uncertainty.")
-    return Status.NEGATIVE, tuple(reasons)
+    if moved.value + moved.uncertainty_95 >= thresholds.migration_mm:
+        yield f"The 95 % interval reaches the threshold of {thresholds.migration_mm:.1f} mm."
 
 
 def _judge_thick(

@@ -42,8 +42,8 @@ def _finding(matched: MatchedSpacer, context: CheckContext) -> Finding:
 def judge(margin: Estimate, thresholds: CheckThresholds) -> tuple[Status, str]:
     """Status and reason of a posterior margin.
 
-    Behind the wall is positive. Between the wall and the wanted margin is negative or indeterminate as the
-    uncertainty says: nearer than wanted is a matter of technique, in the canal is a finding.
+    Surely behind the wall is positive, the wanted margin or more is negative. What lies between is
+    indeterminate: nearer than wanted is a matter of technique, in the canal is a finding.
     """
     words = f"{abs(margin.value):.1f} ± {margin.uncertainty_95:.1f} mm"
     wanted = f"{thresholds.margin_mm:.1f} mm"

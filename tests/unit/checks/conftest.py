@@ -1,0 +1,80 @@
+"""One operated segment at two times, analysed once: the exams that the checks are tried on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from plumbline.anatomy.numbering import Labelling, Numbering
+from plumbline.checks.context import CheckContext, MeasuredExam
+from plumbline.exams.order import Plan, plan_from_text
+from plumbline.imaging.hardware import Hardware
+from plumbline.imaging.motion import ExamAnatomy
+from tests.unit.imaging.bone_worlds import SPACER, Scanner, examined, moved, moved_bones, stacked
+
+BASELINE_UID, CURRENT_UID = "2.25.101", "2.25.102"
+SCANNER = Scanner(spacing_mm=(1.0, 1.0, 1.0), first_mm=(-18.0, -28.0, -22.0), last_mm=(20.0, 18.0, 30.0))
+LYING = moved(1.0, -1.0, 2.0, (2.0, -1.0, 3.0))
+
+
+def follow_up(*translation: float) -> ExamAnatomy:
+    """The segment at a later time, the patient lying differently and the spacer displaced."""
+    bones = moved_bones(stacked(2), LYING, LYING)
+    return examined(bones, (SPACER.moved(LYING @ moved(*translation)),), scanner=replace(SCANNER, seed=1))
+
+
+@pytest.fixture(scope="session")
+def baseline_anatomy() -> ExamAnatomy:
+    return examined(stacked(2), (SPACER,), scanner=SCANNER)
+
+
+@pytest.fixture(scope="session")
+def migrated() -> ExamAnatomy:
+    return follow_up(3.5)
+
+
+@pytest.fixture(scope="session")
+def unmoved() -> ExamAnatomy:
+    return follow_up()
+
+
+def exam(uid: str, anatomy: ExamAnatomy | Exception, **changes: Any) -> MeasuredExam:
+    def open_anatomy() -> ExamAnatomy:
+        if isinstance(anatomy, Exception):
+            raise anatomy
+        return anatomy
+
+    return MeasuredExam(**{"study_instance_uid": uid, "modality": "CT", "open_anatomy": open_anatomy, **changes})
+
+
+@pytest.fixture
+def compare(baseline_anatomy: ExamAnatomy) -> Callable[..., CheckContext]:
+    """Compare an exam with the baseline of the same segment, or with what the test says instead."""
+
+    def build(
+        current: ExamAnatomy | Exception, *, baseline: Any = baseline_anatomy, plan: str | None = None, **changes: Any
+    ) -> CheckContext:
+        if isinstance(baseline, ExamAnatomy | Exception):
+            baseline = exam(BASELINE_UID, baseline, role="baseline")
+        return CheckContext(exam(CURRENT_UID, current), baseline, plan=planned(plan), **changes)
+
+    return build
+
+
+def planned(text: str | None) -> Plan | None:
+    return plan_from_text(text) if text else None
+
+
+def numbered(
+    anatomy: ExamAnatomy, *labellings: tuple[str, float], anchor: str | None = "sacrum", conflict: str | None = None
+) -> ExamAnatomy:
+    """The same exam with other names, each labelling written like ``L4 L5``."""
+    named = tuple(Labelling(tuple(names.split()), probability) for names, probability in labellings)
+    return replace(anatomy, spine=replace(anatomy.spine, numbering=Numbering(named, anchor, conflict)))
+
+
+def without_metal(anatomy: ExamAnatomy) -> ExamAnatomy:
+    return replace(anatomy, hardware=Hardware(anatomy.hardware.metal & False, ()))
