@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ SPACING_TOLERANCE_MM = 0.02
 
 ORIENTATION_TOLERANCE = 1e-3
 """Largest difference of a direction cosine within one stack."""
+
+LEAST_SHARE_OF_RUN = 0.75
+"""Share of the slices that must lie on one side of a gap for that side to be measured."""
 
 TILT_TOLERANCE = 2e-3
 """Largest in-plane drift of the stack's direction, per millimetre along the normal, that is not a tilt."""
@@ -49,11 +53,13 @@ class Stack:
     """Order of the planes along their normal, and the geometry of the volume they make.
 
     ``order[k]`` is the index of the plane that becomes slice ``k``; slices run along the cross product
-    of the orientation vectors. ``lps_from_index`` as in ``imaging.volume.Volume``.
+    of the orientation vectors. Planes beyond a gap are not in it. ``lps_from_index`` as in ``imaging.volume.Volume``.
     """
 
     order: tuple[int, ...]
     lps_from_index: Points
+    note: str | None = None
+    """What was left out, where slices are missing and the longest run without a gap is the volume."""
 
 
 def stack_planes(planes: Sequence[Plane]) -> Stack:
@@ -63,7 +69,8 @@ def stack_planes(planes: Sequence[Plane]) -> Stack:
     ------
     InvalidInput
         When there are fewer than two planes, their matrices or directions differ, two share a position,
-        a slice is missing, the gaps are irregular, or the gantry was tilted.
+        so many slices are missing that no run without a gap holds most of them, the gaps are irregular, or
+        the gantry was tilted.
     """
     if len(planes) < 2:
         raise InvalidInput(f"a volume needs at least two slices, this series has {len(planes)}")
@@ -73,6 +80,8 @@ def stack_planes(planes: Sequence[Plane]) -> Stack:
     positions = np.array([plane.position_lps_mm for plane in planes], dtype=float)
     heights_mm = positions @ normal
     order = np.argsort(heights_mm, kind="stable")
+    run, note = _longest_run(heights_mm[order])
+    order = order[run]
     step_mm = _even_step(positions[order], heights_mm[order], normal)
     first = planes[order[0]]
     affine = np.eye(4)
@@ -80,7 +89,7 @@ def stack_planes(planes: Sequence[Plane]) -> Stack:
     affine[:3, 1] = row_direction * first.spacing_mm[0]
     affine[:3, 2] = normal * step_mm
     affine[:3, 3] = positions[order[0]]
-    return Stack(tuple(int(i) for i in order), affine)
+    return Stack(tuple(int(i) for i in order), affine, note)
 
 
 def _directions(plane: Plane) -> tuple[Points, Points]:
@@ -104,6 +113,22 @@ def _refuse_mixed(planes: Sequence[Plane]) -> None:
         raise InvalidInput("the slices of this series have different orientations")
 
 
+def _longest_run(heights_mm: Points) -> tuple[slice, str | None]:
+    """Longest part of sorted planes without a missing slice; refused where it is not most of them."""
+    gaps_mm = np.diff(heights_mm)
+    typical_mm = float(np.median(gaps_mm))
+    breaks = np.flatnonzero(gaps_mm > 1.5 * typical_mm) if typical_mm > 0 else np.array([], dtype=int)
+    if not len(breaks):
+        return slice(None), None
+    absent = int(np.sum(np.round(gaps_mm[breaks] / typical_mm) - 1))
+    told = f"{absent} slices are missing from this series, the first after slice {int(breaks[0]) + 1}"
+    edges = [0, *(breaks + 1).tolist(), len(heights_mm)]
+    start, stop = max(pairwise(edges), key=lambda edge: edge[1] - edge[0])
+    if stop - start < LEAST_SHARE_OF_RUN * len(heights_mm):
+        raise InvalidInput(told)
+    return slice(start, stop), f"{told}; the {stop - start} slices on one side of the gap are used."
+
+
 def _even_step(positions: Points, heights_mm: Points, normal: Points) -> float:
     """Mean gap of sorted planes, refused where it is not the gap of every pair."""
     gaps_mm = np.diff(heights_mm)
@@ -111,11 +136,6 @@ def _even_step(positions: Points, heights_mm: Points, normal: Points) -> float:
     doubled = int(np.sum(gaps_mm < max(SPACING_TOLERANCE_MM, 0.1 * typical_mm)))
     if doubled:
         raise InvalidInput(f"{doubled} slices of this series lie where another one lies")
-    missing = gaps_mm > 1.5 * typical_mm
-    if missing.any():
-        at = int(np.argmax(missing)) + 1
-        absent = int(np.sum(np.round(gaps_mm[missing] / typical_mm) - 1))
-        raise InvalidInput(f"{absent} slices are missing from this series, the first after slice {at}")
     mean_mm = float((heights_mm[-1] - heights_mm[0]) / len(gaps_mm))
     if np.max(np.abs(gaps_mm - mean_mm)) > max(SPACING_TOLERANCE * mean_mm, SPACING_TOLERANCE_MM):
         raise InvalidInput(

@@ -23,10 +23,13 @@ class Volume:
     lps_from_index
         Shape (4, 4): maps homogeneous (column, row, slice) index to LPS millimetres. Right- or
         left-handed; columns may be oblique but are mutually orthogonal unless said otherwise.
+    note
+        A sentence for the reader about what of the series is not in it, or None.
     """
 
     voxels: NDArray[Any]
     lps_from_index: Points
+    note: str | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, multiprocess
 
-from plumbline.pipeline.ports import Step
+from plumbline.pipeline.ports import Step, StepName
 
 SECONDS = (0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 20, 30, 60, 120, 300)
 
@@ -55,13 +57,42 @@ class LoggingObserver:
         self._began[step.step_id] = time.perf_counter()
         self._log.info("step started", **_named(step))
 
-    def ended(self, step: Step, outcome: str, sentence: str | None) -> None:
+    def ended(self, step: Step, outcome: str, sentence: str | None, result: Mapping[str, Any]) -> None:
         """See ``StepObserver.ended``."""
+        count_result(step, outcome, result)
         seconds = time.perf_counter() - self._began.pop(step.step_id, time.perf_counter())
         STEP_SECONDS.labels(step.name.value).observe(seconds)
         STEP_OUTCOMES.labels(step.name.value, outcome).inc()
         level = self._log.warning if outcome in ("failed", "retried", "lost") else self._log.info
         level("step ended", outcome=outcome, sentence=sentence, seconds=round(seconds, 3), **_named(step))
+
+
+def count_result(step: Step, outcome: str, result: Mapping[str, Any]) -> None:
+    """Count what a step found, under the names of the contract."""
+    if outcome == "failed":
+        EXAMS.labels("failed").inc()
+    if outcome == "end":
+        EXAMS.labels("not-applicable").inc()
+    if outcome != "proceed":
+        return
+    match step.name:
+        case StepName.PROVISIONAL:
+            TO_PROVISIONAL_SECONDS.observe(result["since_last_instance_s"])
+        case StepName.MATCH:
+            roles = {each["role"] for each in result["choice"]["considered"]}
+            EXAMS_WITH_BASELINE.labels("yes" if "baseline" in roles else "no").inc()
+        case StepName.COMPARE:
+            for finding in result["comparison"]["findings"]:
+                if finding["status"] in ("indeterminate", "failed"):
+                    ABSTENTIONS.labels(finding["check"], finding["status"]).inc()
+            for check, seconds in result["check_seconds"].items():
+                CHECK_SECONDS.labels(check).observe(seconds)
+        case StepName.TRIAGE:
+            TO_PRIORITY_SECONDS.observe(result["since_last_instance_s"])
+        case StepName.PUBLISH:
+            EXAMS.labels("done").inc()
+        case _:
+            pass
 
 
 def _named(step: Step) -> dict[str, str | int]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
 from plumbline.anatomy.levels import Level
 from plumbline.anatomy.numbering import Labelling, Numbering
 from plumbline.checks.finding import CheckName, Finding, Measurement, Status, TrackedImplant
+from plumbline.exams.history import Operation, SurgicalHistory
 from plumbline.exams.order import Plan, SourceKind
 from plumbline.exams.recognition import ExamKind, Recognition, SeriesRole
+from plumbline.exams.surgery_text import Tense
 from plumbline.priors.choice import Reference, ReferenceChoice, Role
 from plumbline.triage.priority import Priority, TriageDecision
 
@@ -74,16 +76,11 @@ def recognition_document(recognition: Recognition) -> dict[str, Any]:
         "projection": recognition.projection,
         "position": recognition.position,
         "levels_in_view": list(recognition.levels_in_view),
-        "series": [
-            {
-                "series_instance_uid": role.series_instance_uid,
-                "measurable": role.measurable,
-                "preference": role.preference,
-                "reason": role.reason,
-            }
-            for role in recognition.series
-        ],
+        "series": [asdict(role) for role in recognition.series],
         "reasons": list(recognition.reasons),
+        "regions": list(recognition.regions),
+        "own_tense": recognition.own_tense.value,
+        "has_contrast": recognition.has_contrast,
     }
 
 
@@ -97,6 +94,9 @@ def recognition_from_document(document: Mapping[str, Any]) -> Recognition:
         levels_in_view=tuple(document["levels_in_view"]),
         series=tuple(SeriesRole(**role) for role in document["series"]),
         reasons=tuple(document["reasons"]),
+        regions=tuple(document["regions"]),
+        own_tense=Tense(document["own_tense"]),
+        has_contrast=document["has_contrast"],
     )
 
 
@@ -129,6 +129,32 @@ def plan_from_document(document: Mapping[str, Any] | None) -> Plan | None:
     )
 
 
+def history_document(history: SurgicalHistory) -> dict[str, Any]:
+    """JSON form of a surgical history, for readers."""
+    return {
+        "operations": [_operation_document(each) for each in history.operations],
+        "planned": [_operation_document(each) for each in history.planned],
+        "overruled": [
+            {"source": each.source.name, "fact": each.fact, "reason": each.reason} for each in history.overruled
+        ],
+        "is_denied": history.is_denied,
+    }
+
+
+def _operation_document(operation: Operation) -> dict[str, Any]:
+    return {
+        "earliest": operation.earliest.isoformat() if operation.earliest else None,
+        "latest": operation.latest.isoformat() if operation.latest else None,
+        "levels": [level.name for level in operation.levels],
+        "procedures": list(operation.procedures),
+        "side": operation.side,
+        "source": operation.source.name,
+        "confidence": round(operation.confidence, 3),
+        "evidence": operation.evidence,
+        "doubt": operation.doubt,
+    }
+
+
 def choice_document(choice: ReferenceChoice) -> dict[str, Any]:
     """JSON form of a reference choice."""
     return {
@@ -136,6 +162,7 @@ def choice_document(choice: ReferenceChoice) -> dict[str, Any]:
             {**each.as_json(), "score": each.score, "parts": dict(each.parts)} for each in choice.considered
         ],
         "missing": {role.value: sentence for role, sentence in choice.missing.items()},
+        "notes": list(choice.notes),
     }
 
 
@@ -150,10 +177,12 @@ def choice_from_document(document: Mapping[str, Any]) -> ReferenceChoice:
                 score=each["score"],
                 parts=each["parts"],
                 reasons=tuple(each["reasons"]),
+                is_partial=each["partial"],
             )
             for each in document["considered"]
         ),
         missing={Role(role): sentence for role, sentence in document["missing"].items()},
+        notes=tuple(document["notes"]),
     )
 
 

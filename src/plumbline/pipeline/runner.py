@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from plumbline.errors import Conflict, InvalidInput, Misconfigured, OutOfCapacity, PlumblineError, Unavailable
 from plumbline.pipeline.path import next_step
@@ -39,8 +39,8 @@ class StepObserver(Protocol):
         """A worker has begun a step."""
         ...
 
-    def ended(self, step: Step, outcome: str, sentence: str | None) -> None:
-        """A step came to an outcome: done, ended, waiting, retried, failed or lost."""
+    def ended(self, step: Step, outcome: str, sentence: str | None, result: Mapping[str, Any]) -> None:
+        """A step came to an outcome: proceed, end, wait, retried, failed or lost. ``result`` is what it found."""
         ...
 
 
@@ -97,9 +97,10 @@ class Runner:
         try:
             following = self.steps.settle(step, self.holder, outcome)
         except Conflict as error:
-            self.observer.ended(step, "lost", str(error))
+            self.observer.ended(step, "lost", str(error), {})
             return
-        self.observer.ended(step, type(outcome).__name__.lower(), getattr(outcome, "reason", None))
+        result = {} if isinstance(outcome, Wait) else outcome.result
+        self.observer.ended(step, type(outcome).__name__.lower(), getattr(outcome, "reason", None), result)
         name = next_step(step.name)
         if following is not None and name is not None:
             self._ring(following, name)
@@ -115,9 +116,9 @@ class Runner:
         try:
             was_last = self.steps.fail(step, self.holder, sentence, is_final=is_final)
         except Conflict as error:
-            self.observer.ended(step, "lost", str(error))
+            self.observer.ended(step, "lost", str(error), {})
             return
-        self.observer.ended(step, "failed" if was_last else "retried", sentence)
+        self.observer.ended(step, "failed" if was_last else "retried", sentence, {})
         if was_last:
             self.on_failure(step, sentence)
 

@@ -42,7 +42,7 @@ def test_rounded_positions_are_not_irregular():
     ("changed", "reason"),
     [
         (lambda p: p[:1], "at least two slices"),
-        (lambda p: p[:3] + p[4:], "1 slices are missing"),
+        (lambda p: p[:2] + p[4:], "2 slices are missing"),
         (lambda p: [*p, p[2]], "lie where another one lies"),
         (lambda p: [*p[:-1], replace(p[-1], rows=8)], "different matrix sizes"),
         (lambda p: [*p[:-1], replace(p[-1], spacing_mm=(0.9, 0.7))], "different pixel spacings"),
@@ -54,6 +54,14 @@ def test_rounded_positions_are_not_irregular():
 def test_what_makes_no_sound_volume_is_refused_with_the_reason(changed, reason):
     with pytest.raises(InvalidInput, match=reason):
         stack_planes(changed(planes(np.arange(6) * 1.0)))
+
+
+def test_beside_a_gap_the_longer_run_is_the_volume_and_that_is_said():
+    stack = stack_planes([*planes(np.arange(2) * 1.0), *planes(np.arange(3, 20) * 1.0)])
+    assert stack.order == tuple(range(2, 19))
+    assert stack.note is not None
+    assert "1 slices are missing" in stack.note
+    assert stack.lps_from_index[2, 3] == 3.0
 
 
 def test_uneven_gaps_are_refused():

@@ -44,11 +44,11 @@ def volume_from_datasets(datasets: Sequence[Dataset]) -> Volume:
     frames = [frame for dataset in datasets for frame in _frames(dataset)]
     stack = stack_planes([frame.plane for frame in frames])
     whole = all(frame.slope.is_integer() and frame.intercept.is_integer() for frame in frames)
-    shape = (len(frames), frames[0].plane.rows, frames[0].plane.columns)
+    shape = (len(stack.order), frames[0].plane.rows, frames[0].plane.columns)
     voxels = np.empty(shape, dtype=np.int16 if whole else np.float32)
     for slice_index, frame_index in enumerate(stack.order):
         voxels[slice_index] = _rescaled(frames[frame_index], voxels.dtype)
-    return Volume(voxels, stack.lps_from_index)
+    return Volume(voxels, stack.lps_from_index, stack.note)
 
 
 def _rescaled(frame: _Frame, dtype: np.dtype[Any]) -> NDArray[np.generic]:

@@ -1,0 +1,93 @@
+"""The command line. Exit codes: 0 it ran, 2 bad input, 3 every check failed (design section 4, Commands)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from plumbline import __version__
+from plumbline.errors import PlumblineError
+
+BAD_INPUT = 2
+ALL_CHECKS_FAILED = 3
+
+app = typer.Typer(
+    name="plumbline",
+    help="Compares postoperative spine exams with the patient's own earlier exams. Not a diagnosis.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def compare(
+    current: Annotated[Path, typer.Option(help="Folder of the exam to check.")],
+    baseline: Annotated[Path | None, typer.Option(help="Folder of the first exam after the operation.")] = None,
+    preoperative: Annotated[Path | None, typer.Option(help="Folder of an exam from before the operation.")] = None,
+    planned: Annotated[str | None, typer.Option(help='What was planned, e.g. "L4-L5 TLIF".')] = None,
+    surgery_date: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Date of the operation, YYYY-MM-DD.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the report and the pictures.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the result to standard output as JSON.")] = False,
+) -> None:
+    """Compare folders of DICOM files, with no archive, queue or database."""
+    from plumbline.folder_comparison import ComparisonRequest, compare_folders  # noqa: PLC0415 (keeps --help quick)
+    from plumbline.result_text import print_result  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    with console.status("Reading", spinner="dots") as status:
+        outcome = compare_folders(
+            ComparisonRequest(
+                current=current,
+                baseline=baseline,
+                preoperative=preoperative,
+                planned=planned,
+                surgery_date=surgery_date.date() if surgery_date else None,
+                out=out,
+            ),
+            progress=status.update,
+        )
+    if as_json:
+        sys.stdout.write(json.dumps(outcome.document, indent=2, ensure_ascii=False) + "\n")
+    else:
+        print_result(outcome.document, Console())
+    if outcome.every_check_failed:
+        raise typer.Exit(ALL_CHECKS_FAILED)
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Check every outcome and stop.")] = False,
+    free_ports: Annotated[
+        bool, typer.Option("--free-ports", envvar="FREE_PORTS", help="Take any free ports instead of the usual ones.")
+    ] = False,
+    directory: Annotated[Path, typer.Option(help="Where data, logs and cached patients go.")] = Path("build/demo"),
+) -> None:
+    """Run the whole path on this machine with a cohort of virtual patients."""
+    from plumbline.demo.run import run_demo  # noqa: PLC0415
+
+    if not run_demo(directory, once=once, choose_free_ports=free_ports, console=Console()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """Entry point: an error that we raised on purpose is one sentence, never a traceback."""
+    try:
+        app()
+    except PlumblineError as error:
+        typer.echo(f"plumbline: {error}", err=True)
+        sys.exit(BAD_INPUT)

@@ -1,0 +1,57 @@
+"""Fetching from the archive into the spool: what the indexer then records like anything that was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from plumbline.errors import InvalidInput
+from plumbline.pipeline.ports import Archive, ArchiveInstance, Clock, Spool
+
+SENDER = "archive"
+"""Sender under which fetched instances are recorded."""
+
+INDEX_DELAY_S = 1.0
+"""Time for the indexer to record what was just fetched."""
+
+
+class Fetcher:
+    """Fetches each instance once within ``again_after_s``, however often a waiting step asks for it.
+
+    Parameters
+    ----------
+    again_after_s
+        After this long without having been recorded, an instance is fetched again.
+    """
+
+    def __init__(self, archive: Archive, spool: Spool, clock: Clock, *, again_after_s: float = 120.0) -> None:
+        self._archive = archive
+        self._spool = spool
+        self._clock = clock
+        self._again_after = timedelta(seconds=again_after_s)
+        self._fetched_at: dict[str, datetime] = {}
+
+    def fetch(self, wanted: Iterable[ArchiveInstance]) -> set[str]:
+        """Make instances durable in the spool. Return the UIDs that the archive lists but cannot give."""
+        now = self._clock.now()
+        self._fetched_at = {uid: at for uid, at in self._fetched_at.items() if now - at < self._again_after}
+        failed: set[str] = set()
+        for each in wanted:
+            if each.sop_instance_uid in self._fetched_at:
+                continue
+            try:
+                self._fetch_one(each)
+            except InvalidInput:
+                failed.add(each.sop_instance_uid)
+        return failed
+
+    def _fetch_one(self, instance: ArchiveInstance) -> None:
+        fetched = self._archive.fetch(instance)
+        self._spool.append(
+            fetched.dataset,
+            sop_class_uid=fetched.sop_class_uid,
+            sop_instance_uid=fetched.sop_instance_uid,
+            transfer_syntax_uid=fetched.transfer_syntax_uid,
+            sender=SENDER,
+        )
+        self._fetched_at[instance.sop_instance_uid] = self._clock.now()

@@ -1,0 +1,28 @@
+"""What a site decides about the path: times, thresholds, rules, names. Plain values, made once at start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from plumbline.checks.thresholds import CheckThresholds
+from plumbline.priors.choice import PriorPolicy
+from plumbline.triage.rules import RuleSet
+
+
+@dataclass(frozen=True)
+class SitePolicy:
+    """The site's decisions, as the steps need them.
+
+    ``device_uid`` identifies this installation in reports; ``listener_ae_title`` and ``archive_ae_title``
+    tell readers where images can be had.
+    """
+
+    rules: RuleSet
+    device_uid: str
+    site_name: str = "plumbline"
+    archive_ae_title: str = "ORTHANC"
+    recount_after_s: float = 5.0
+    fetch_missing_after_s: float = 30.0
+    maximum_priors: int = 6
+    thresholds: CheckThresholds = field(default_factory=CheckThresholds)
+    priors: PriorPolicy = field(default_factory=PriorPolicy)

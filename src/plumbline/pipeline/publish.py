@@ -1,0 +1,46 @@
+"""Step 9, publish: the report into the archive, the final word onto the worklist. A repeat changes nothing."""
+
+from __future__ import annotations
+
+from plumbline.pipeline.documents import decision_from_document
+from plumbline.pipeline.policy import SitePolicy
+from plumbline.pipeline.ports import PathPorts, Proceed, Step, StepName, StepOutcome
+from plumbline.pipeline.worklist_entry import show_on_worklist
+from plumbline.worklist.reading import StoredObject
+
+ARCHIVE = "archive"
+"""Destination name of the archive that the exam came from."""
+
+
+def publish_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome:
+    """Store what was built, then point the workitem at it.
+
+    Every object is first noted as ours: when the archive routes it back, it is known and not taken for
+    growth of the exam.
+    """
+    uid, revision = step.study_instance_uid, step.revision
+    objects = ports.results.objects(uid, revision)
+    for each in objects:
+        ports.publications.owe(uid, revision, ARCHIVE, each.sop_instance_uid, each.kind)
+    for each in objects:
+        if ports.publications.owe(uid, revision, ARCHIVE, each.sop_instance_uid, each.kind):
+            ports.archive.store(each.part10)
+            ports.publications.sent(uid, revision, ARCHIVE, each.sop_instance_uid)
+    decision = decision_from_document(ports.steps.result(uid, revision, StepName.TRIAGE)["decision"])
+    report = next(each for each in objects if each.kind == "sr")
+    ports.archive.annotate(
+        uid, {"plumbline-priority": decision.priority.value, "plumbline-reason": " ".join(decision.reasons)}
+    )
+    document = {**ports.results.document(uid, revision)}
+    document["report"] = {
+        "sr": f"studies/{uid}/series/{report.series_instance_uid}/instances/{report.sop_instance_uid}"
+    }
+    ports.results.save(uid, revision, document)
+    show_on_worklist(
+        step,
+        ports,
+        policy,
+        decision,
+        report=StoredObject(uid, report.series_instance_uid, report.sop_class_uid, report.sop_instance_uid),
+    )
+    return Proceed({"published": [each.sop_instance_uid for each in objects]})

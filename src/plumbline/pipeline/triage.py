@@ -1,0 +1,92 @@
+"""Steps 4 and 7, triage: a first priority from order and header alone, refined by what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from plumbline.checks.finding import Finding
+from plumbline.exams.order import Order, order_from_header
+from plumbline.exams.study import Study
+from plumbline.pipeline.documents import (
+    Comparison,
+    choice_from_document,
+    comparison_from_document,
+    decision_document,
+    result_document,
+)
+from plumbline.pipeline.policy import SitePolicy
+from plumbline.pipeline.ports import PathPorts, Proceed, Step, StepName, StepOutcome
+from plumbline.pipeline.recognise import story_of
+from plumbline.pipeline.story import Story
+from plumbline.pipeline.worklist_entry import show_on_worklist
+from plumbline.priors.choice import ReferenceChoice, Role
+from plumbline.triage.facts import Facts, provisional_facts, with_findings
+from plumbline.triage.priority import TriageDecision
+from plumbline.triage.rules import RuleSet, decide
+
+
+def orders_of(study: Study, orders: Sequence[Order]) -> tuple[Order, ...]:
+    """All that was asked for with a study: orders that came in, and what its own header says."""
+    header = order_from_header(study)
+    return (*orders, header) if header else tuple(orders)
+
+
+def facts_of(story: Story) -> Facts:
+    """Facts from order, history and header, before any measurement."""
+    day = story.study.performed_at.date() if story.study.performed_at else None
+    return provisional_facts(orders_of(story.study, story.orders), story.history, story.recognition, performed_on=day)
+
+
+def decide_priority(
+    rules: RuleSet, facts: Facts, findings: Sequence[Finding], choice: ReferenceChoice
+) -> TriageDecision:
+    """The priority once the checks have run."""
+    baseline = choice.chosen(Role.BASELINE)
+    return decide(rules, with_findings(facts, findings, has_baseline=baseline is not None and baseline.comparable))
+
+
+def provisional_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome:
+    """Step function: the workitem exists, with a first priority and its reason, before anything is measured."""
+    decision = decide(policy.rules, facts_of(story_of(step, ports, policy)))
+    show_on_worklist(step, ports, policy, decision)
+    return Proceed({"decision": decision_document(decision), **_since_last_instance(step, ports)})
+
+
+def triage_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome:
+    """Step function: the priority with its reasons, onto the worklist and into the result document."""
+    uid, revision = step.study_instance_uid, step.revision
+    story = story_of(step, ports, policy)
+    choice = choice_from_document(ports.steps.result(uid, revision, StepName.MATCH)["choice"])
+    comparison = comparison_from_document(ports.steps.result(uid, revision, StepName.COMPARE)["comparison"])
+    decision = decide_priority(policy.rules, facts_of(story), comparison.findings, choice)
+    show_on_worklist(step, ports, policy, decision)
+    ports.results.save(uid, revision, _document(step, story, comparison, choice, decision))
+    return Proceed({"decision": decision_document(decision), **_since_last_instance(step, ports)})
+
+
+def _since_last_instance(step: Step, ports: PathPorts) -> dict[str, float]:
+    """How long the reader waited for this priority, counted from the last instance received."""
+    waited = ports.clock.now() - ports.exams.exam(step.study_instance_uid).last_instance_at
+    return {"since_last_instance_s": waited.total_seconds()}
+
+
+def _document(
+    step: Step, story: Story, comparison: Comparison, choice: ReferenceChoice, decision: TriageDecision
+) -> dict[str, object]:
+    document = result_document(
+        study_instance_uid=step.study_instance_uid,
+        recognition=story.recognition,
+        comparison=comparison,
+        choice=choice,
+        decision=decision,
+        sr_path=None,
+    )
+    performed_at = story.study.performed_at
+    document["exam"] = {
+        "revision": step.revision,
+        "performed_at": performed_at.isoformat() if performed_at else None,
+        "description": story.study.description,
+        "days_since_surgery": story.days_since_surgery,
+        "planned": None if story.plan is None else [level.name for level in story.plan.levels],
+    }
+    return document

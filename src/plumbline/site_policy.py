@@ -1,0 +1,62 @@
+"""From the settings file to the path's policy: rules and thresholds are read, checked and named here, once."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import fields, replace
+from difflib import get_close_matches
+
+from plumbline.checks.thresholds import CheckThresholds
+from plumbline.errors import Misconfigured
+from plumbline.exams.identity import IdentityPolicy
+from plumbline.pipeline.policy import SitePolicy
+from plumbline.priors.choice import PriorPolicy
+from plumbline.settings import Settings
+from plumbline.triage.rule_file import default_rules, read_rules
+from plumbline.triage.rules import RuleSet
+
+_DEVICE_NAMESPACE = uuid.UUID("8c0f54a4-5a58-5a0e-9d0a-3d1f0c1b7e21")
+
+
+def site_policy(settings: Settings) -> SitePolicy:
+    """The site's decisions as the steps need them.
+
+    Raises
+    ------
+    Misconfigured
+        When a rule or a threshold is wrong; with the place and the nearest right name.
+    """
+    return SitePolicy(
+        rules=_rules(settings),
+        device_uid=f"2.25.{uuid.uuid5(_DEVICE_NAMESPACE, settings.site.name).int}",
+        site_name=settings.site.name,
+        recount_after_s=settings.path.recount_after_s,
+        fetch_missing_after_s=settings.path.fetch_missing_after_s,
+        maximum_priors=settings.path.maximum_priors,
+        thresholds=thresholds_with(settings.thresholds),
+        priors=PriorPolicy(identity=IdentityPolicy(settings.site.default_issuer_of_patient_id)),
+    )
+
+
+def thresholds_with(overrides: dict[str, float]) -> CheckThresholds:
+    """The default thresholds with a site's own over them."""
+    known = [field.name for field in fields(CheckThresholds)]
+    for name in overrides:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            raise Misconfigured(
+                "there is no such threshold",
+                where=f"thresholds.{name}",
+                remedy=f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}",
+            )
+    return replace(CheckThresholds(), **overrides)
+
+
+def _rules(settings: Settings) -> RuleSet:
+    path = settings.site.triage_rules
+    if path is None:
+        return default_rules()
+    try:
+        return read_rules(path.read_text(encoding="utf-8"), origin=str(path))
+    except OSError as error:
+        raise Misconfigured("the triage rules cannot be read", where=str(path), remedy=str(error.strerror)) from error

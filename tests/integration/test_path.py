@@ -1,0 +1,155 @@
+"""One exam all the way on the real Orthanc, Redis, Celery and listener: from C-STORE to the worklist and the report.
+
+Covered: two virtual patients (moved, stable) at reduced size, the refusal of what is no spine exam, bad input
+beside good. Not here: the whole cohort at full size (make demo ONCE=1).
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+from pydicom import dcmread
+
+from plumbline.demo.ports import free_ports
+from plumbline.demo.sending import send
+from plumbline.demo.stack import Stack, running_stack
+from plumbline.demo.watching import Watch
+from plumbline.phantom.cohort import VirtualExam, VirtualPatient, cohort
+from plumbline.phantom.ct_files import ct_files
+from plumbline.pipeline.ports import ExamState
+from plumbline.reports.reading import read_report
+from plumbline.settings import Settings
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.filterwarnings("default")]
+
+NEEDED = {"Orthanc": "orthanc", "redis-server": "redis-server", "storescu": "dcmtk"}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory) -> Stack:
+    for program, package in NEEDED.items():
+        if shutil.which(program, path="/usr/sbin:/usr/bin:/bin") is None:
+            pytest.skip(f"{program} is not installed (Debian package {package})")
+    with running_stack(tmp_path_factory.mktemp("stack"), free_ports(), lambda _name: None) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def watch(stack) -> Watch:
+    settings = Settings(data_dir=stack.directory / "data")
+    return Watch(settings.store_url, stack.worklist_url, stack.orthanc_url)
+
+
+def patient(name: str) -> VirtualPatient:
+    return next(each for each in cohort() if each.name == name)
+
+
+def small(exam: VirtualExam) -> VirtualExam:
+    """The same exam with fewer and larger voxels, so that it is rendered quickly."""
+    return replace(
+        exam,
+        protocol=replace(
+            exam.protocol, rows=280, columns=280, pixel_mm=0.9, slices=140, spacing_mm=1.25, thickness_mm=1.25
+        ),
+    )
+
+
+def write(exam: VirtualExam, folder: Path) -> list[Path]:
+    folder.mkdir(parents=True)
+    paths = []
+    for number, dataset in enumerate(ct_files(exam.volume(), exam.header)):
+        paths.append(folder / f"{number:04d}.dcm")
+        dataset.save_as(paths[-1], enforce_file_format=True)
+    return paths
+
+
+def wait(watch: Watch, stack: Stack, *uids: str) -> None:
+    watch.wait(
+        [(uid, 1) for uid in uids],
+        timeout_s=300,
+        progress=lambda _done: None,
+        still_alive=stack.group.refuse_dead,
+    )
+
+
+@pytest.fixture(scope="module")
+def moved(stack, watch, tmp_path_factory) -> tuple[str, VirtualPatient]:
+    """The patient whose spacer moved back by 3 mm, sent as a modality would."""
+    who = patient("MovedBack")
+    for exam in who.exams:
+        files = write(small(exam), tmp_path_factory.mktemp("moved") / exam.role)
+        send(files, port=stack.ports.orthanc_dicom)
+        wait(watch, stack, exam.header.study_instance_uid)
+    return who.exams[-1].header.study_instance_uid, who
+
+
+def test_a_moved_spacer_is_measured_and_comes_first(moved, watch):
+    uid, who = moved
+    exam = watch.exam(uid)
+    assert exam.state is ExamState.DONE, exam.note
+    entries = watch.entries()
+    assert entries[0]["study_instance_uid"] == uid
+    assert entries[0]["priority"] in ("URGENT", "STAT")
+    (report,) = watch.reports(uid)
+    finding = next(each for each in read_report(report) if each.check and each.check.value == "spacer-migration")
+    assert finding.status.value == "positive"
+    for axis, truth in zip(("posterior", "cranial", "left"), who.expectation.translation_mm, strict=True):
+        assert finding.measurements[f"translation_{axis}_mm"].value == pytest.approx(truth, abs=0.5)
+
+
+def test_the_report_is_in_the_current_study_with_pictures_and_key_objects(moved, stack, watch):
+    uid, _ = moved
+    (report,) = watch.reports(uid)
+    assert report.StudyInstanceUID == uid
+    assert report.PertinentOtherEvidenceSequence
+    with urlopen(f"{stack.worklist_url}/api/exams/{uid}/evidence/1.png", timeout=20) as answer:
+        assert answer.read().startswith(b"\x89PNG")
+
+
+def test_the_workitem_is_found_over_ups_rs_with_priority_and_reason(moved, stack, watch):
+    uid, _ = moved
+    listed = watch.worklist()
+    mine = next(item for item in listed if item.get("0020000D", {}).get("Value") == [uid])
+    assert mine["00741200"]["Value"] in (["HIGH"], ["MEDIUM"])
+    workitem_uid = mine["00080018"]["Value"][0]
+    request = Request(
+        f"{stack.worklist_url}/dicom-web/workitems/{workitem_uid}", headers={"Accept": "application/dicom+json"}
+    )
+    with urlopen(request, timeout=20) as answer:
+        assert b"00081195" not in answer.read(), "the Transaction UID is the lock and is never returned"
+
+
+def test_a_chest_ct_and_a_spine_never_operated_end_early(stack, watch, tmp_path):
+    uids = []
+    for name in ("Chest", "NeverOperated"):
+        (exam,) = patient(name).exams
+        send(write(small(exam), tmp_path / name), port=stack.ports.orthanc_dicom)
+        uids.append(exam.header.study_instance_uid)
+    wait(watch, stack, *uids)
+    assert [watch.exam(uid).state for uid in uids] == [ExamState.NOT_APPLICABLE] * 2
+    listed = {entry["study_instance_uid"] for entry in watch.entries()}
+    assert not listed & set(uids)
+    assert not any(watch.reports(uid) for uid in uids)
+
+
+def test_logs_hold_no_patient_data(moved, stack):
+    _, who = moved
+    header = who.exams[-1].header
+    secrets = [header.virtual_name, header.patient_id, header.birth_date.strftime("%Y%m%d")]
+    for log in (stack.directory / "logs").glob("*.log"):
+        if log.stem in ("listener", "api", "worker-path", "worker-measure", "beat"):
+            text = log.read_text(errors="replace")
+            assert not [secret for secret in secrets if secret in text], log.name
+
+
+def test_what_the_archive_holds_reads_back_as_it_was_built(moved, stack, watch):
+    uid, _ = moved
+    (report,) = watch.reports(uid)
+    buffer = BytesIO()
+    report.save_as(buffer)
+    assert dcmread(BytesIO(buffer.getvalue())).SOPInstanceUID == report.SOPInstanceUID

@@ -1,0 +1,62 @@
+"""``celery -A workers.app worker``: the Celery application and its thin tasks.
+
+A task carries a row id or nothing; what there is to do is in the database.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import structlog
+from celery.signals import setup_logging
+
+from plumbline.adapters.queue.celery_app import RECONCILE, RUN_STEP, TICK, create_celery
+from plumbline.errors import Unavailable
+from plumbline.observability.logging import configure_logging
+from plumbline.pipeline.reconcile import reconcile as reconcile_archive
+from plumbline.pipeline.sweep import open_quiet_exams, ring_for_owed
+from plumbline.settings import Settings, load_settings
+from workers.wiring import Worker, build_worker
+
+settings: Settings = load_settings()
+app = create_celery(settings.redis_url, tick_s=settings.path.tick_s, reconcile_every_s=settings.path.reconcile_every_s)
+RECONCILE_LIMIT = 100
+
+
+@setup_logging.connect
+def _configure(**_: object) -> None:
+    configure_logging(settings.log_level, process="worker")
+
+
+@lru_cache(maxsize=1)
+def worker() -> Worker:
+    """This process's worker, made on first use: after the fork."""
+    return build_worker(settings, app)
+
+
+@app.task(name=RUN_STEP)
+def run_step(step_id: int) -> None:
+    """Carry out one step, if it is there to be had."""
+    worker().runner.run(step_id)
+
+
+@app.task(name=TICK)
+def tick() -> None:
+    """Count quiet exams and ring for whatever nobody holds."""
+    here = worker()
+    path = here.settings.path
+    try:
+        open_quiet_exams(here.ports.exams, here.ports.steps, here.ports.clock, quiet_period_s=path.quiet_period_s)
+        ring_for_owed(here.ports.steps, here.doorbell, unheard_for_s=path.resend_after_s)
+    except Unavailable as error:
+        structlog.get_logger("plumbline.tick").warning("tick put off", reason=str(error))
+
+
+@app.task(name=RECONCILE)
+def reconcile() -> None:
+    """Fetch what the archive has and never arrived."""
+    ports = worker().ports
+    try:
+        reconcile_archive(ports.archive, ports.index, ports.spool, limit=RECONCILE_LIMIT)
+    except Unavailable as error:
+        structlog.get_logger("plumbline.reconcile").warning("reconciling put off", reason=str(error))

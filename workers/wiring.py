@@ -1,0 +1,80 @@
+"""Where a worker's ports are put together. The only place that knows which adapter stands behind which port."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from dataclasses import dataclass
+
+from celery import Celery
+
+from plumbline.adapters.database.engine import Store, open_store
+from plumbline.adapters.database.exams import DatabaseExams
+from plumbline.adapters.database.instances import DatabaseInstanceIndex
+from plumbline.adapters.database.results import DatabasePublications, DatabaseResults
+from plumbline.adapters.database.steps import DatabaseSteps
+from plumbline.adapters.database.workitems import DatabaseWorkitems
+from plumbline.adapters.dicom_files.held import HeldImages
+from plumbline.adapters.orthanc.archive import OrthancArchive
+from plumbline.adapters.queue.doorbell import CeleryDoorbell
+from plumbline.adapters.spool.journal import Journal
+from plumbline.observability.clock import SystemClock
+from plumbline.observability.metrics import LoggingObserver
+from plumbline.pipeline.fetch import Fetcher
+from plumbline.pipeline.ports import PathPorts
+from plumbline.pipeline.runner import Runner
+from plumbline.pipeline.steps import path_functions, tell_failure
+from plumbline.settings import Settings
+from plumbline.site_policy import site_policy
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One worker process: its ports, its runner."""
+
+    settings: Settings
+    ports: PathPorts
+    doorbell: CeleryDoorbell
+    runner: Runner
+
+
+def build_ports(settings: Settings, store: Store) -> PathPorts:
+    """The real adapters behind the path's ports."""
+    clock = SystemClock()
+    archive = OrthancArchive(settings.orthanc)
+    index = DatabaseInstanceIndex(store)
+    spool = Journal(settings.spool_dir)
+    publications = DatabasePublications(store, clock)
+    return PathPorts(
+        clock=clock,
+        index=index,
+        spool=spool,
+        archive=archive,
+        fetcher=Fetcher(archive, spool, clock),
+        exams=DatabaseExams(store),
+        steps=DatabaseSteps(
+            store, clock, lease_s=settings.path.lease_s, maximum_attempts=settings.path.maximum_attempts
+        ),
+        images=HeldImages(index, spool, publications),
+        workitems=DatabaseWorkitems(store, clock),
+        results=DatabaseResults(store, clock),
+        publications=publications,
+    )
+
+
+def build_worker(settings: Settings, app: Celery) -> Worker:
+    """A worker of this process; call it after the fork, never before."""
+    ports = build_ports(settings, open_store(settings.store_url))
+    doorbell = CeleryDoorbell(app)
+    policy = site_policy(settings)
+    runner = Runner(
+        steps=ports.steps,
+        doorbell=doorbell,
+        functions=path_functions(ports, policy),
+        holder=f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
+        observer=LoggingObserver(),
+        extend_every_s=settings.path.lease_s / 4,
+        on_failure=lambda step, sentence: tell_failure(step, sentence, ports, policy),
+    )
+    return Worker(settings, ports, doorbell, runner)
