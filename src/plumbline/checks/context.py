@@ -49,13 +49,17 @@ class MeasuredExam:
 
 @dataclass(frozen=True)
 class MatchedSpacer:
-    """One spacer of the current exam, with its motion or the reason why that is not known."""
+    """One spacer of the current exam, with its motion or the reason why that is not known.
+
+    ``is_broken`` tells a defect of ours from a motion that could not be measured.
+    """
 
     spacer: Implant
     level: str | None
     implant: TrackedImplant
     motion: SpacerMotion | None
     why_not: str | None
+    is_broken: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,16 +109,21 @@ class CheckContext:
 
     def _matched(self, spacer: Implant) -> MatchedSpacer:
         level = self.level_name(spacer.above)
-        motion, why_not = None, self._why_no_baseline()
+        motion, why_not, is_broken = None, self._why_no_baseline(), False
         if why_not is None:
             try:
                 motion = self._motion(spacer)
             except (AnalysisFailed, InvalidInput) as error:
                 why_not = _sentence(error.what)
+            except Exception as error:  # noqa: BLE001 (shown as failed; what needs no motion goes on)
+                why_not = (
+                    f"The measurement broke off ({type(error).__name__}); nothing is said about the spacer's motion."
+                )
+                is_broken = True
         first_seen = self.baseline if motion is not None and self.baseline else self.current
         ordinal = motion.baseline_spacer.above if motion is not None else spacer.above
         return MatchedSpacer(
-            spacer, level, spacer_tracking(first_seen.study_instance_uid, ordinal, level), motion, why_not
+            spacer, level, spacer_tracking(first_seen.study_instance_uid, ordinal, level), motion, why_not, is_broken
         )
 
     def _why_no_baseline(self) -> str | None:

@@ -31,7 +31,7 @@ def _finding(matched: MatchedSpacer, context: CheckContext) -> Finding:
         return Finding(
             check=CheckName.SPACER_MIGRATION,
             level=matched.level,
-            status=Status.INDETERMINATE,
+            status=Status.FAILED if matched.is_broken else Status.INDETERMINATE,
             reasons=(matched.why_not or "The motion could not be measured.",),
             reference="baseline" if context.baseline else None,
             sources=SOURCES,
