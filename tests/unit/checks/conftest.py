@@ -50,16 +50,31 @@ def exam(uid: str, anatomy: ExamAnatomy | Exception, **changes: Any) -> Measured
     return MeasuredExam(**{"study_instance_uid": uid, "modality": "CT", "open_anatomy": open_anatomy, **changes})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def compare(baseline_anatomy: ExamAnatomy) -> Callable[..., CheckContext]:
-    """Compare an exam with the baseline of the same segment, or with what the test says instead."""
+    """Compare an exam with the baseline of the same segment, or with what the test says instead.
+
+    The same comparison is measured once for all tests, unless ``fresh``: a context never changes.
+    """
+    built: dict[tuple[int, str], CheckContext] = {}
 
     def build(
-        current: ExamAnatomy | Exception, *, baseline: Any = baseline_anatomy, plan: str | None = None, **changes: Any
+        current: ExamAnatomy | Exception,
+        *,
+        baseline: Any = baseline_anatomy,
+        plan: str | None = None,
+        fresh: bool = False,
+        **changes: Any,
     ) -> CheckContext:
+        is_usual = baseline is baseline_anatomy and not changes and not fresh
+        if is_usual and (id(current), str(plan)) in built:
+            return built[id(current), str(plan)]
         if isinstance(baseline, ExamAnatomy | Exception):
             baseline = exam(BASELINE_UID, baseline, role="baseline")
-        return CheckContext(exam(CURRENT_UID, current), baseline, plan=planned(plan), **changes)
+        context = CheckContext(exam(CURRENT_UID, current), baseline, plan=planned(plan), **changes)
+        if is_usual:
+            built[id(current), str(plan)] = context
+        return context
 
     return build
 

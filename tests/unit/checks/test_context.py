@@ -117,7 +117,7 @@ def test_which_vertebra_is_which_is_asked_once_although_the_answer_is_a_failure(
     monkeypatch.setattr("plumbline.checks.context.assign_vertebrae", refuse)
     implants = migrated.hardware.implants
     twice = replace(migrated, hardware=Hardware(migrated.hardware.metal, (*implants, *implants)))
-    comparison = compare(twice)
+    comparison = compare(twice, fresh=True)
     assert [each.why_not for each in comparison.spacers] == ["No vertebra of the two exams looks alike."] * 2
     with pytest.raises(AnalysisFailed):
         _ = comparison.shift

@@ -55,7 +55,7 @@ def test_nothing_is_drawn_of_a_level_that_was_not_checked(compare, migrated):
 
 def test_a_measurement_that_broke_still_shows_where_the_spacer_lies(compare, migrated, monkeypatch):
     monkeypatch.setattr("plumbline.checks.context.measure_spacer", lambda *_: 1 / 0)
-    (picture,) = drawn(compare(migrated))
+    (picture,) = drawn(compare(migrated, fresh=True))
     assert picture.checks == ("spacer-position",)
 
 

@@ -92,7 +92,7 @@ def test_a_check_that_breaks_is_shown_and_the_others_go_on(compare, unmoved, err
 
 def test_a_motion_that_breaks_fails_its_own_check_only(compare, migrated, monkeypatch):
     monkeypatch.setattr("plumbline.checks.context.measure_spacer", lambda *_: 1 / 0)
-    findings = run_checks(compare(migrated, plan="L4-L5 TLIF"))
+    findings = run_checks(compare(migrated, plan="L4-L5 TLIF", fresh=True))
     assert statuses(findings) == {
         "spacer-migration": Status.FAILED,
         "spacer-position": Status.INDETERMINATE,
@@ -106,7 +106,9 @@ def test_a_motion_that_breaks_fails_its_own_check_only(compare, migrated, monkey
 def test_only_the_checks_that_are_named_run_and_each_is_timed(compare, unmoved):
     times: list[tuple[CheckName, float]] = []
     names = [CheckName.LEVEL_LABELLING, CheckName.SPACER_POSITION]
-    findings = run_checks(compare(unmoved), names, timed=lambda name, seconds: times.append((name, seconds)))
+    findings = run_checks(
+        compare(unmoved, plan="L4-L5 TLIF"), names, timed=lambda name, seconds: times.append((name, seconds))
+    )
     assert [finding.check for finding in findings] == names
     assert [name for name, _ in times] == names
     assert all(seconds >= 0 for _, seconds in times)

@@ -27,6 +27,8 @@ DISC_MM = 8.0
 PITCH_MM = HEIGHT_MM + DISC_MM
 SOFT_TISSUE_HU, METAL_HU = 40.0, 3050.0
 BODY_CENTRE = np.array([0.0, -DEPTH_MM / 2, -HEIGHT_MM / 2])
+REACH_MM = 30.0
+"""No bone reaches farther from the middle of its body."""
 LPS_FRAME = VertebraFrame(np.zeros(3), np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0]), np.array([1.0, 0.0, 0.0]))
 
 
@@ -40,6 +42,11 @@ def box_distance(points: Points, centre: Points, half_mm: Points, round_mm: floa
     x, y, z = (np.abs(points[..., i] - centre[i]) - (half_mm[i] - round_mm) for i in range(3))
     beyond = np.sqrt(np.maximum(x, 0.0) ** 2 + np.maximum(y, 0.0) ** 2 + np.maximum(z, 0.0) ** 2)
     return beyond + np.minimum(np.maximum(np.maximum(x, y), z), 0.0) - round_mm
+
+
+def near(points: Points, middle: Points, reach_mm: float) -> NDArray[np.intp]:
+    """Indices of the points within reach of a middle."""
+    return np.flatnonzero(sum((points[:, i] - middle[i]) ** 2 for i in range(3)) < reach_mm**2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,13 +124,14 @@ class Scanner:
         points = grid.reshape(-1, 3)
         hu = np.full(len(points), SOFT_TISSUE_HU)
         for bone in bones:
-            own = bone.own(points)
-            near = np.flatnonzero(bone.distance(own) < 4.0)
-            hu[near] += bone.hu(own[near])
+            around = near(points, bone.pose.apply(BODY_CENTRE), REACH_MM)
+            own = bone.own(points[around])
+            close = bone.distance(own) < 4.0
+            hu[around[close]] += bone.hu(own[close])
         hu = hu * self.gain + self.offset_hu
         for metal in metals:
-            share = metal.share(points)
-            hu += share * (METAL_HU - hu)
+            around = near(points, metal.pose.translation_mm, float(np.linalg.norm(metal.half_mm)) + 4.0)
+            hu[around] += metal.share(points[around]) * (METAL_HU - hu[around])
         hu += np.random.default_rng(self.seed).normal(scale=self.noise_hu, size=len(hu))
         return Volume(hu.reshape(grid.shape[:3]).astype(np.int16), affine)
 
@@ -153,11 +161,12 @@ def located(
     frame_uncertainty_mm: float = 0.5,
 ) -> LocalisedSpine:
     """What localisation would find if it made no error."""
-    points = volume.zyx_to_lps(np.argwhere(np.ones(volume.shape, dtype=bool)))
+    points = volume.zyx_to_lps(np.indices(volume.shape).reshape(3, -1).T)
     labels = np.zeros(len(points), dtype=np.uint8)
     vertebrae = []
     for index, bone in enumerate(bones):
-        labels[bone.distance(bone.own(points)) < 0] = index + 1
+        around = near(points, bone.pose.apply(BODY_CENTRE), REACH_MM)
+        labels[around[bone.distance(bone.own(points[around])) < 0]] = index + 1
         vertebrae.append(
             LocalisedVertebra(
                 frame=bone.frame,
