@@ -29,7 +29,7 @@ POLL_S = 0.1
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
 REFUSALS_BEFORE_GOING_ON = 1
-"""A peer that answers an echo but refuses instances has its reasons; what it accepts is delivered and the path goes on."""
+"""A peer that answers an echo but refuses instances has its reasons: what it accepts is delivered, and that is all."""
 OUT_OF_RESOURCES = ("0xa7", "0xA7")
 
 
@@ -55,7 +55,7 @@ def is_own(series):
 def fingerprints(study):
     """The study's foreign series, each with a digest of the instances it has now."""
     try:
-        series = get("/studies/%s/series" % study)
+        series = get(f"/studies/{study}/series")
     except orthanc.OrthancException as error:
         raise Deleted from error
     return {
@@ -67,9 +67,9 @@ def fingerprints(study):
 
 def delivered(study):
     """What was delivered of a study before."""
-    if SENT_METADATA not in {name_or_number(entry) for entry in get("/studies/%s/metadata" % study)}:
+    if SENT_METADATA not in {name_or_number(entry) for entry in get(f"/studies/{study}/metadata")}:
         return {}
-    return json.loads(orthanc.RestApiGet("/studies/%s/metadata/%s" % (study, SENT_METADATA)))
+    return json.loads(orthanc.RestApiGet(f"/studies/{study}/metadata/{SENT_METADATA}"))
 
 
 def name_or_number(entry):
@@ -83,7 +83,7 @@ class Router(threading.Thread):
     def __init__(self):
         super().__init__(name="plumbline-router", daemon=True)
         self._bell = threading.Event()
-        self._stop = threading.Event()
+        self._stopping = threading.Event()
         if not orthanc.GetGlobalProperty(CURSOR_PROPERTY, ""):
             self._remember(get("/changes?last")["Last"])
 
@@ -93,27 +93,28 @@ class Router(threading.Thread):
 
     def finish(self):
         """Stop at the next safe point; what is under way is taken up again after the restart."""
-        self._stop.set()
+        self._stopping.set()
         self._bell.set()
         self.join(timeout=10)
 
     def run(self):
-        while not self._stop.is_set():
+        """Follow the changes until Orthanc stops."""
+        while not self._stopping.is_set():
             try:
                 if self._drain():
                     continue
             except Stopping:
                 return
-            except Exception as error:  # the thread must outlive any surprise of the REST API
-                orthanc.LogError("plumbline-router: %r; trying again" % error)
-                self._stop.wait(FIRST_WAIT_S)
+            except Exception as error:  # noqa: BLE001  the thread must outlive any surprise of the REST API
+                orthanc.LogError(f"plumbline-router: {error!r}; trying again")
+                self._stopping.wait(FIRST_WAIT_S)
             self._bell.wait(IDLE_WAIT_S)
             self._bell.clear()
 
     def _drain(self):
         """Deal with one page of changes; true when there are more."""
         since = int(orthanc.GetGlobalProperty(CURSOR_PROPERTY, "0"))
-        page = get("/changes?since=%d&limit=%d" % (since, PAGE))
+        page = get(f"/changes?since={since}&limit={PAGE}")
         for change in page["Changes"]:
             if change["ChangeType"] == "StableStudy":
                 try:
@@ -138,26 +139,26 @@ class Router(threading.Thread):
             if job["State"] == "Success":
                 failed = job["Content"].get("FailedInstancesCount", 0)
                 if failed:
-                    orthanc.LogWarning("plumbline-router: %d instances of study %s were refused" % (failed, study))
+                    orthanc.LogWarning(f"plumbline-router: {failed} instances of study {study} were refused")
                 if not failed or refusals >= REFUSALS_BEFORE_GOING_ON:
-                    orthanc.RestApiPut("/studies/%s/metadata/%s" % (study, SENT_METADATA), json.dumps(wanted))
+                    orthanc.RestApiPut(f"/studies/{study}/metadata/{SENT_METADATA}", json.dumps(wanted))
                     return
             if self._refuses_content(job):
                 refusals += 1
-            orthanc.LogWarning("plumbline-router: study %s waits %.0f s for its receiver" % (study, wait_s))
-            if self._stop.wait(wait_s):
+            orthanc.LogWarning(f"plumbline-router: study {study} waits {wait_s:.0f} s for its receiver")
+            if self._stopping.wait(wait_s):
                 raise Stopping
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
     def _send(self, series, permissive):
         """Run one C-STORE job to its end."""
         order = {"Resources": series, "Synchronous": False, "Permissive": permissive}
-        job_id = json.loads(orthanc.RestApiPost("/modalities/%s/store" % MODALITY, json.dumps(order)))["ID"]
+        job_id = json.loads(orthanc.RestApiPost(f"/modalities/{MODALITY}/store", json.dumps(order)))["ID"]
         while True:
-            job = get("/jobs/%s" % job_id)
+            job = get(f"/jobs/{job_id}")
             if job["State"] in ("Success", "Failure"):
                 return job
-            if self._stop.wait(POLL_S):
+            if self._stopping.wait(POLL_S):
                 raise Stopping
 
     def _refuses_content(self, job):
@@ -165,25 +166,25 @@ class Router(threading.Thread):
         if any(code in job.get("ErrorDetails", "") for code in OUT_OF_RESOURCES):
             return False
         try:
-            orthanc.RestApiPost("/modalities/%s/echo" % MODALITY, "{}")
+            orthanc.RestApiPost(f"/modalities/{MODALITY}/echo", "{}")
         except orthanc.OrthancException:
             return False
         return True
 
 
-router = None
+running = []
+"""The router of this Orthanc, once it has started."""
 
 
 def on_change(change_type, level, resource):
     """Start with Orthanc, wake up for stable studies, stop with Orthanc."""
-    global router
     if change_type == orthanc.ChangeType.ORTHANC_STARTED:
-        router = Router()
-        router.start()
-    elif change_type == orthanc.ChangeType.STABLE_STUDY and router is not None:
-        router.ring()
-    elif change_type == orthanc.ChangeType.ORTHANC_STOPPED and router is not None:
-        router.finish()
+        running.append(Router())
+        running[-1].start()
+    elif change_type == orthanc.ChangeType.STABLE_STUDY and running:
+        running[-1].ring()
+    elif change_type == orthanc.ChangeType.ORTHANC_STOPPED and running:
+        running.pop().finish()
 
 
 orthanc.RegisterOnChangeCallback(on_change)

@@ -27,6 +27,8 @@ from services.dicom_listener.observer import count_taken_in
 POLL_S = 0.05
 """Wait between two looks at the journal; with the time of one batch it bounds how soon an instance is readable."""
 SWEEP_EVERY_S = 60.0
+NICENESS = 5
+"""Senders are answered first; the ledger follows as soon as there is a core for it."""
 RETRY_S = 1.0
 LOCK_NAME = "indexer.lock"
 
@@ -45,6 +47,7 @@ def run_indexer(settings: Settings) -> None:
     stop = _Stop()
     signal.signal(signal.SIGTERM, stop.set)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(NICENESS)
     tail = JournalTail(settings.spool_dir)
     with _only_one(settings.spool_dir, stop):
         if not stop.is_set:
