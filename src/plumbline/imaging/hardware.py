@@ -142,7 +142,7 @@ def segment_hardware(
 
 
 class _Pieces:
-    """Metal voxels as points, each with the connected piece it belongs to."""
+    """Metal voxels as points, each with the connected piece it belongs to, and whether a spacer has claimed it."""
 
     def __init__(self, volume: Volume, metal: NDArray[np.bool_]) -> None:
         labelled: NDArray[Any] = np.empty(metal.shape, dtype=np.int32)
@@ -152,6 +152,7 @@ class _Pieces:
         self.piece = labelled[tuple(self.index_zyx.T)]
         self.sizes = np.bincount(self.piece, minlength=count + 1)
         self.density = volume.voxels[tuple(self.index_zyx.T)].astype(float)
+        self.is_spacer = np.zeros(len(self.points), dtype=bool)
         self.voxel_mm3 = float(np.abs(np.linalg.det(volume.lps_from_index[:3, :3])))
 
     def volume_mm3(self, chosen: NDArray[np.bool_]) -> float:
@@ -197,6 +198,7 @@ def _spacers(pieces: _Pieces, spine: LocalisedSpine, settings: HardwareSettings)
         chosen = is_own[pieces.piece]
         if not chosen.any():
             continue
+        pieces.is_spacer |= chosen
         volume_mm3 = pieces.volume_mm3(chosen)
         is_solid = volume_mm3 >= settings.least_body_mm3
         yield Implant(
@@ -210,11 +212,14 @@ def _spacers(pieces: _Pieces, spine: LocalisedSpine, settings: HardwareSettings)
 
 
 def _screws(pieces: _Pieces, spine: LocalisedSpine, settings: HardwareSettings) -> Iterator[Implant]:
-    """Metal within pedicle and body, left and right of the midline, as one screw a side."""
+    """Metal within pedicle and body, left and right of the midline, as one screw a side.
+
+    A spacer at or in the endplate lies there too; what a spacer has claimed is no screw.
+    """
     for index, vertebra in enumerate(spine.vertebrae):
         own = vertebra.frame.coordinates_mm(pieces.points)
         inside = (own[:, 1] < 2.0) & (own[:, 1] > -vertebra.height_mm) & (own[:, 0] > -vertebra.depth_mm - 5.0)
-        inside &= (own[:, 0] < 22.0) & (np.abs(own[:, 2]) < vertebra.width_mm / 2 + 6.0)
+        inside &= ~pieces.is_spacer & (own[:, 0] < 22.0) & (np.abs(own[:, 2]) < vertebra.width_mm / 2 + 6.0)
         within_body = inside & (own[:, 0] < 4.0)
         for side in (1.0, -1.0):
             chosen = inside & (own[:, 2] * side > 0)

@@ -83,6 +83,12 @@ def test_markers_of_a_spacer_that_ct_hardly_shows_are_one_spacer():
     assert np.all(reach > [12.0, 9.0, 3.0]), "all three markers belong to it"
 
 
+@pytest.mark.parametrize("sunk_mm", [0.0, 1.5, 3.0])
+def test_a_spacer_that_has_sunk_into_the_endplate_is_no_screw(sunk_mm):
+    wide = metal_at(0.0, -10.0, DISC_MM / 2 - sunk_mm, (9.0, 9.0, 4.0))
+    assert kinds(exam(wide)) == [(ImplantKind.SPACER_METAL, 0, 1)]
+
+
 def test_rods_and_screws_are_four_screws_and_no_spacer():
     found = exam(*CONSTRUCT)
     assert kinds(found) == [(ImplantKind.PEDICLE_SCREW, i, i) for i in (0, 0, 1, 1)]
