@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 
 import structlog
-from prometheus_client import start_http_server
+from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
 
 from plumbline.adapters.dimse.listener import Listener
 from plumbline.adapters.spool import Journal
 from plumbline.errors import Misconfigured
 from plumbline.observability.logging import configure_logging
+from plumbline.observability.metrics import all_processes
 from plumbline.settings import Settings
 from services.dicom_listener.indexer import run_indexer
 from services.dicom_listener.observer import LoggingListenerObserver
@@ -55,10 +57,15 @@ def _start_indexer(settings: Settings) -> SpawnProcess:
     return process
 
 
+def _registry() -> CollectorRegistry:
+    """The metrics of receiver and indexer together where they share a folder, else the receiver's."""
+    return all_processes() if os.environ.get("PROMETHEUS_MULTIPROC_DIR") else REGISTRY
+
+
 def _expose_metrics(settings: Settings) -> None:
     address, port = settings.listener.host, settings.listener.metrics_port
     try:
-        start_http_server(port, addr=address)
+        start_http_server(port, addr=address, registry=_registry())
     except OSError as error:
         raise Misconfigured(
             f"cannot listen on {address} port {port} for metrics ({error.strerror})",
