@@ -35,7 +35,10 @@ class MotionSettings:
     bone_margin_mm
         How far beyond a vertebra's label its edge is looked for.
     least_correlation
-        Between the two exams on a vertebra or a spacer; less is no match.
+        Between the two exams on a vertebra; less is no match.
+    least_spacer_correlation
+        The same on a spacer and its edges. One spacer in two exams reaches 0.95 even in thick slices; one of
+        another size that was put in its place would be measured as if it had moved.
     least_screening_correlation
         The same on the coarse pass that decides which vertebra is which.
     screening_margin
@@ -50,6 +53,7 @@ class MotionSettings:
     metal_shadow_mm: float = 3.0
     bone_margin_mm: float = 2.0
     least_correlation: float = 0.6
+    least_spacer_correlation: float = 0.85
     least_screening_correlation: float = 0.5
     screening_margin: float = 0.02
     voxel_floor: float = 0.06
@@ -279,7 +283,7 @@ def _register_spacer(
         result = register_rigid(baseline.volume, current.volume, points, start, METAL)
     except AnalysisFailed as error:
         raise AnalysisFailed(f"the spacer cannot be registered: {error.what}") from error
-    if result.correlation < settings.least_correlation:
+    if result.correlation < settings.least_spacer_correlation:
         raise AnalysisFailed(f"the spacer does not look alike in both exams (correlation {result.correlation:.2f})")
     return result
 

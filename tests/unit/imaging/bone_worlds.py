@@ -25,8 +25,10 @@ Points = NDArray[Any]
 DEPTH_MM, HEIGHT_MM, WIDTH_MM = 22.0, 16.0, 26.0
 DISC_MM = 8.0
 PITCH_MM = HEIGHT_MM + DISC_MM
-SOFT_TISSUE_HU, METAL_HU = 40.0, 3050.0
+SOFT_TISSUE_HU, METAL_HU, LARGEST_HU = 40.0, 6000.0, 3071.0
 BODY_CENTRE = np.array([0.0, -DEPTH_MM / 2, -HEIGHT_MM / 2])
+EDGE_MM = 0.5
+"""Width of the logistic blur of every edge: no scanner shows sharper ones than its voxels carry."""
 REACH_MM = 30.0
 """No bone reaches farther from the middle of its body."""
 LPS_FRAME = VertebraFrame(np.zeros(3), np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0]), np.array([1.0, 0.0, 0.0]))
@@ -78,7 +80,7 @@ class Bone:
             wide_mm, high_hu = rng.uniform(1.5, 3.0), rng.uniform(-250, 350)
             squared = sum((own[:, i] - middle[i]) ** 2 for i in range(3))
             trabeculae += high_hu * np.exp(-squared / (2 * wide_mm**2))
-        inside = 1.0 / (1.0 + np.exp(np.clip(distance / 0.5, -50, 50)))
+        inside = 1.0 / (1.0 + np.exp(np.clip(distance / EDGE_MM, -50, 50)))
         cortex = 500.0 * np.exp(-(((distance + 1.0) / 1.2) ** 2))
         return inside * (250.0 + trabeculae) + cortex
 
@@ -94,7 +96,7 @@ class Metal:
     def share(self, points: Points) -> Points:
         round_mm = min(1.5, *self.half_mm)
         distance = box_distance(self.pose.inverse().apply(points), np.zeros(3), np.array(self.half_mm), round_mm)
-        return 1.0 / (1.0 + np.exp(np.clip(distance / 0.25, -50, 50)))
+        return 1.0 / (1.0 + np.exp(np.clip(distance / EDGE_MM, -50, 50)))
 
     def moved(self, transform: RigidTransform) -> Metal:
         return replace(self, pose=transform @ self.pose)
@@ -132,7 +134,7 @@ class Scanner:
         for metal in metals:
             around = near(points, metal.pose.translation_mm, float(np.linalg.norm(metal.half_mm)) + 4.0)
             hu[around] += metal.share(points[around]) * (METAL_HU - hu[around])
-        hu += np.random.default_rng(self.seed).normal(scale=self.noise_hu, size=len(hu))
+        hu = np.minimum(hu + np.random.default_rng(self.seed).normal(scale=self.noise_hu, size=len(hu)), LARGEST_HU)
         return Volume(hu.reshape(grid.shape[:3]).astype(np.int16), affine)
 
 

@@ -32,7 +32,9 @@ from tests.unit.imaging.bone_worlds import (
 )
 
 BONES = stacked(2)
-FINE = Scanner(spacing_mm=(1.0, 1.0, 1.25), first_mm=(-18.0, -28.0, -22.0), last_mm=(20.0, 18.0, 30.0))
+FINE = Scanner(spacing_mm=(0.8, 0.8, 1.0), first_mm=(-18.0, -28.0, -22.0), last_mm=(20.0, 18.0, 30.0))
+TOLERANCE_MM = 0.16
+"""A sixth of a slice: metal at the end of the scale has edges sharper than its voxels."""
 BELOW = moved(1.5, -2.0, 3.0, (3.0, -2.0, 4.0))
 """The patient lies differently, ..."""
 ABOVE = moved(2.0, -1.0, 2.0, (-2.0, 1.0, 3.0))
@@ -65,8 +67,8 @@ def values(estimates) -> list[float]:
 )
 def test_the_motion_is_measured_in_the_axes_of_the_vertebra_below(baseline, translation):
     motion = measure(baseline, follow_up(moved(*translation)))
-    np.testing.assert_allclose(values(motion.translation_mm), translation, atol=0.1)
-    assert motion.magnitude_mm.value == pytest.approx(np.linalg.norm(translation), abs=0.1)
+    np.testing.assert_allclose(values(motion.translation_mm), translation, atol=TOLERANCE_MM)
+    assert motion.magnitude_mm.value == pytest.approx(np.linalg.norm(translation), abs=TOLERANCE_MM)
     assert motion.rotation_deg.value < 1.0
     for measured, true in zip(motion.translation_mm, translation, strict=True):
         assert abs(measured.value - true) <= measured.uncertainty_95
@@ -74,28 +76,28 @@ def test_the_motion_is_measured_in_the_axes_of_the_vertebra_below(baseline, tran
 
 def test_posterior_cranial_and_left_are_positive(baseline):
     motion = measure(baseline, follow_up(moved(posterior=1.2, cranial=0.8, left=1.6)))
-    np.testing.assert_allclose(values(motion.translation_mm), (1.2, 0.8, 1.6), atol=0.1)
+    np.testing.assert_allclose(values(motion.translation_mm), (1.2, 0.8, 1.6), atol=TOLERANCE_MM)
 
 
 def test_a_turn_of_the_spacer_is_told_from_a_displacement_of_its_centre(baseline):
     turn = moved(turn_deg=(0.0, 0.0, 6.0), about=SPACER.pose.translation_mm)
     motion = measure(baseline, follow_up(turn))
     assert motion.rotation_deg.value == pytest.approx(6.0, abs=0.6)
-    assert motion.magnitude_mm.value < 0.15
+    assert motion.magnitude_mm.value < TOLERANCE_MM
 
 
 def test_motion_against_the_vertebra_above_is_told_beside_it(baseline):
     """The spacer rests on the bone below while the bone above comes down by 1.5 mm."""
     closing = BELOW @ moved(0.0, -1.5, 0.0)
     motion = measure(baseline, follow_up(moved(), above=closing))
-    np.testing.assert_allclose(values(motion.translation_mm), (0.0, 0.0, 0.0), atol=0.1)
-    np.testing.assert_allclose(values(motion.translation_above_mm), (0.0, 1.5, 0.0), atol=0.1)
-    assert motion.subsidence_mm.value == pytest.approx(1.5, abs=0.1)
+    np.testing.assert_allclose(values(motion.translation_mm), (0.0, 0.0, 0.0), atol=TOLERANCE_MM)
+    np.testing.assert_allclose(values(motion.translation_above_mm), (0.0, 1.5, 0.0), atol=TOLERANCE_MM)
+    assert motion.subsidence_mm.value == pytest.approx(1.5, abs=TOLERANCE_MM)
 
 
 def test_sinking_into_the_vertebra_below_is_subsidence(baseline):
     motion = measure(baseline, follow_up(moved(0.0, -2.0), above=BELOW))
-    assert motion.subsidence_mm.value == pytest.approx(2.0, abs=0.15)
+    assert motion.subsidence_mm.value == pytest.approx(2.0, abs=TOLERANCE_MM)
 
 
 def test_a_segment_that_opens_is_no_subsidence(baseline):
@@ -107,7 +109,7 @@ def test_a_segment_that_opens_is_no_subsidence(baseline):
 
 def test_the_posterior_margin_shrinks_as_the_spacer_moves_back_and_is_negative_behind_the_wall(baseline):
     before = posterior_margin(baseline, baseline.hardware.spacers[0])
-    assert before.value == pytest.approx(5.0, abs=1.1)
+    assert before.value == pytest.approx(5.0, abs=0.8)
     back = follow_up(moved(7.0))
     after = posterior_margin(back, back.hardware.spacers[0])
     assert after.value == pytest.approx(before.value - 7.0, abs=0.8)
@@ -118,7 +120,7 @@ def test_the_posterior_margin_shrinks_as_the_spacer_moves_back_and_is_negative_b
 
 
 def test_coarser_voxels_are_said_to_be_less_certain(baseline):
-    coarse = replace(FINE, spacing_mm=(1.0, 1.0, 2.5))
+    coarse = replace(FINE, spacing_mm=(0.8, 0.8, 2.5))
     thick = measure(
         examined(BONES, (SPACER,), scanner=coarse),
         follow_up(moved(2.5), scanner=coarse),
@@ -144,11 +146,11 @@ def test_a_vertebra_that_does_not_look_alike_is_said(baseline):
         measure_spacer(baseline, current, baseline.hardware.spacers[0], current.hardware.spacers[0], 0, strict)
 
 
-def test_a_spacer_of_another_make_is_not_measured_as_if_it_were_the_same(baseline):
-    """Exchanged at a revision: a tall thin one where a low wide one was."""
-    other = metal_at(0.0, -10.0, DISC_MM / 2, (2.0, 9.0, 3.8))
-    current = follow_up(moved(), spacer=other)
-    with pytest.raises(AnalysisFailed, match=r"the spacer (cannot be registered|does not look alike)"):
+@pytest.mark.parametrize("half_mm", [(6.0, 5.0, 3.5), (10.0, 6.0, 4.0)], ids=["narrower", "larger"])
+def test_a_spacer_of_another_size_is_not_measured_as_if_it_had_moved(baseline, half_mm):
+    """Exchanged at a revision: the difference in size would pass for a displacement."""
+    current = follow_up(moved(), spacer=metal_at(0.0, -10.0, DISC_MM / 2, half_mm))
+    with pytest.raises(AnalysisFailed, match="the spacer does not look alike"):
         measure(baseline, current)
 
 

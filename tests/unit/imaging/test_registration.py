@@ -118,15 +118,16 @@ def test_a_point_far_from_the_piece_is_less_certain_than_its_middle():
     np.testing.assert_allclose(result.point_covariance(result.centre_mm), result.covariance[3:, 3:])
 
 
-def test_metal_is_registered_on_its_own_edges_whatever_the_bone_around_it_does():
+@pytest.mark.parametrize(("spacing_mm", "within_mm"), [((0.5, 0.5, 0.5), 0.05), ((0.6, 0.6, 1.0), 0.16)])
+def test_metal_is_registered_on_its_own_edges_whatever_the_bone_around_it_does(spacing_mm, within_mm):
     slide = moved(3.0, 0.5, -1.0, (0.0, 0.0, 6.0), about=SPACER.pose.translation_mm)
-    seen = Scanner(spacing_mm=(0.6, 0.6, 1.0), first_mm=(-16.0, -26.0, -8.0), last_mm=(16.0, 6.0, 16.0))
+    seen = Scanner(spacing_mm, first_mm=(-14.0, -22.0, -4.0), last_mm=(14.0, 4.0, 12.0))
     baseline = seen.scan(BONES, (SPACER,))
     current = replace(seen, seed=1).scan(MOVED, (SPACER.moved(slide),))
-    around = baseline.zyx_to_lps(np.argwhere(np.ones(baseline.shape, dtype=bool)))
-    points = around[np.all(np.abs(around - SPACER.pose.translation_mm) < np.array(SPACER.half_mm) + 2.5, axis=1)]
+    around = baseline.zyx_to_lps(np.indices(baseline.shape).reshape(3, -1).T)
+    points = around[np.all(np.abs(around - SPACER.pose.translation_mm) < np.array(SPACER.half_mm) + 2.0, axis=1)]
     distance_mm, angle_deg = errors(register_rigid(baseline, current, points, moved(2.0), METAL), slide)
-    assert distance_mm < 0.1
+    assert distance_mm < within_mm
     assert angle_deg < 0.5
 
 
