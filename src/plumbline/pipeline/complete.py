@@ -53,7 +53,7 @@ def _begin(step: Step, ports: PathPorts, held: set[str], sentence: str) -> StepO
     revision = ports.exams.begin_revision(
         step.study_instance_uid,
         digest=revision_digest(held),
-        instance_count=len(ports.index.held(step.study_instance_uid)),
+        instance_count=len(held),
         completed_at=ports.clock.now(),
     )
     return Proceed({"revision": revision, "instances": len(held), "sentence": sentence})

@@ -1,0 +1,203 @@
+"""Completeness as a step, on a real store: what is counted, waited for, fetched, and given up."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from plumbline.adapters.database.engine import open_store
+from plumbline.adapters.database.exams import DatabaseExams
+from plumbline.adapters.database.instances import DatabaseInstanceIndex
+from plumbline.errors import Unavailable
+from plumbline.exams.study import PatientIdentity
+from plumbline.pipeline.complete import complete
+from plumbline.pipeline.fetch import Fetcher
+from plumbline.pipeline.policy import SitePolicy
+from plumbline.pipeline.ports import (
+    ArchiveInstance,
+    End,
+    ExamState,
+    FetchedInstance,
+    Location,
+    Proceed,
+    QuarantineEntry,
+    ReceivedInstance,
+    Step,
+    StepName,
+    Wait,
+)
+from plumbline.testing import ManualClock, MemoryArchive, MemorySpool
+from plumbline.triage.rule_file import default_rules
+
+STUDY = "2.25.1"
+STEP = Step(1, STUDY, 0, StepName.COMPLETE, 1)
+POLICY = SitePolicy(default_rules(), "2.25.9", recount_after_s=5.0, fetch_missing_after_s=30.0)
+
+
+class World:
+    """One study: what the archive lists of it and what is held of it."""
+
+    def __init__(self, url: str) -> None:
+        self.clock = ManualClock()
+        self.store = open_store(url)
+        self.index = DatabaseInstanceIndex(self.store)
+        self.exams = DatabaseExams(self.store)
+        self.archive = MemoryArchive()
+        self.spool = MemorySpool()
+        self.fetcher = Fetcher(self.archive, self.spool, self.clock)
+
+    def list_in_archive(self, *uids: str) -> None:
+        self.archive.instances[STUDY] = [FetchedInstance(b"x", "1.2", uid, "1.2.840.10008.1.2") for uid in uids]
+
+    def receive(self, *uids: str) -> None:
+        received = [
+            ReceivedInstance(
+                uid,
+                "1.2",
+                "1.2.840.10008.1.2",
+                STUDY,
+                "2.25.2",
+                PatientIdentity("P1"),
+                uid.rjust(64, "0"),
+                Location("s", int(uid.rsplit(".", 1)[1]), 1),
+                "ORTHANC",
+                self.clock.now(),
+            )
+            for uid in uids
+        ]
+        self.index.record(received)
+
+    def quarantine(self, uid: str) -> None:
+        location = Location("q", int(uid.rsplit(".", 1)[1]), 1)
+        self.index.quarantine(
+            QuarantineEntry("truncated", "It ends early.", "ORTHANC", self.clock.now(), location, STUDY, uid)
+        )
+
+    def count(self):
+        return complete(STEP, self, POLICY)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def world(tmp_path):
+    world = World(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    yield world
+    world.store.engine.dispose()
+
+
+def test_a_study_of_which_everything_is_held_becomes_a_revision(world):
+    world.list_in_archive("1.1", "1.2")
+    world.receive("1.1", "1.2")
+    outcome = world.count()
+    assert isinstance(outcome, Proceed)
+    assert outcome.result["revision"] == 1
+    assert outcome.result["instances"] == 2
+    assert world.exams.exam(STUDY).state is ExamState.COMPLETE
+
+
+def test_counting_again_changes_nothing(world):
+    world.list_in_archive("1.1")
+    world.receive("1.1")
+    assert world.count().result["revision"] == world.count().result["revision"] == 1
+
+
+def test_a_study_that_grew_becomes_another_revision(world):
+    world.list_in_archive("1.1")
+    world.receive("1.1")
+    world.count()
+    world.list_in_archive("1.1", "1.2")
+    world.receive("1.2")
+    assert world.count().result["revision"] == 2
+
+
+def test_what_is_missing_is_waited_for_and_not_yet_fetched(world):
+    world.list_in_archive("1.1", "1.2")
+    world.receive("1.1")
+    outcome = world.count()
+    assert isinstance(outcome, Wait)
+    assert outcome.seconds == POLICY.recount_after_s
+    assert "1 of 2 instances" in outcome.reason
+    assert world.spool.appended == []
+
+
+def test_what_stays_missing_is_fetched_once(world):
+    world.list_in_archive("1.1", "1.2")
+    world.receive("1.1")
+    world.clock.advance(31)
+    for _ in range(3):
+        assert isinstance(world.count(), Wait)
+    assert [each.sop_instance_uid for each in world.spool.appended] == ["1.2"]
+    world.receive("1.2")
+    assert isinstance(world.count(), Proceed)
+
+
+def test_what_the_archive_lists_and_cannot_give_fails_the_exam_visibly(world, monkeypatch):
+    world.list_in_archive("1.1", "1.2")
+    world.receive("1.1")
+    world.clock.advance(31)
+    listed = world.archive.instances_of(STUDY)
+    gone = [ArchiveInstance(each.sop_instance_uid, "", "gone") for each in listed]
+    monkeypatch.setattr(world.archive, "instances_of", lambda _uid: tuple(gone))
+    outcome = world.count()
+    assert isinstance(outcome, End)
+    assert outcome.state is ExamState.FAILED
+    assert outcome.reason == "1 instances that the archive lists cannot be fetched from it."
+
+
+def test_an_instance_in_quarantine_is_accounted_for_and_said(world):
+    world.list_in_archive("1.1", "1.2")
+    world.receive("1.1")
+    world.quarantine("1.2")
+    outcome = world.count()
+    assert isinstance(outcome, Proceed)
+    assert outcome.result["instances"] == 1
+    assert "1 of them in quarantine" in outcome.result["sentence"]
+
+
+def test_reports_of_our_own_are_not_counted(world, monkeypatch):
+    world.list_in_archive("1.1")
+    world.receive("1.1")
+    listed = (*world.archive.instances_of(STUDY), ArchiveInstance("1.99", "", "1.99", is_own=True))
+    monkeypatch.setattr(world.archive, "instances_of", lambda _uid: listed)
+    assert isinstance(world.count(), Proceed)
+
+
+def test_a_study_that_the_archive_does_not_list_yet_is_waited_for(world):
+    world.receive("1.1")
+    world.clock.advance(600)
+    outcome = world.count()
+    assert isinstance(outcome, Wait)
+    assert "does not list the study yet" in outcome.reason
+
+
+def test_an_archive_that_is_away_is_no_answer(world):
+    world.receive("1.1")
+    world.archive.is_away = True
+    with pytest.raises(Unavailable):
+        world.count()
+    assert world.exams.exam(STUDY).state is ExamState.RECEIVING
+
+
+def test_an_instance_that_comes_while_we_count_is_counted_in_the_next_revision(world):
+    """It is not in the digest, so the exam has to stay marked as grown."""
+    world.list_in_archive("1.1")
+    world.receive("1.1")
+    counting = world.archive.instances_of
+
+    def while_the_archive_answers(uid):
+        listed = counting(uid)
+        world.receive("1.2")
+        return listed
+
+    world.archive.instances_of = while_the_archive_answers
+    assert world.count().result["instances"] == 1
+    assert world.exams.quiet_since(world.clock.now()) == [STUDY]
+
+
+def test_ports_that_are_not_needed_are_not_touched(world):
+    """Counting needs neither images nor worklist: a study is counted before anything in it is read."""
+    needed = ("clock", "index", "exams", "archive", "fetcher")
+    world.list_in_archive("1.1")
+    world.receive("1.1")
+    narrow = SimpleNamespace(**{name: getattr(world, name) for name in needed})
+    assert isinstance(complete(STEP, narrow, POLICY), Proceed)  # type: ignore[arg-type]
