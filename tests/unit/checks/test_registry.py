@@ -6,6 +6,7 @@ import pytest
 
 from plumbline.checks.finding import CheckName, Finding, Status
 from plumbline.checks.registry import CHECKS, run_checks
+from plumbline.checks.thresholds import CheckThresholds
 from plumbline.errors import AnalysisFailed, InvalidInput
 from tests.unit.checks.conftest import numbered, without_metal
 
@@ -43,8 +44,7 @@ def test_without_a_baseline_only_the_comparison_abstains(compare, migrated):
 
 
 def test_slices_that_are_too_thick_are_said(compare, migrated):
-    context = compare(migrated)
-    thin = context.thresholds.__class__(largest_slice_mm=0.5)
+    thin = CheckThresholds(largest_slice_mm=0.5)
     finding = run_checks(compare(migrated, thresholds=thin), [CheckName.SPACER_MIGRATION])[0]
     assert finding.status is Status.INDETERMINATE
     assert "too thick" in finding.reasons[1]
