@@ -1,0 +1,389 @@
+"""The built-in localiser: canal, discs, bodies, sacrum, names. No learned weights; it may refuse.
+
+On a coarse grid the canal is followed and discs are found along it; each body is then fitted at full
+resolution between its two discs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from plumbline.anatomy.labelling import SacrumEvidence, number_from_sacrum
+from plumbline.anatomy.transforms import RigidTransform
+from plumbline.errors import AnalysisFailed
+from plumbline.imaging.canal import CanalLine, CanalSettings, find_canal
+from plumbline.imaging.discs import DiscMap, DiscSettings, chain_discs, map_discs
+from plumbline.imaging.sampling import axis_aligned, sample
+from plumbline.imaging.spine import LocalisedSpine, LocalisedVertebra
+from plumbline.imaging.straight import straighten
+from plumbline.imaging.vertebral_body import Body, BodySettings, fit_body
+from plumbline.imaging.volume import Volume
+
+Points = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LocaliserSettings:
+    """Everything the localiser goes by.
+
+    Parameters
+    ----------
+    coarse_mm
+        Grid on which canal and discs are looked for.
+    bone_hu
+        Bone for labels.
+    disc_mm
+        Usual height of a disc, taken off the distance of two disc centres.
+    spacer_contrast
+        What metal in the middle of a disc space counts as, against 1 for a dark disc between bright bodies.
+    least_bodies
+        Fewer make no spine.
+    sacral_share, sacral_scale, lean_weight
+        Bone beside a body (``lateral_bone_share``) at which it is as likely sacral as not, the width of that
+        judgement, and what each degree of lean beyond 25 adds.
+    """
+
+    canal: CanalSettings = field(default_factory=CanalSettings)
+    discs: DiscSettings = field(default_factory=DiscSettings)
+    body: BodySettings = field(default_factory=BodySettings)
+    coarse_mm: float = 2.0
+    largest_hu: float = 1500.0
+    bone_hu: float = 130.0
+    disc_mm: float = 8.0
+    spacer_contrast: float = 0.7
+    least_bodies: int = 2
+    least_edges: float = 0.42
+    sacral_share: float = 0.62
+    sacral_scale: float = 0.06
+    lean_weight: float = 0.004
+    pedicles_behind_mm: float = 10.0
+
+
+def localise_spine(
+    volume: Volume, *, metal: NDArray[np.bool_] | None = None, settings: LocaliserSettings | None = None
+) -> LocalisedSpine:
+    """Find the vertebrae of a CT and name them as far as that can be told.
+
+    Parameters
+    ----------
+    metal
+        Voxels of metal, bool, shape of the volume; they say nothing about bone.
+
+    Raises
+    ------
+    AnalysisFailed
+        When no canal, too few discs or no body with edges can be found; with which.
+    """
+    settings = settings or LocaliserSettings()
+    coarse = axis_aligned(volume, settings.coarse_mm, largest_hu=settings.largest_hu)
+    metal_coarse, shadow_coarse = _coarse_metal(volume, metal, settings)
+    line = find_canal(coarse, settings.canal)
+    discs = map_discs(straighten(coarse, shadow_coarse, line), settings.discs)
+    if metal_coarse is not None:
+        discs = _with_spacers(discs, line, metal_coarse, settings)
+    chain = chain_discs(discs, settings.discs)
+    if len(chain) < settings.least_bodies:
+        raise AnalysisFailed("fewer than two discs were found along the canal")
+    shadow = _fine_shadow(volume, metal)
+    bodies = _bodies(volume, coarse, line, discs, chain, shadow, settings)
+    return _assemble(volume, coarse, line, bodies, metal, settings)
+
+
+def _coarse_metal(
+    volume: Volume, metal: NDArray[np.bool_] | None, settings: LocaliserSettings
+) -> tuple[Volume | None, Volume | None]:
+    """Metal on the coarse grid, and metal with its surroundings."""
+    if metal is None or not metal.any():
+        return None, None
+    dense = axis_aligned(Volume(metal.astype(np.float32), volume.lps_from_index), settings.coarse_mm, largest_hu=1.0)
+    around = ndimage.maximum_filter(dense.voxels, 3) > 0.02
+    return dense, Volume(around.astype(np.float32), dense.lps_from_index)
+
+
+def _fine_shadow(volume: Volume, metal: NDArray[np.bool_] | None) -> Volume | None:
+    """1 within about 2 mm of metal, 0 elsewhere, at full resolution."""
+    if metal is None or not metal.any():
+        return None
+    size = [max(1, 2 * round(2.0 / spacing) + 1) for spacing in volume.spacing_mm[::-1]]
+    return Volume(ndimage.maximum_filter(metal.astype(np.uint8), size), volume.lps_from_index)
+
+
+def _with_spacers(discs: DiscMap, line: CanalLine, metal: Volume, settings: LocaliserSettings) -> DiscMap:
+    """A disc space that holds metal in its middle is a disc, however bright."""
+    aside, ahead = np.arange(-4.0, 4.1, 2.0), np.arange(-8.0, 8.1, 2.0)
+    points = (
+        discs.centres_lps_mm[:, None, None]
+        + aside[None, :, None, None] * line.left[:, None, None]
+        + ahead[None, None, :, None] * line.posterior[:, None, None]
+    )
+    share = (sample(metal, points) > 0.5).mean(axis=(1, 2))
+    runs, count = ndimage.label(share > 0.15)  # type: ignore[misc]
+    contrast = discs.contrast.copy()
+    for run in range(1, count + 1):
+        middle = round(float(np.average(np.flatnonzero(runs == run), weights=share[runs == run])))
+        near = slice(max(middle - 6, 0), middle + 7)
+        contrast[near] = np.minimum(contrast[near], 0.1)
+        contrast[middle] = settings.spacer_contrast
+    return replace(discs, contrast=contrast)
+
+
+def _bodies(
+    volume: Volume,
+    coarse: Volume,
+    line: CanalLine,
+    discs: DiscMap,
+    chain: NDArray[np.intp],
+    shadow: Volume | None,
+    settings: LocaliserSettings,
+) -> list[Body]:
+    """Fitted bodies caudal to cranial, grown in both directions from the best one between two discs."""
+
+    def fit(start: Body) -> Body:
+        return fit_body(volume, start, metal=shadow, settings=settings.body)
+
+    between = [fit(_start_between(line, discs, int(a), int(b), settings)) for a, b in pairwise(chain)]
+    plausible = [body for body in between if _is_plausible(body, settings)]
+    if not plausible:
+        raise AnalysisFailed("the vertebral bodies have no edges that could be fitted")
+    seed = max(plausible, key=lambda body: body.edges - 0.05 * body.wall_error_mm)
+    grow = _Growth(volume, coarse, fit, settings)
+    return [*reversed(grow.from_body(seed, up=False)), seed, *grow.from_body(seed, up=True)]
+
+
+def _is_plausible(body: Body, settings: LocaliserSettings) -> bool:
+    return body.edges >= settings.least_edges and 14.0 <= body.height_mm <= 40.0
+
+
+class _Growth:
+    """From one fitted body to the next, by its endplate and the usual height of a disc."""
+
+    def __init__(
+        self, volume: Volume, coarse: Volume, fit: Callable[[Body], Body], settings: LocaliserSettings
+    ) -> None:
+        self._volume = volume
+        self._coarse = coarse
+        self._fit = fit
+        self._settings = settings
+
+    def from_body(self, seed: Body, *, up: bool) -> list[Body]:
+        """Bodies beyond the seed, nearest first; downwards it ends with the first sacral one."""
+        found: list[Body] = []
+        current = seed
+        while len(found) < _LONGEST_SPINE:
+            if not up and sacral_probability(self._coarse, current, self._settings) >= 0.5:
+                break
+            following = self._next(current, up=up)
+            if following is None:
+                break
+            found.append(following)
+            current = following
+        return found
+
+    def _next(self, body: Body, *, up: bool) -> Body | None:
+        tried = [self._step(body, gap_mm, lean_deg, up=up) for gap_mm, lean_deg in _STEPS[up]]
+        good = [each for each in tried if each is not None]
+        likeness = 1.0 if up else 0.3
+        return max(
+            good,
+            key=lambda each: (
+                each.edges - 0.05 * each.wall_error_mm - likeness * abs(float(np.log(each.height_mm / body.height_mm)))
+            ),
+            default=None,
+        )
+
+    def _step(self, body: Body, gap_mm: float, lean_deg: float, *, up: bool) -> Body | None:
+        """The neighbour beyond a disc of ``gap_mm`` that leans by ``lean_deg`` more; None where there is none."""
+        sign = 1.0 if up else -1.0
+        turn = RigidTransform.about(np.zeros(3), body.axes[2] * np.radians(lean_deg), np.zeros(3))
+        axes = turn.turn(body.axes)
+        half = body.height_mm / 2
+        centre = body.centre_lps_mm + sign * ((half + gap_mm / 2) * body.axes[1] + (half + gap_mm / 2) * axes[1])
+        start = replace(body, centre_lps_mm=centre, axes=axes)
+        if not self._is_in_view(start):
+            return None
+        fitted = self._fit(start)
+        return fitted if self._is_neighbour(body, fitted, sign) else None
+
+    def _is_in_view(self, body: Body) -> bool:
+        corners = [
+            body.centre_lps_mm + np.array([p * body.depth_mm / 2, c * body.height_mm / 2, 0.0]) @ body.axes
+            for p in (-1, 1)
+            for c in (-1, 1)
+        ]
+        index = self._volume.to_index(np.array(corners))
+        return bool(np.all((index >= 0) & (index <= np.array(self._volume.shape[::-1]) - 1)))
+
+    def _is_neighbour(self, body: Body, other: Body, sign: float) -> bool:
+        """Whether a fitted body can be the next one: size, disc between them, offset and angle."""
+        if not _is_plausible(other, self._settings):
+            return False
+        between = other.centre_lps_mm - body.centre_lps_mm
+        along = body.axes[1] + other.axes[1]
+        along = along / np.linalg.norm(along)
+        gap = sign * float(between @ along) - (body.height_mm + other.height_mm) / 2
+        aside = np.linalg.norm(between - (between @ along) * along)
+        angle = np.degrees(np.arccos(np.clip(body.axes[1] @ other.axes[1], -1.0, 1.0)))
+        return bool(-3.0 <= gap <= 20.0 and aside <= 16.0 and angle <= 38.0)
+
+
+_LONGEST_SPINE = 20
+_STEPS = {True: ((8.0, 0.0), (5.0, -6.0), (12.0, 0.0)), False: ((9.0, 6.0), (6.0, 14.0), (12.0, 14.0), (9.0, 24.0))}
+"""(disc height, further lean to the back) tried upwards and downwards: discs grow and lean more towards the sacrum."""
+
+
+def _axes(cranial: Points, posterior: Points) -> Points:
+    cranial = cranial / np.linalg.norm(cranial)
+    posterior = posterior - (posterior @ cranial) * cranial
+    posterior = posterior / np.linalg.norm(posterior)
+    return np.stack([posterior, cranial, np.cross(posterior, cranial)])
+
+
+def _start_between(line: CanalLine, discs: DiscMap, lower: int, upper: int, settings: LocaliserSettings) -> Body:
+    below, above = discs.centres_lps_mm[lower], discs.centres_lps_mm[upper]
+    distance = float(np.linalg.norm(above - below))
+    return Body(
+        (below + above) / 2,
+        _axes(above - below, line.posterior[(lower + upper) // 2]),
+        max(distance - settings.disc_mm, 12.0),
+        settings.body.depth_mm,
+        settings.body.width_mm,
+    )
+
+
+def lateral_bone_share(coarse: Volume, body: Body) -> float:
+    """Share of the places beside a body under which there is bone, in front and behind added; the poorer side.
+
+    The ala of the sacrum fills them; beside a lumbar body lies muscle, behind it a transverse process.
+    """
+    front = np.arange(-body.depth_mm / 2 + 8.0, body.depth_mm / 2 - 8.0 + 0.1, 3.0)
+    rear = np.arange(-6.0, 19.0, 3.0)
+    return min(_bone_beside(coarse, body, side, front) + _bone_beside(coarse, body, side, rear) for side in (1.0, -1.0))
+
+
+def _bone_beside(coarse: Volume, body: Body, side: float, along: Points) -> float:
+    posterior, cranial, left = body.axes
+    aside = side * (max(body.width_mm / 2 + 3.5, 26.0) + np.arange(0.0, 18.1, 3.0))
+    up = np.arange(-body.height_mm / 2 - 2.0, body.height_mm / 2, 3.0)
+    points = (
+        body.centre_lps_mm
+        + aside[:, None, None, None] * left
+        + along[None, :, None, None] * posterior
+        + up[None, None, :, None] * cranial
+    )
+    return float((sample(coarse, points).max(axis=2) > _CORTEX_HU).mean())
+
+
+_CORTEX_HU = 145.0
+
+
+def sacral_probability(coarse: Volume, body: Body, settings: LocaliserSettings) -> float:
+    """How probable it is that a body is a sacral one, from the bone beside it and its lean."""
+    lean_deg = float(np.degrees(np.arctan2(-body.axes[1][1], body.axes[1][2])))
+    share = lateral_bone_share(coarse, body) + settings.lean_weight * float(np.clip(lean_deg - 25.0, -25.0, 25.0))
+    return float(1.0 / (1.0 + np.exp(-(share - settings.sacral_share) / settings.sacral_scale)))
+
+
+def _assemble(
+    volume: Volume,
+    coarse: Volume,
+    line: CanalLine,
+    bodies: list[Body],
+    metal: NDArray[np.bool_] | None,
+    settings: LocaliserSettings,
+) -> LocalisedSpine:
+    """Decide where the sacrum begins, drop what is below, name the rest and label its bone."""
+    sacral = np.array([sacral_probability(coarse, body, settings) for body in bodies])
+    first_lumbar = _first_lumbar(sacral)
+    kept = list(reversed(bodies[max(first_lumbar - 1, 0) :]))
+    has_sacrum = first_lumbar > 0
+    if len(kept) < settings.least_bodies:
+        raise AnalysisFailed("only one vertebral body was found")
+    numbering = number_from_sacrum(len(kept), _evidence(sacral, first_lumbar, len(kept)))
+    vertebrae = tuple(
+        _vertebra(body, is_sacrum=has_sacrum and index == len(kept) - 1, volume=volume)
+        for index, body in enumerate(kept)
+    )
+    labels = _labels(volume, vertebrae, metal, settings)
+    doubts = (numbering.conflict,) if numbering.conflict else ()
+    return LocalisedSpine(vertebrae, labels, line.points_lps_mm[::-1], numbering, "built-in", doubts)
+
+
+def _first_lumbar(sacral: NDArray[np.float64]) -> int:
+    """Index (caudal to cranial) of the body above the uppermost one that is more likely sacral; 0 for none."""
+    likely = np.flatnonzero(sacral[:3] >= 0.5)
+    return min(int(likely[-1]) + 1, len(sacral) - 1) if len(likely) else 0
+
+
+def _evidence(sacral: NDArray[np.float64], first_lumbar: int, count: int) -> list[SacrumEvidence]:
+    """Probabilities for where S1 is, as indices cranial to caudal among the kept bodies."""
+    if first_lumbar == 0:
+        return [SacrumEvidence(count - 1, float(sacral[0]))]
+    lowest_lumbar = float(sacral[first_lumbar])
+    is_here = float(sacral[first_lumbar - 1]) * (1.0 - lowest_lumbar)
+    return [SacrumEvidence(count - 1, is_here), SacrumEvidence(count - 2, lowest_lumbar)]
+
+
+def _vertebra(body: Body, *, is_sacrum: bool, volume: Volume) -> LocalisedVertebra:
+    frame = body.frame
+    pitch_mm = float(np.mean(volume.spacing_mm))
+    corners = [
+        body.centre_lps_mm + np.array(signs) * [body.depth_mm / 2, body.height_mm / 2, 10.0] @ body.axes
+        for signs in ((1, 1, 0), (1, -1, 0), (-1, 1, 0), (-1, -1, 0))
+    ]
+    index = volume.to_index(np.array(corners))
+    is_whole = bool(np.all((index >= 0) & (index <= np.array(volume.shape[::-1]) - 1)))
+    return LocalisedVertebra(
+        frame=frame,
+        centre_lps_mm=body.centre_lps_mm,
+        depth_mm=body.depth_mm,
+        height_mm=body.height_mm,
+        width_mm=body.width_mm,
+        frame_uncertainty_mm=float(np.hypot(0.25 * pitch_mm + 0.15, 0.4 * body.wall_error_mm) * 1.96 / 1.5),
+        is_whole=is_whole,
+        is_sacrum=is_sacrum,
+        confidence=float(np.clip(body.edges, 0.0, 1.0)),
+    )
+
+
+def _labels(
+    volume: Volume,
+    vertebrae: tuple[LocalisedVertebra, ...],
+    metal: NDArray[np.bool_] | None,
+    settings: LocaliserSettings,
+) -> NDArray[np.uint8]:
+    """Body and pedicles of each vertebra: bone inside its own slab, nothing of its neighbours'."""
+    labels = np.zeros(volume.shape, dtype=np.uint8)
+    for number, vertebra in enumerate(vertebrae, start=1):
+        frame = vertebra.frame
+        reach = 0.5 * np.hypot(vertebra.depth_mm + 40.0, vertebra.width_mm) + 4.0
+        lower, upper = _box(volume, vertebra.centre_lps_mm, float(reach))
+        if np.any(upper <= lower):
+            continue
+        window = tuple(slice(int(a), int(b)) for a, b in zip(lower, upper, strict=True))
+        grid = np.stack(np.meshgrid(*(np.arange(s.start, s.stop) for s in window), indexing="ij"), axis=-1)
+        own = frame.coordinates_mm(volume.zyx_to_lps(grid))
+        within = (own[..., 1] < 0.5) & (own[..., 1] > -vertebra.height_mm - 0.5)
+        within &= (own[..., 0] > -vertebra.depth_mm - 2.0) & (own[..., 0] < settings.pedicles_behind_mm)
+        within &= np.abs(own[..., 2]) < vertebra.width_mm / 2 + 3.0
+        bone = within & (volume.voxels[window] > settings.bone_hu)
+        if metal is not None:
+            bone &= ~metal[window]
+        target = labels[window]
+        target[bone & (target == 0)] = number
+    return labels
+
+
+def _box(volume: Volume, centre: Points, reach_mm: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Array box (slice, row, column) around a point."""
+    index = volume.to_index(centre)[::-1]
+    reach = reach_mm / volume.spacing_mm[::-1]
+    lower = np.clip(np.floor(index - reach), 0, volume.shape).astype(np.intp)
+    upper = np.clip(np.ceil(index + reach) + 1, 0, volume.shape).astype(np.intp)
+    return lower, upper
