@@ -6,59 +6,108 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Callable
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 
 import structlog
 from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
 
-from plumbline.adapters.dimse.listener import Listener
-from plumbline.adapters.spool import Journal
+from plumbline.adapters.dimse.listener import reserve_port
 from plumbline.errors import Misconfigured
 from plumbline.observability.logging import configure_logging
 from plumbline.observability.metrics import all_processes
 from plumbline.settings import Settings
 from services.dicom_listener.indexer import run_indexer
-from services.dicom_listener.observer import LoggingListenerObserver
+from services.dicom_listener.receiver import Receiver, run_receiver
 
 SUPERVISION_S = 0.5
+AFTER_DRAIN_S = 10.0
 
 
 def serve(settings: Settings) -> None:
     """Receive until SIGTERM or SIGINT; returns when the last association has ended and is indexed."""
     configure_logging(settings.log_level, process="listener")
-    log = structlog.get_logger("plumbline.listener")
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    journal = Journal(settings.spool_dir, segment_bytes=settings.listener.segment_bytes)
-    listener = Listener(settings.listener, journal, LoggingListenerObserver(journal.free_bytes))
     _expose_metrics(settings)
-    listener.start()
-    indexer = _start_indexer(settings)
-    log.info("listening", ae_title=settings.listener.ae_title, host=settings.listener.host, port=listener.port)
+    if settings.listener.processes == 1:
+        _serve_alone(settings, stopping)
+    else:
+        _serve_together(settings, stopping)
+    structlog.get_logger("plumbline.listener").info("ended")
+
+
+def _serve_alone(settings: Settings, stopping: threading.Event) -> None:
+    """Receive in this process; the indexer is the only child."""
+    receiver = Receiver(settings)
+    receiver.start()
+    indexer = _Child("indexer", run_indexer, settings)
+    _supervise([indexer], stopping)
+    receiver.stop()
+    indexer.stop()
+
+
+def _serve_together(settings: Settings, stopping: threading.Event) -> None:
+    """Receive in several processes that share the port; this one only looks after them."""
+    with reserve_port(settings.listener):
+        indexer = _Child("indexer", run_indexer, settings)
+        receivers = [_Child(f"receiver-{n}", run_receiver, settings) for n in range(settings.listener.processes)]
+        _supervise([indexer, *receivers], stopping)
+        for receiver in receivers:
+            receiver.terminate()
+        for receiver in receivers:
+            receiver.stop()
+        indexer.stop()
+
+
+class _Child:
+    """A child process that is started again when it ends."""
+
+    def __init__(self, name: str, run: Callable[[Settings], None], settings: Settings) -> None:
+        self.name = name
+        self._run = run
+        self._settings = settings
+        self.process = self._start()
+
+    def _start(self) -> SpawnProcess:
+        context = multiprocessing.get_context("spawn")
+        process = context.Process(target=self._run, args=(self._settings,), name=self.name, daemon=True)
+        process.start()
+        return process
+
+    def start_again(self) -> None:
+        """Replace the process that ended."""
+        log = structlog.get_logger("plumbline.listener")
+        log.error("a process ended and is started again", name=self.name, exit_code=self.process.exitcode)
+        self.process = self._start()
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.process.terminate()
+
+    def stop(self) -> None:
+        """Ask it to end, and wait until it has; what does not end in time is killed, which the journal survives."""
+        self.process.terminate()
+        self.process.join(self._settings.listener.drain_s + AFTER_DRAIN_S)
+        if self.process.is_alive():
+            structlog.get_logger("plumbline.listener").error("a process does not end and is killed", name=self.name)
+            self.process.kill()
+            self.process.join()
+
+
+def _supervise(children: list[_Child], stopping: threading.Event) -> None:
+    """Keep the children running until this process is asked to end."""
     while not stopping.is_set():
-        wait([indexer.sentinel], timeout=SUPERVISION_S)
-        if not indexer.is_alive() and not stopping.is_set():
-            log.error("the indexer ended and is started again", exit_code=indexer.exitcode)
-            indexer = _start_indexer(settings)
-    listener.stop()
-    journal.close()
-    indexer.terminate()
-    indexer.join()
-    log.info("ended")
-
-
-def _start_indexer(settings: Settings) -> SpawnProcess:
-    process = multiprocessing.get_context("spawn").Process(
-        target=run_indexer, args=(settings,), name="indexer", daemon=True
-    )
-    process.start()
-    return process
+        wait([child.process.sentinel for child in children], timeout=SUPERVISION_S)
+        for child in children:
+            if not child.process.is_alive() and not stopping.is_set():
+                child.start_again()
 
 
 def _registry() -> CollectorRegistry:
-    """The metrics of receiver and indexer together where they share a folder, else the receiver's."""
+    """The metrics of all processes together where they share a folder, else this process's."""
     return all_processes() if os.environ.get("PROMETHEUS_MULTIPROC_DIR") else REGISTRY
 
 

@@ -44,7 +44,10 @@ class ListenerSettings(_Section):
     port: int = Field(default=11112, ge=1, le=65535)
     metrics_port: int = Field(default=9112, ge=1, le=65535)
     peers: tuple[Peer, ...] = (Peer(ae_title="ORTHANC", addresses=("127.0.0.1",)),)
+    processes: int = Field(default=1, ge=1)
+    """How many processes receive on the port, each on a core of its own; all write to the one spool."""
     maximum_associations: int = Field(default=20, ge=1)
+    """Associations at once, in each process."""
     maximum_pdu_bytes: int = Field(default=131072, ge=4096)
     idle_timeout_s: float = Field(default=60.0, gt=0)
     instance_timeout_s: float = Field(default=600.0, gt=0)

@@ -259,6 +259,20 @@ def test_a_shutdown_lets_an_association_finish_and_then_ends(start_listener, sen
     assert [label.sop_instance_uid for label, _ in listener.kept()] == [header.SOPInstanceUID] * 2
 
 
+def test_several_processes_share_the_port_and_the_ledger(start_listener, sends_files_as_they_are):
+    listener = start_listener(processes=2)
+    children = Path(f"/proc/{listener.process.pid}/task/{listener.process.pid}/children")
+    wait_until(lambda: len(children.read_text().split()) >= 3, "two receivers and an indexer run")
+    paths = [next(p for p in get_testdata_files(n) if Path(p).name == n) for n in ("CT_small.dcm", "MR_small.dcm")]
+    for _ in range(4):
+        assert store_with_pynetdicom(listener.port, paths) == [0, 0]
+    wait_for(listener, 2)
+    listener.process.terminate()
+    assert listener.process.wait(60) == 0
+    assert len(listener.kept()) == 8
+    assert listener.index.quarantined() == []
+
+
 def test_a_port_in_use_is_one_clear_sentence(listener, tmp_path):
     settings = tmp_path / "settings.yaml"
     section = {"port": listener.port, "metrics_port": free_port()}

@@ -8,6 +8,7 @@ other thread is paused meanwhile.
 from __future__ import annotations
 
 import queue
+import socket
 import time
 from collections.abc import Callable
 from copy import deepcopy
@@ -73,6 +74,7 @@ class StoreUpperLayer(DULServiceProvider):
 
     def __init__(self, association: StoreAssociation) -> None:
         super().__init__(association)
+        self.daemon = True  # a connection that never became an association does not hold up the end of the process
         self._loop: StoreLoop | None = None
 
     def _is_transport_event(self) -> bool:
@@ -199,6 +201,15 @@ class StoreServer(ThreadedAssociationServer):
 
     daemon_threads = True
 
-    def __init__(self, *arguments: Any, new_loop: LoopFactory | None, **options: Any) -> None:
+    def __init__(
+        self, *arguments: Any, new_loop: LoopFactory | None, shares_port: bool = False, **options: Any
+    ) -> None:
         self.new_loop = new_loop
+        self._shares_port = shares_port
         super().__init__(*arguments, request_handler=StoreRequestHandler, **options)
+
+    def server_bind(self) -> None:
+        """As pynetdicom's; several processes may listen on a port that they share."""
+        if self._shares_port:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # type: ignore[union-attr]
+        super().server_bind()

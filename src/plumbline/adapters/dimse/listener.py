@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from datetime import UTC, datetime
@@ -31,6 +32,26 @@ BY_SERVICE_USER, BY_PRESENTATION = 0x01, 0x03
 CALLING_AE_NOT_RECOGNISED, TEMPORARY_CONGESTION = 0x03, 0x01
 NEGOTIATION_TIMEOUT_S = 30.0
 _DRAIN_POLL_S = 0.05
+
+
+def reserve_port(settings: ListenerSettings) -> socket.socket:
+    """Hold the port for processes that will share it. Raises ``Misconfigured`` where somebody else has it."""
+    held = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        held.bind((settings.host, settings.port))
+    except OSError as error:
+        held.close()
+        raise _cannot_listen(settings, error) from error
+    return held
+
+
+def _cannot_listen(settings: ListenerSettings, error: OSError) -> Misconfigured:
+    return Misconfigured(
+        f"cannot listen on {settings.host} port {settings.port} ({error.strerror})",
+        where="listener.port",
+        remedy="End what uses the port or choose another",
+    )
 
 
 class AllowList:
@@ -97,13 +118,10 @@ class Listener:
                 evt_handlers=self._handlers(),  # type: ignore[arg-type]
                 server_class=StoreServer,
                 new_loop=self._new_loop if self._settings.has_store_loop else None,
+                shares_port=self._settings.processes > 1,
             )
         except OSError as error:
-            raise Misconfigured(
-                f"cannot listen on {address[0]} port {address[1]} ({error.strerror})",
-                where="listener.port",
-                remedy="End what uses the port or choose another",
-            ) from error
+            raise _cannot_listen(self._settings, error) from error
         self._server = server
         threading.Thread(target=server.serve_forever, name="dicom-listener", daemon=True).start()
 

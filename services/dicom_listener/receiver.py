@@ -1,0 +1,54 @@
+"""One receiver: the DICOM listener on the spool, in this process."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import threading
+from multiprocessing.connection import wait
+
+import structlog
+
+from plumbline.adapters.dimse.listener import Listener
+from plumbline.adapters.spool import Journal
+from plumbline.observability.logging import configure_logging
+from plumbline.settings import Settings
+from services.dicom_listener.observer import LoggingListenerObserver
+
+STOP_NOTICED_WITHIN_S = 0.5
+
+
+class Receiver:
+    """The listener with its own segments of the journal."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings.listener
+        self._journal = Journal(settings.spool_dir, segment_bytes=settings.listener.segment_bytes)
+        observer = LoggingListenerObserver(self._journal.free_bytes)
+        self._listener = Listener(settings.listener, self._journal, observer)
+
+    def start(self) -> None:
+        """Listen. Raises ``Misconfigured`` where the port cannot be had."""
+        self._listener.start()
+        log = structlog.get_logger("plumbline.listener")
+        log.info("listening", ae_title=self._settings.ae_title, host=self._settings.host, port=self._listener.port)
+
+    def stop(self) -> None:
+        """Let associations finish, then seal what was written."""
+        self._listener.stop()
+        self._journal.close()
+
+
+def run_receiver(settings: Settings) -> None:
+    """Receive in a process of its own, until SIGTERM or until the parent process is gone."""
+    configure_logging(settings.log_level, process="receiver")
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    receiver = Receiver(settings)
+    receiver.start()
+    while not stopping.is_set():
+        if parent is not None and wait([parent.sentinel], timeout=STOP_NOTICED_WITHIN_S):
+            break
+    receiver.stop()
