@@ -16,8 +16,8 @@ from scipy import ndimage
 from plumbline.errors import AnalysisFailed
 from plumbline.imaging.volume import Volume
 
-Points = NDArray[np.floating[Any]]
-Field = NDArray[np.float32]
+Points = NDArray[Any]
+Field = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def canal_score(coarse: Volume, settings: CanalSettings) -> Field:
     enclosed = np.where(is_soft, _enclosure(hu > settings.bone_hu, step_mm, settings), 0.0).astype(np.float32)
     smooth = ndimage.gaussian_filter(enclosed, np.array(settings.smooth_mm) / step_mm)
     size = [max(1, int(mm / step_mm)) for mm in settings.body_size_mm]
-    body = ndimage.uniform_filter((hu > settings.body_hu).astype(np.float32), size)
+    body = ndimage.uniform_filter((hu > settings.body_hu).astype(np.float32), size)  # type: ignore[arg-type]
     return smooth * np.clip(2.0 * _from(body, rows=-round(settings.body_ahead_mm / step_mm)), 0.0, 1.0)
 
 

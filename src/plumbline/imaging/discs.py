@@ -12,8 +12,8 @@ from scipy import ndimage
 
 from plumbline.imaging.straight import AHEAD_MM, ASIDE_MM, StraightSpine
 
-Points = NDArray[np.floating[Any]]
-Field = NDArray[np.float32]
+Points = NDArray[Any]
+Field = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from scipy import ndimage
 
 from plumbline.imaging.volume import Volume
 
-Points = NDArray[np.floating[Any]]
-Field = NDArray[np.float32]
+Points = NDArray[Any]
+Field = NDArray[Any]
 
 AIR_HU = -1000.0
 _SLAB = 32
@@ -54,7 +54,7 @@ def axis_aligned(volume: Volume, step_mm: float, *, largest_hu: float) -> Volume
     voxels = ndimage.affine_transform(
         coarse.voxels,
         index_from_index[::-1, 2::-1],
-        offset=index_from_index[::-1, 3],
+        offset=index_from_index[::-1, 3],  # type: ignore[arg-type]
         output_shape=tuple(count[::-1]),
         order=1,
         mode="constant",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from plumbline.anatomy.numbering import Numbering
 from plumbline.anatomy.transforms import VertebraFrame
 
-Points = NDArray[np.floating[Any]]
+Points = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from plumbline.errors import InvalidInput
 
-Points = NDArray[np.floating[Any]]
+Points = NDArray[Any]
 
 SPACING_TOLERANCE = 0.02
 """Largest deviation of a slice gap from the mean gap, as a fraction of it; headers round positions."""

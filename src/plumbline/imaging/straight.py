@@ -12,8 +12,8 @@ from plumbline.imaging.canal import CanalLine
 from plumbline.imaging.sampling import is_inside, sample
 from plumbline.imaging.volume import Volume
 
-Points = NDArray[np.floating[Any]]
-Field = NDArray[np.float32]
+Points = NDArray[Any]
+Field = NDArray[Any]
 
 AHEAD_MM = np.arange(6.0, -52.1, -2.0)
 """Distance behind the canal's middle of every row of the box; negative is anterior."""

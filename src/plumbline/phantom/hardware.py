@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from plumbline.anatomy.transforms import RigidTransform
 from plumbline.phantom.solids import Solid, capsule, rounded_box, smooth_intersection
 
-Points = NDArray[np.floating[Any]]
+Points = NDArray[Any]
 
 
 class Material(StrEnum):
@@ -134,7 +135,7 @@ class SpacerBody:
         """See ``Solid``."""
         half = np.array(self.half_mm) * [1.0, 1.5, 1.0]
         bend = 0.5 * self.bend_per_mm * self.half_mm[2] ** 2
-        return -half - [max(-bend, 0.0), 0.0, 0.0], half + [max(bend, 0.0), 0.0, 0.0]
+        return -half - np.array([max(-bend, 0.0), 0.0, 0.0]), half + np.array([max(bend, 0.0), 0.0, 0.0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,10 +204,7 @@ def rod_through(name: str, carrier: str, points_mm: Points, *, radius_mm: float 
     first, last = points[0], points[-1]
     over = 7.0 * (last - first) / np.linalg.norm(last - first)
     knots = np.vstack([first - over, points[1:-1], last + over])
-    parts = tuple(
-        Part(Rod(a, b, radius_mm), Material.TITANIUM, f"rod {i}")
-        for i, (a, b) in enumerate(zip(knots[:-1], knots[1:], strict=True))
-    )
+    parts = tuple(Part(Rod(a, b, radius_mm), Material.TITANIUM, f"rod {i}") for i, (a, b) in enumerate(pairwise(knots)))
     return Implant(name, ImplantKind.ROD, parts, carrier, RigidTransform.identity())
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from plumbline.errors import InvalidInput
 from plumbline.phantom.statistics import LEVELS
 
-Points = NDArray[np.floating[Any]]
+Points = NDArray[Any]
 
 SOURCE = "ImFusion VID data set (key points of spines in VerSe, CT Colonography and Pancreas-CT), CC BY-SA 4.0"
 _COMPONENTS = 10

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from scipy import fft, ndimage
 
 from plumbline.phantom.hardware import Material
 
-Field = NDArray[np.float32]
+Field = NDArray[Any]
 
 # 120 kV behind filtration, in six bins: share of detected signal, and linear attenuation per millimetre of
 # water and of titanium (NIST XCOM mass attenuation coefficients).
@@ -136,7 +137,7 @@ def _excess_mm(metal_mm: Field, body_mm: Field, beam: Beam, rng: np.random.Gener
 def _reconstructed(excess_mm: Field, cutoff: float) -> Field:
     """Filtered back-projection of line integrals (millimetres of water) to Hounsfield units on the area."""
     spectrum = fft.rfft(excess_mm, n=2 * _BINS, axis=1) * _ramp(cutoff)
-    filtered = fft.irfft(spectrum, n=2 * _BINS, axis=1)[:, :_BINS].astype(np.float32)
+    filtered = fft.irfft(spectrum, n=2 * _BINS, axis=1)[:, :_BINS].astype(np.float32)  # type: ignore[arg-type]
     position = np.arange(_BINS * _UPSAMPLING) / _UPSAMPLING
     low = np.minimum(position.astype(int), _BINS - 2)
     share = (position - low).astype(np.float32)
@@ -180,4 +181,4 @@ def metal_artefact_hu(metal: Field, body_hu: Field, pixel_mm: float, beam: Beam,
     image = _reconstructed(excess, beam.cutoff) * _taper()
     scale = pixel_mm / _AREA_PITCH_MM
     offset = (_AREA_PIXELS - 1) / 2.0 - np.array(centre) * scale
-    return ndimage.affine_transform(image, np.full(2, scale), offset, output_shape=metal.shape, order=1)
+    return ndimage.affine_transform(image, np.full(2, scale), offset, output_shape=metal.shape, order=1)  # type: ignore[arg-type]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from plumbline.anatomy.transforms import rotation_from_vector
 from plumbline.phantom.solids import FAR_MM, BakedBone, Carving, Field, Grid, trabeculae
 from plumbline.phantom.vertebra import VertebraShape, body_distance
 
-Points = NDArray[np.floating[Any]]
+Points = NDArray[Any]
 
 _PITCH_MM = 1.1
 _RIB_PITCH_MM = 1.0
@@ -52,14 +54,14 @@ def bake_sacrum(shape: SacrumShape, rng: np.random.Generator) -> BakedBone:
     )
     carving = Carving(grid)
     points = grid.points_mm()
-    carving.merge((slice(None),) * 3, body_distance(points, s1), 1e-3)
+    carving.merge((slice(None),) * 3, body_distance(points, s1), 1e-3)  # type: ignore[arg-type]
     _add_lower_bodies(carving, s1)
     _add_alae(carving, s1)
     _add_sacral_arch(carving, s1)
     distance = carving.finished()
     thickness = np.full(grid.shape, 0.9, dtype=np.float32)
     marrow = trabeculae(grid, rng, mean_hu=shape.marrow_hu, spread_hu=34.0, grain_mm=(0.6, 1.0, 0.8))
-    p, c, left = grid.axes_mm()
+    _, _, left = grid.axes_mm()
     lateral = np.clip((np.abs(left) - 22.0) / 12.0, 0.0, 1.0) * np.clip((48.0 - np.abs(left)) / 8.0, 0.0, 1.0)
     marrow -= 75.0 * lateral[None, None, :]
     return BakedBone(grid, distance, thickness, marrow.astype(np.float32), shape.cortex_hu)
@@ -73,8 +75,8 @@ def _add_lower_bodies(carving: Carving, s1: VertebraShape) -> None:
         lean = np.radians(angle)
         along = np.array([np.sin(lean), -np.cos(lean), 0.0])
         carving.add_capsule(
-            centre + [0.0, 0.0, width],
-            centre + [0.0, 0.0, -width],
+            centre + np.array([0.0, 0.0, width]),
+            centre + np.array([0.0, 0.0, -width]),
             depth,
             depth,
             blend=3.0,
@@ -133,12 +135,15 @@ def bake_pelvis(shape: SacrumShape, sacrum: BakedBone, rng: np.random.Generator)
 
 def _resampled(bone: BakedBone, grid: Grid) -> Field:
     """Distance field of ``bone`` on another grid of the same axes."""
-    from scipy import ndimage
-
     scale = grid.pitch_mm / bone.grid.pitch_mm
     offset = (np.array(grid.origin_mm) - np.array(bone.grid.origin_mm)) / bone.grid.pitch_mm
     return ndimage.affine_transform(
-        bone.distance, np.full(3, scale), offset, output_shape=grid.shape, order=1, cval=2 * FAR_MM
+        bone.distance,
+        np.full(3, scale),
+        offset,  # type: ignore[arg-type]
+        output_shape=grid.shape,
+        order=1,
+        cval=2 * FAR_MM,
     )
 
 
@@ -177,7 +182,7 @@ def bake_rib(
     knots = np.stack(path)
     grid = Grid.around(knots.min(axis=0) - 10.0, knots.max(axis=0) + 10.0, _RIB_PITCH_MM)
     carving = Carving(grid)
-    for first, second in zip(knots[:-1], knots[1:], strict=True):
+    for first, second in pairwise(knots):
         carving.add_capsule(first, second, 3.1, 3.1, blend=1.0, flat=1.6)
     marrow = trabeculae(grid, rng, mean_hu=130.0, spread_hu=25.0, grain_mm=(0.7, 0.7, 0.7))
     return BakedBone(grid, carving.finished(), np.full(grid.shape, 1.1, dtype=np.float32), marrow, cortex_hu)

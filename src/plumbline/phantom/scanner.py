@@ -23,8 +23,8 @@ from plumbline.phantom.scene import Scene
 from plumbline.phantom.solids import FAR_MM, BakedBone
 from plumbline.phantom.torso import AIR_HU, FAT_HU, Habitus, SoftTissue, Trunk, draw_slice
 
-Points = NDArray[np.floating[Any]]
-Field = NDArray[np.float32]
+Points = NDArray[Any]
+Field = NDArray[Any]
 
 _SLAB_SLICES = 24
 _COARSE_PLANE_MM = 2.5
@@ -61,6 +61,9 @@ SOFT = Kernel(fwhm_mm=1.15, edge=0.0, noise_hu=17.0, noise_cutoff=0.62)
 BONE = Kernel(fwhm_mm=0.75, edge=0.35, noise_hu=42.0, noise_cutoff=0.95)
 
 
+_USUAL_BEAM = Beam()
+
+
 @dataclass(frozen=True, slots=True)
 class Protocol:
     """Acquisition and reconstruction of one series.
@@ -89,7 +92,7 @@ class Protocol:
     thickness_mm: float = 1.0
     centre_lps_mm: tuple[float, float, float] | None = None
     kernel: Kernel = SOFT
-    beam: Beam = Beam()
+    beam: Beam = _USUAL_BEAM
     largest_hu: float = 3071.0
     has_table: bool = True
     has_artefacts: bool = True
@@ -240,7 +243,7 @@ class _Rendering:
             return
         matrix, offset, shape = self._sampling(window, start, bone, exam_from_own)
         fields = [
-            ndimage.affine_transform(field, matrix, offset, output_shape=shape, order=1, mode=mode, cval=FAR_MM)
+            ndimage.affine_transform(field, matrix, offset, output_shape=shape, order=1, mode=mode, cval=FAR_MM)  # type: ignore[arg-type]
             for field, mode in ((bone.distance, "constant"), (bone.cortex_mm, "nearest"), (bone.marrow_hu, "nearest"))
         ]
         distance, cortex, marrow = fields
@@ -351,7 +354,7 @@ class _Rendering:
 
     def _noise(self, rng: np.random.Generator) -> Field:
         white = rng.standard_normal((self.protocol.rows, self.protocol.columns), dtype=np.float32)
-        return fft.irfft2(fft.rfft2(white) * self._noise_filter, s=white.shape).astype(np.float32)
+        return fft.irfft2(fft.rfft2(white) * self._noise_filter, s=white.shape).astype(np.float32)  # type: ignore[arg-type]
 
     def _noise_map(self, plane: Field) -> Field | float:
         """Noise grows with the tissue that a slice holds and falls with its thickness."""

@@ -18,7 +18,7 @@ from plumbline.anatomy.transforms import RigidTransform, VertebraFrame
 from plumbline.phantom.hardware import Implant
 from plumbline.phantom.spine import VirtualSpine
 
-Points = NDArray[np.floating[Any]]
+Points = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

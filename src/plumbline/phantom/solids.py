@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-Points = NDArray[np.floating[Any]]
-Field = NDArray[np.float32]
+Points = NDArray[Any]
+Field = NDArray[Any]
 
 FAR_MM = 6.0
 """Distances are kept inside plus and minus this; nothing is drawn farther from a surface."""
@@ -157,7 +157,7 @@ def trabeculae(
         1.0,
         order=1,
     )
-    factors = [n / m for n, m in zip(grid.shape, slow.shape, strict=True)]
+    factors = [n / m for n, m in zip(grid.shape, slow.shape, strict=True)]  # type: ignore[arg-type]
     slow = ndimage.zoom(slow, factors, order=1, grid_mode=True, mode="nearest")
     return (mean_hu + spread_hu * fine / fine.std() + 0.6 * spread_hu * slow).astype(np.float32)
 

@@ -17,7 +17,7 @@ from plumbline.phantom.solids import BakedBone
 from plumbline.phantom.statistics import LEVELS, SpineGeometry, spine_statistics
 from plumbline.phantom.vertebra import VertebraShape, bake_vertebra
 
-Points = NDArray[np.floating[Any]]
+Points = NDArray[Any]
 
 # Typical sizes by vertebra T11..L5, S1 (millimetres); the statistics of key points do not hold them.
 _DISC_BELOW_MM = (5.5, 6.5, 7.5, 8.8, 9.8, 10.4, 9.6)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from plumbline.errors import Misconfigured
 
-Points = NDArray[np.floating[Any]]
+Points = NDArray[Any]
 
 LEVELS = ("T11", "T12", "L1", "L2", "L3", "L4", "L5")
 """Vertebrae of the figures, cranial to caudal."""

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-Points = NDArray[np.floating[Any]]
-Field = NDArray[np.float32]
+Points = NDArray[Any]
+Field = NDArray[Any]
 
 FAT_HU, MUSCLE_HU, SKIN_HU, AIR_HU = -98.0, 56.0, 10.0, -1000.0
 _ORGAN_HU = {"kidney": 38.0, "liver": 58.0, "vessel": 42.0, "bowel": 30.0, "sac": 22.0}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from plumbline.phantom.solids import BakedBone, Carving, Field, Grid, smooth_intersection, trabeculae
 
-Points = NDArray[np.floating[Any]]
+Points = NDArray[Any]
 
 _PITCH_MM = 0.8
 _RIM_MM = 2.0
