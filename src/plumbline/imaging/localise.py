@@ -60,8 +60,8 @@ class LocaliserSettings:
     spacer_contrast: float = 0.7
     least_bodies: int = 2
     least_edges: float = 0.42
-    sacral_share: float = 0.62
-    sacral_scale: float = 0.06
+    sacral_share: float = 0.55
+    sacral_scale: float = 0.05
     lean_weight: float = 0.004
     pedicles_behind_mm: float = 10.0
 
@@ -145,14 +145,14 @@ def _bodies(
 ) -> list[Body]:
     """Fitted bodies caudal to cranial, grown in both directions from the best one between two discs."""
 
-    def fit(start: Body) -> Body:
-        return fit_body(volume, start, metal=shadow, settings=settings.body)
+    def fit(start: Body, has_floor: bool = True) -> Body:
+        return fit_body(volume, start, metal=shadow, settings=settings.body, has_floor=has_floor)
 
     between = [fit(_start_between(line, discs, int(a), int(b), settings)) for a, b in pairwise(chain)]
     plausible = [body for body in between if _is_plausible(body, settings)]
     if not plausible:
         raise AnalysisFailed("the vertebral bodies have no edges that could be fitted")
-    seed = max(plausible, key=lambda body: body.edges - 0.05 * body.wall_error_mm)
+    seed = max(plausible, key=_quality)
     grow = _Growth(volume, coarse, fit, settings)
     return [*reversed(grow.from_body(seed, up=False)), seed, *grow.from_body(seed, up=True)]
 
@@ -161,11 +161,17 @@ def _is_plausible(body: Body, settings: LocaliserSettings) -> bool:
     return body.edges >= settings.least_edges and 14.0 <= body.height_mm <= 40.0
 
 
+def _quality(body: Body) -> float:
+    """How well a body was fitted, and how much it is shaped like one: about as high as four fifths of its depth."""
+    shape = max(abs(float(np.log(body.height_mm / (0.8 * body.depth_mm)))) - 0.25, 0.0)
+    return body.edges - 0.05 * body.wall_error_mm - shape
+
+
 class _Growth:
     """From one fitted body to the next, by its endplate and the usual height of a disc."""
 
     def __init__(
-        self, volume: Volume, coarse: Volume, fit: Callable[[Body], Body], settings: LocaliserSettings
+        self, volume: Volume, coarse: Volume, fit: Callable[[Body, bool], Body], settings: LocaliserSettings
     ) -> None:
         self._volume = volume
         self._coarse = coarse
@@ -189,14 +195,14 @@ class _Growth:
     def _next(self, body: Body, *, up: bool) -> Body | None:
         tried = [self._step(body, gap_mm, lean_deg, up=up) for gap_mm, lean_deg in _STEPS[up]]
         good = [each for each in tried if each is not None]
-        likeness = 1.0 if up else 0.3
-        return max(
-            good,
-            key=lambda each: (
-                each.edges - 0.05 * each.wall_error_mm - likeness * abs(float(np.log(each.height_mm / body.height_mm)))
-            ),
-            default=None,
-        )
+        return max(good, key=lambda each: self._likeness(body, each), default=None)
+
+    def _likeness(self, body: Body, other: Body) -> float:
+        """Quality of a neighbour; a lumbar one has its neighbour's height, a sacral one need not."""
+        unlike = abs(float(np.log(other.height_mm / body.height_mm)))
+        if sacral_probability(self._coarse, other, self._settings) >= 0.5:
+            return other.edges - 0.05 * other.wall_error_mm
+        return _quality(other) - unlike
 
     def _step(self, body: Body, gap_mm: float, lean_deg: float, *, up: bool) -> Body | None:
         """The neighbour beyond a disc of ``gap_mm`` that leans by ``lean_deg`` more; None where there is none."""
@@ -206,16 +212,17 @@ class _Growth:
         half = body.height_mm / 2
         centre = body.centre_lps_mm + sign * ((half + gap_mm / 2) * body.axes[1] + (half + gap_mm / 2) * axes[1])
         start = replace(body, centre_lps_mm=centre, axes=axes)
-        if not self._is_in_view(start):
+        if not self._is_in_view(start, lowest=-1.0 if up else 0.0):
             return None
-        fitted = self._fit(start)
+        fitted = self._fit(start, self._is_in_view(start, lowest=-1.0))
         return fitted if self._is_neighbour(body, fitted, sign) else None
 
-    def _is_in_view(self, body: Body) -> bool:
+    def _is_in_view(self, body: Body, *, lowest: float) -> bool:
+        """Whether a body is in view from its roof down to ``lowest`` half heights from its centre."""
         corners = [
             body.centre_lps_mm + np.array([p * body.depth_mm / 2, c * body.height_mm / 2, 0.0]) @ body.axes
             for p in (-1, 1)
-            for c in (-1, 1)
+            for c in (lowest, 1.0)
         ]
         index = self._volume.to_index(np.array(corners))
         return bool(np.all((index >= 0) & (index <= np.array(self._volume.shape[::-1]) - 1)))
@@ -232,6 +239,9 @@ class _Growth:
         angle = np.degrees(np.arccos(np.clip(body.axes[1] @ other.axes[1], -1.0, 1.0)))
         return bool(-3.0 <= gap <= 20.0 and aside <= 16.0 and angle <= 38.0)
 
+
+SECOND_SACRAL_BODY = 0.3
+"""How often what lies below a first sacral body still looks like a body with a disc above it (lumbarised S1)."""
 
 _LONGEST_SPINE = 20
 _STEPS = {True: ((8.0, 0.0), (5.0, -6.0), (12.0, 0.0)), False: ((9.0, 6.0), (6.0, 14.0), (12.0, 14.0), (9.0, 24.0))}
@@ -327,7 +337,10 @@ def _evidence(sacral: NDArray[np.float64], first_lumbar: int, count: int) -> lis
         return [SacrumEvidence(count - 1, float(sacral[0]))]
     lowest_lumbar = float(sacral[first_lumbar])
     is_here = float(sacral[first_lumbar - 1]) * (1.0 - lowest_lumbar)
-    return [SacrumEvidence(count - 1, is_here), SacrumEvidence(count - 2, lowest_lumbar)]
+    is_above = lowest_lumbar * SECOND_SACRAL_BODY
+    total = max(is_here + is_above, 1e-6)
+    sure = float(sacral[first_lumbar - 1])
+    return [SacrumEvidence(count - 1, sure * is_here / total), SacrumEvidence(count - 2, sure * is_above / total)]
 
 
 def _vertebra(body: Body, *, is_sacrum: bool, volume: Volume) -> LocalisedVertebra:

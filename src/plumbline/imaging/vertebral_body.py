@@ -32,6 +32,8 @@ class BodySettings:
         Weaker edges are not edges.
     smooth_mm
         Smoothing along the rays.
+    first_strong_share
+        The first edge outwards counts that is at least this share of the strongest.
     """
 
     radius_mm: float = 12.0
@@ -41,6 +43,7 @@ class BodySettings:
     least_edge_hu_per_mm: float = 12.0
     smooth_mm: float = 0.9
     step_mm: float = 0.5
+    first_strong_share: float = 0.6
     depth_mm: float = 33.0
     width_mm: float = 46.0
 
@@ -235,7 +238,7 @@ def _edges(
     hu = np.clip(sample(volume, points), -100.0, 700.0)
     hu = ndimage.gaussian_filter1d(hu, settings.smooth_mm / settings.step_mm, axis=1, mode="nearest")
     fall = -np.gradient(hu, settings.step_mm, axis=1)
-    best = np.argmax(fall[:, 1:-1], axis=1) + 1
+    best = _first_strong(fall[:, 1:-1], settings.first_strong_share) + 1
     rays = np.arange(len(best))
     before, peak, after = fall[rays, best - 1], fall[rays, best], fall[rays, best + 1]
     curve = before - 2.0 * peak + after
@@ -244,6 +247,17 @@ def _edges(
     if metal is not None:
         is_edge &= sample(metal, points).max(axis=1) < 0.5
     return _Edges(at[best] + np.clip(part, -1.0, 1.0) * settings.step_mm, peak, is_edge)
+
+
+def _first_strong(fall: Points, share: float) -> NDArray[np.intp]:
+    """Index of the first local maximum along each ray that is not much weaker than the strongest.
+
+    Beyond a disc the neighbour's endplate falls towards its own marrow, too; the body's own comes first.
+    """
+    padded = np.pad(fall, ((0, 0), (1, 1)), constant_values=-np.inf)
+    is_peak = (fall >= padded[:, :-2]) & (fall >= padded[:, 2:])
+    is_strong = is_peak & (fall >= share * fall.max(axis=1, keepdims=True))
+    return np.argmax(is_strong, axis=1)
 
 
 def _plane(places: Points, edges: _Edges) -> _Plane | None:

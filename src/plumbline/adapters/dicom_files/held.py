@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from io import BytesIO
 
@@ -17,6 +18,9 @@ from plumbline.errors import InvalidInput
 from plumbline.exams.study import Study
 from plumbline.imaging.volume import Volume
 from plumbline.pipeline.ports import InstanceIndex, Publications, ReceivedInstance, Spool
+
+KEPT_STUDIES = 6
+"""Studies whose headers a worker keeps at hand."""
 
 _PREAMBLE = b"\0" * 128 + b"DICM"
 
@@ -54,6 +58,7 @@ class HeldImages:
         self._index = index
         self._spool = spool
         self._publications = publications
+        self._headers: OrderedDict[tuple[str, int], list[Dataset]] = OrderedDict()
 
     def study(self, study_instance_uid: str) -> Study:
         """See ``Images.study``."""
@@ -61,7 +66,17 @@ class HeldImages:
 
     def headers(self, study_instance_uid: str, series_instance_uid: str | None = None) -> Sequence[Dataset]:
         """See ``Images.headers``."""
-        return self._read(study_instance_uid, series_instance_uid, with_pixels=False)
+        headers = self._study_headers(study_instance_uid)
+        return [each for each in headers if series_instance_uid in (None, str(each.get("SeriesInstanceUID")))]
+
+    def _study_headers(self, study_uid: str) -> list[Dataset]:
+        """Headers of a study, kept for the steps that follow; more instances make another entry."""
+        key = (study_uid, len(self._index.held(study_uid)))
+        if key not in self._headers:
+            self._headers[key] = self._read(study_uid, None, with_pixels=False)
+            if len(self._headers) > KEPT_STUDIES:
+                self._headers.popitem(last=False)
+        return self._headers[key]
 
     def volume(self, study_instance_uid: str, series_instance_uid: str) -> Volume:
         """See ``Images.volume``."""

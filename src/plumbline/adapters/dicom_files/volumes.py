@@ -17,6 +17,9 @@ from plumbline.imaging.volume import Volume
 
 AIR_HU = -1024
 
+LARGEST_BROKEN_SHARE = 0.05
+"""A series with more broken instances than this is refused."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Frame:
@@ -39,20 +42,48 @@ def volume_from_datasets(datasets: Sequence[Dataset]) -> Volume:
     Raises
     ------
     InvalidInput
-        When an instance cannot be decoded, has no plane geometry, or the planes make no sound volume.
+        When more than a few instances cannot be decoded or have no plane geometry, or the planes make no sound
+        volume.
     """
-    frames = [frame for dataset in datasets for frame in _frames(dataset)]
+    frames, broken = _readable_frames(datasets)
     stack = stack_planes([frame.plane for frame in frames])
     whole = all(frame.slope.is_integer() and frame.intercept.is_integer() for frame in frames)
     shape = (len(stack.order), frames[0].plane.rows, frames[0].plane.columns)
     voxels = np.empty(shape, dtype=np.int16 if whole else np.float32)
     for slice_index, frame_index in enumerate(stack.order):
         voxels[slice_index] = _rescaled(frames[frame_index], voxels.dtype)
-    return Volume(voxels, stack.lps_from_index, stack.note)
+    notes = [note for note in (broken, stack.note) if note]
+    return Volume(voxels, stack.lps_from_index, " ".join(notes) or None)
+
+
+def _readable_frames(datasets: Sequence[Dataset]) -> tuple[list[_Frame], str | None]:
+    """Frames of the instances that can be decoded, and a sentence about the others; refused where they are many."""
+    frames: list[_Frame] = []
+    refusals: list[InvalidInput] = []
+    for dataset in datasets:
+        try:
+            frames += _frames(dataset)
+        except InvalidInput as error:
+            refusals.append(error)
+    if len(refusals) > LARGEST_BROKEN_SHARE * len(datasets):
+        raise refusals[0]
+    if not refusals:
+        return frames, None
+    return (
+        frames,
+        f"{len(refusals)} of {len(datasets)} instances could not be used, the first because it {_why(refusals[0])}.",
+    )
+
+
+def _why(error: InvalidInput) -> str:
+    return error.what.removeprefix("this instance ")
 
 
 def _rescaled(frame: _Frame, dtype: np.dtype[Any]) -> NDArray[np.generic]:
-    values = frame.stored.astype(np.float32) * frame.slope + frame.intercept
+    if frame.slope == 1 and dtype == np.int16:
+        values = frame.stored.astype(np.int32) + int(frame.intercept)
+    else:
+        values = frame.stored.astype(np.float32) * frame.slope + frame.intercept
     if frame.padding is not None:
         values[frame.stored == frame.padding] = AIR_HU
     if dtype == np.int16:

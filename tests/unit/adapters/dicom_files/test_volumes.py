@@ -74,3 +74,12 @@ def test_what_cannot_be_decoded_is_named_with_its_uid(ct_series, spoil, reason):
     with pytest.raises(InvalidInput, match=reason) as refusal:
         volume_from_datasets(ct_series)
     assert refusal.value.where == "2.25.771"
+
+
+def test_one_broken_slice_of_many_is_left_out_and_said():
+    series = [ct_slice(n) for n in range(1, 31)]
+    series[3].PixelData = series[3].PixelData[:10]
+    volume = volume_from_datasets(series)
+    assert volume.shape[0] == 26
+    assert volume.note is not None
+    assert "1 of 30 instances could not be used" in volume.note
