@@ -10,19 +10,34 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Protocol
 
 from plumbline.phantom.cohort import SEED, VirtualExam, VirtualPatient, cohort
-from plumbline.phantom.ct_files import ct_files
+from plumbline.phantom.ct_files import ExamHeader, ct_files
 
 COMPLETE_MARK = "complete"
 TRUNCATED_SHARE = 0.6
+
+
+class SendableExam(Protocol):
+    """What sending and scoring need of an exam, virtual or real."""
+
+    @property
+    def header(self) -> ExamHeader:
+        """Who, when and why."""
+        ...
+
+    @property
+    def parts(self) -> int:
+        """In how many goes it is sent."""
+        ...
 
 
 @dataclass(frozen=True)
 class WrittenExam:
     """An exam and its files, in the order in which they are sent."""
 
-    exam: VirtualExam
+    exam: SendableExam
     files: tuple[Path, ...]
 
     @property
@@ -38,6 +53,8 @@ class WrittenPatient:
 
     patient: VirtualPatient
     exams: tuple[WrittenExam, ...]
+    is_real: bool = False
+    """Whether the anatomy is of a real CT."""
 
 
 def write_cohort(

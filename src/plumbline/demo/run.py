@@ -16,6 +16,7 @@ from rich.table import Table
 from plumbline.demo.figures import write_figures
 from plumbline.demo.patients import WrittenExam, WrittenPatient, write_cohort
 from plumbline.demo.ports import DemoPorts, free_ports, refuse_ports_in_use
+from plumbline.demo.real_input import real_patients
 from plumbline.demo.scoring import Verdict, judge_patient
 from plumbline.demo.sending import send
 from plumbline.demo.stack import Stack, running_stack
@@ -68,7 +69,11 @@ def run_demo(directory: Path, *, once: bool, choose_free_ports: bool, console: C
 def _prepare(console: Console) -> tuple[WrittenPatient, ...]:
     with _bar(console) as bar:
         task = bar.add_task("Virtual patients", total=None)
-        return write_cohort(COHORT_CACHE, lambda done, total: bar.update(task, completed=done, total=total))
+        virtual = write_cohort(COHORT_CACHE, lambda done, total: bar.update(task, completed=done, total=total))
+        real = real_patients(COHORT_CACHE)
+    if not real:
+        console.print("No real images beside this checkout; virtual patients only.", style="dim")
+    return (*virtual, *real)
 
 
 def _telling(console: Console, verb: str) -> Callable[[str], None]:
