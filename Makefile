@@ -34,7 +34,12 @@ test-all: ## Run every test, the slow ones too
 	$(PYTHON) -m pytest -rs
 
 .PHONY: bench
-bench: bench-priors ## Run every benchmark; figures go to build/figures
+bench: bench-priors bench-pairs ## Run every benchmark; figures go to build/figures
+
+.PHONY: bench-pairs
+bench-pairs: ## Measure the virtual patients' pairs at full size, against their truth
+	@scripts/setup.sh demo
+	$(PYTHON) tests/benchmark/phantom_pairs.py
 
 .PHONY: bench-priors
 bench-priors: ## Choose references in made-up histories, read labelled spine text

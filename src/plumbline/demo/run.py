@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,8 @@ from plumbline.settings import Settings
 
 COHORT_CACHE = Path("build/cohort")
 WAIT_S = 900.0
-LONGEST_PRIORITY_S = 30.0
+MODALITIES = 4
+"""How many exams are sent at a time; one association alone mostly waits for acknowledgements."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,9 @@ def _send_and_wait(stack: Stack, watch: Watch, patients: Sequence[WrittenPatient
 
 def _send_group(stack: Stack, watch: Watch, name: str, exams: Sequence[WrittenExam], bar: Progress) -> None:
     sending = bar.add_task(f"{name} sent", total=len(exams))
-    for exam in exams:
-        send(exam.parts[0], port=stack.ports.orthanc_dicom)
-        bar.advance(sending)
+    with ThreadPoolExecutor(max_workers=MODALITIES) as modalities:
+        for _ in modalities.map(lambda exam: send(exam.parts[0], port=stack.ports.orthanc_dicom), exams):
+            bar.advance(sending)
     waiting = bar.add_task(f"{name} done", total=len(exams))
     _wait(stack, watch, [(exam, 1) for exam in exams], bar, waiting)
     for exam in exams:

@@ -111,10 +111,12 @@ class Watch:
             raise
 
     def reports(self, study_instance_uid: str) -> list[Dataset]:
-        """Structured reports that the archive holds of a study."""
+        """Structured reports that the archive holds of a study, the one that supersedes the others first."""
         query = {"Level": "Instance", "Query": {"StudyInstanceUID": study_instance_uid, "Modality": "SR"}}
         found = self._json(f"{self._orthanc_url}/tools/find", json.dumps(query).encode())
-        return [self._dataset(f"{self._orthanc_url}/instances/{handle}/file") for handle in found]
+        reports = [self._dataset(f"{self._orthanc_url}/instances/{handle}/file") for handle in found]
+        superseded = {uid for report in reports for uid in _predecessors(report)}
+        return sorted(reports, key=lambda report: str(report.SOPInstanceUID) in superseded)
 
     def _dataset(self, url: str) -> Dataset:
         with urlopen(url, timeout=TIMEOUT_S) as answer:
@@ -124,3 +126,13 @@ class Watch:
         with urlopen(Request(url, data=body, headers={"Accept": "application/json"}), timeout=TIMEOUT_S) as answer:
             content = answer.read()
         return json.loads(content) if content else []
+
+
+def _predecessors(report: Dataset) -> list[str]:
+    """SOP Instance UIDs of the reports that a report supersedes."""
+    return [
+        str(reference.ReferencedSOPInstanceUID)
+        for study in report.get("PredecessorDocumentsSequence") or ()
+        for series in study.ReferencedSeriesSequence
+        for reference in series.ReferencedSOPSequence
+    ]

@@ -83,7 +83,7 @@ def localise_spine(
     """
     settings = settings or LocaliserSettings()
     coarse = axis_aligned(volume, settings.coarse_mm, largest_hu=settings.largest_hu)
-    metal_coarse, shadow_coarse = _coarse_metal(volume, metal, settings)
+    metal_coarse, shadow_coarse = _coarse_metal(volume, coarse, metal)
     line = find_canal(coarse, settings.canal)
     discs = map_discs(straighten(coarse, shadow_coarse, line), settings.discs)
     if metal_coarse is not None:
@@ -97,14 +97,17 @@ def localise_spine(
 
 
 def _coarse_metal(
-    volume: Volume, metal: NDArray[np.bool_] | None, settings: LocaliserSettings
+    volume: Volume, coarse: Volume, metal: NDArray[np.bool_] | None
 ) -> tuple[Volume | None, Volume | None]:
     """Metal on the coarse grid, and metal with its surroundings."""
     if metal is None or not metal.any():
         return None, None
-    dense = axis_aligned(Volume(metal.astype(np.float32), volume.lps_from_index), settings.coarse_mm, largest_hu=1.0)
-    around = ndimage.maximum_filter(dense.voxels, 3) > 0.02
-    return dense, Volume(around.astype(np.float32), dense.lps_from_index)
+    index = np.round(coarse.to_index(volume.zyx_to_lps(np.argwhere(metal)))).astype(int)[:, ::-1]
+    inside = np.all((index >= 0) & (index < coarse.shape), axis=1)
+    dense = np.zeros(coarse.shape, dtype=np.float32)
+    dense[tuple(index[inside].T)] = 1.0
+    around = ndimage.maximum_filter(dense, 3)
+    return Volume(dense, coarse.lps_from_index), Volume(around, coarse.lps_from_index)
 
 
 def _fine_shadow(volume: Volume, metal: NDArray[np.bool_] | None) -> Volume | None:

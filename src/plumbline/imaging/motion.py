@@ -158,7 +158,7 @@ def _likeness(baseline: ExamAnatomy, current: ExamAnatomy, shift: int, settings:
     return float(np.mean(found))
 
 
-_SCREENING = RegistrationSettings(sigmas_mm=(4.0, 2.5), points=4000, iterations=12, stop_mm=0.05)
+_SCREENING = RegistrationSettings(sigmas_mm=(3.0,), points=3000, iterations=10, stop_mm=0.1)
 
 
 def register_bone(

@@ -14,6 +14,19 @@ import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, WrappedLogger
 
+_CHATTY = (
+    "httpx",
+    "httpcore",
+    "pynetdicom",
+    "kombu",
+    "alembic",
+    "celery.redirected",
+    "celery.beat",
+    "celery.worker.strategy",
+    "celery.app.trace",
+)
+"""Libraries that log a line for every request, message or tick."""
+
 PATIENT_KEYS = frozenset({"patient", "patient_id", "patient_name", "birth_date", "issuer", "other_ids", "dataset"})
 
 
@@ -33,7 +46,7 @@ def configure_logging(level: str = "INFO", *, process: str | None = None) -> Non
         Name of this process, on every line.
     """
     logging.basicConfig(stream=sys.stderr, level=level, format="%(message)s", force=True)
-    for chatty in ("httpx", "httpcore", "pynetdicom", "kombu", "celery.redirected", "alembic"):
+    for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # pydicom's warnings quote the value that they complain about, which may be a name.
     logging.getLogger("pydicom").setLevel(logging.ERROR)

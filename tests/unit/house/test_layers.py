@@ -25,7 +25,7 @@ HOMES = {
     "httpx": ("src/plumbline/adapters", "src/plumbline/demo"),
     "kombu": ("src/plumbline/adapters/queue",),
     "psycopg": ("src/plumbline/adapters/database",),
-    "pydicom": ("src/plumbline/adapters", "src/plumbline/reports", "src/plumbline/phantom"),
+    "pydicom": ("src/plumbline/adapters", "src/plumbline/reports", "src/plumbline/phantom", "src/plumbline/demo"),
     "pynetdicom": ("src/plumbline/adapters/dimse",),
     "pyorthanc": ("src/plumbline/adapters/orthanc",),
     "redis": ("src/plumbline/adapters/queue",),
