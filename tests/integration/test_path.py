@@ -6,7 +6,10 @@ beside good. Not here: the whole cohort at full size (make demo ONCE=1).
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -78,12 +81,18 @@ def wait(watch: Watch, stack: Stack, *uids: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def moved(stack, watch, tmp_path_factory) -> tuple[str, VirtualPatient]:
-    """The patient whose spacer moved back by 3 mm, sent as a modality would."""
+def moved_files(tmp_path_factory) -> dict[str, list[Path]]:
+    """Files of the patient whose spacer moved back by 3 mm, by role."""
+    folder = tmp_path_factory.mktemp("moved")
+    return {exam.role: write(small(exam), folder / exam.role) for exam in patient("MovedBack").exams}
+
+
+@pytest.fixture(scope="module")
+def moved(stack, watch, moved_files) -> tuple[str, VirtualPatient]:
+    """The same patient, sent as a modality would."""
     who = patient("MovedBack")
     for exam in who.exams:
-        files = write(small(exam), tmp_path_factory.mktemp("moved") / exam.role)
-        send(files, port=stack.ports.orthanc_dicom)
+        send(moved_files[exam.role], port=stack.ports.orthanc_dicom)
         wait(watch, stack, exam.header.study_instance_uid)
     return who.exams[-1].header.study_instance_uid, who
 
@@ -153,3 +162,32 @@ def test_what_the_archive_holds_reads_back_as_it_was_built(moved, stack, watch):
     buffer = BytesIO()
     report.save_as(buffer)
     assert dcmread(BytesIO(buffer.getvalue())).SOPInstanceUID == report.SOPInstanceUID
+
+
+def test_the_report_in_the_archive_passes_dciodvfy(moved, watch, tmp_path):
+    program = shutil.which("dciodvfy")
+    if program is None:
+        pytest.skip("dciodvfy is not installed (Debian package dicom3tools)")
+    (report,) = watch.reports(moved[0])
+    report.save_as(tmp_path / "sr.dcm", enforce_file_format=True)
+    told = subprocess.run([program, str(tmp_path / "sr.dcm")], capture_output=True, text=True, check=False)
+    assert "Comprehensive3DSR" in told.stdout + told.stderr
+    assert "Error" not in told.stdout + told.stderr
+
+
+def test_the_command_line_finds_what_the_pipeline_stored(moved, watch, moved_files, tmp_path):
+    uid, _ = moved
+    folders = [f"--{role}={files[0].parent}" for role, files in moved_files.items()]
+    command = [sys.executable, "-m", "plumbline", "compare", *folders, "--json", f"--out={tmp_path / 'out'}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    stored = watch.result(uid)
+
+    def plain(findings):
+        return [(each["check"], each["level"], each["status"], each["measurements"]) for each in findings]
+
+    assert plain(document["findings"]) == plain(stored["findings"])
+    assert document["triage"]["priority"] == stored["triage"]["priority"]
+    assert Path(document["report"]["sr"]).is_file()
+    assert list((tmp_path / "out").glob("evidence-*.png"))
