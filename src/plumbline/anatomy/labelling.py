@@ -71,7 +71,8 @@ def _conflict(ranked: tuple[Labelling, ...]) -> str | None:
     if len(ranked) < 2 or ranked[1].probability < CONFLICT_FROM:
         return None
     first, second = ranked[0], ranked[1]
-    return (
-        f"The lowest body in view may be {first.names[-1]} ({first.probability:.0%}) or "
-        f"{second.names[-1]} ({second.probability:.0%})."
-    )
+    differing = [pair for pair in zip(first.names, second.names, strict=True) if pair[0] != pair[1]]
+    if not differing:
+        return None
+    one, other = differing[-1]
+    return f"One vertebra may be {one} ({first.probability:.0%}) or {other} ({second.probability:.0%})."

@@ -30,7 +30,7 @@ class CheckThresholds:
     migration_mm: float = 2.0
     subsidence_mm: float = 2.0
     margin_mm: float = 2.0
-    largest_slice_mm: float = 3.0
+    largest_slice_mm: float = 2.6
     gross_change_mm: float = 5.0
     largest_uncertainty_mm: float = 1.5
     least_name_confidence: float = 0.8

@@ -93,7 +93,7 @@ def _operated(cache: Path, folder: Path) -> Iterator[WrittenPatient]:
         )
     ]
     expectation = Expectation(
-        True, ("URGENT", "STAT"), {"level-error": ("negative", "indeterminate")}, None, TRANSLATION_MM, True
+        True, ("URGENT", "STAT", "ROUTINE"), {"level-error": ("negative", "indeterminate")}, None, TRANSLATION_MM, True
     )
     yield WrittenPatient(VirtualPatient("RealCT3mm", (), expectation), tuple(exams), is_real=True)
 
