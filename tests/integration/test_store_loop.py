@@ -224,6 +224,25 @@ def test_an_instance_larger_than_the_buffer_goes_to_the_spool_as_it_comes(tmp_pa
     assert kept(tmp_path) == [(UID.decode(), "", large)]
 
 
+@pytest.mark.parametrize(
+    ("change", "status", "refusal"),
+    [
+        (lambda data: data[:-10], 0xC000, "truncated"),
+        (lambda data: b"no dataset" + data, 0xC000, "not-dicom"),
+        (lambda data: data.replace(UID, UID[::-1]), 0xA900, "contradicts-its-identity"),
+    ],
+)
+def test_a_bad_instance_larger_than_the_buffer_is_refused_before_it_is_acknowledged(tmp_path, change, status, refusal):
+    large, uid_at = instance(512, "2.25.100", "2.25.101")
+    large = change(large[:uid_at] + UID + large[uid_at + len(UID) :])
+    pieces = [large[at : at + 100_000] for at in range(0, len(large), 100_000)]
+    sent = [pdu((3, STORE))] + [pdu((2 if n == len(pieces) - 1 else 0, piece)) for n, piece in enumerate(pieces)]
+    with listening(tmp_path, buffer_bytes=65536) as (listener, observer):
+        hold(listener.port, sent)
+    assert observer.statuses == [status]
+    assert kept(tmp_path) == [(UID.decode(), refusal, large)]
+
+
 def test_a_large_instance_that_breaks_off_leaves_nothing_behind(tmp_path):
     sent = [pdu((3, STORE)), *(pdu((0, bytes(100_000))) for _ in range(5)), ABORT]
     with listening(tmp_path, buffer_bytes=65536) as (listener, observer):

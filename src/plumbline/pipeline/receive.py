@@ -63,6 +63,10 @@ class LargeArrival(Protocol):
         """Append bytes of the dataset."""
         ...
 
+    def dataset(self) -> AbstractContextManager[memoryview]:
+        """The bytes so far, for as long as the context lasts; in no memory of their own."""
+        ...
+
     def finish(self, label: Label | None = None) -> Location:
         """Make it durable and visible; ``label`` replaces the one it began with."""
         ...

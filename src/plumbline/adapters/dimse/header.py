@@ -27,6 +27,11 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 LARGEST_INFLATED_BYTES = 256 << 20
 """A deflated dataset that is larger when inflated is not walked to its end."""
 
+_DEFLATED_PIECE_BYTES = 1 << 14
+"""Inflated at once: deflate makes at most a thousand times as much of it."""
+_BEGINNING_BYTES = 1 << 20
+"""How much of an inflated dataset is kept to find its identity in."""
+
 _CHARACTER_SET = 0x00080005
 _SOP_CLASS, _SOP_INSTANCE = 0x00080016, 0x00080018
 _MODALITY, _MANUFACTURER = 0x00080060, 0x00080070
@@ -55,10 +60,12 @@ def read_header(dataset: memoryview, transfer_syntax_uid: str) -> InstanceHeader
 
 
 def read_identity(dataset: memoryview, transfer_syntax_uid: str) -> tuple[str, str]:
-    """SOP Class UID and SOP Instance UID of a dataset that is not deflated, after a walk to its end.
+    """SOP Class UID and SOP Instance UID of a dataset, after a walk to its end.
 
     As little work as can be, for the time that the sender waits. Raises like ``read_header``.
     """
+    if transfer_syntax_uid == DEFLATED:
+        return _deflated_identity(dataset)
     encoding = encoding_of(transfer_syntax_uid)
     try:
         found = scan(dataset, encoding, _IDENTITY)
@@ -67,6 +74,31 @@ def read_identity(dataset: memoryview, transfer_syntax_uid: str) -> tuple[str, s
             raise
         found = scan(dataset, IMPLICIT_LITTLE, _IDENTITY)
     values = _Values(dataset, encoding, found)
+    return values.text(_SOP_CLASS), values.text(_SOP_INSTANCE)
+
+
+def _deflated_identity(dataset: memoryview) -> tuple[str, str]:
+    """Identity of a deflated dataset, inflated piece by piece to its end; only its beginning is kept."""
+    inflater, beginning, size = zlib.decompressobj(-zlib.MAX_WBITS), bytearray(), 0
+    try:
+        for at in range(0, len(dataset), _DEFLATED_PIECE_BYTES):
+            piece = inflater.decompress(dataset[at : at + _DEFLATED_PIECE_BYTES])
+            size += len(piece)
+            beginning += piece[: max(_BEGINNING_BYTES - len(beginning), 0)]
+            if inflater.eof or size > LARGEST_INFLATED_BYTES:
+                break
+    except zlib.error as error:
+        raise Unusable(Refusal.NOT_DICOM) from error
+    if not inflater.eof and size <= LARGEST_INFLATED_BYTES:
+        raise Unusable(Refusal.TRUNCATED)
+    data = memoryview(beginning)
+    try:
+        found = scan(data, EXPLICIT_LITTLE, _IDENTITY)
+    except ScanStopped as error:
+        if size == len(beginning) or not error.found:
+            raise
+        found = error.found
+    values = _Values(data, EXPLICIT_LITTLE, found)
     return values.text(_SOP_CLASS), values.text(_SOP_INSTANCE)
 
 

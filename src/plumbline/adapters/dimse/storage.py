@@ -10,7 +10,7 @@ from typing import Protocol
 
 from pynetdicom.sop_class import _STORAGE_CLASSES
 
-from plumbline.adapters.dimse.header import DEFLATED, read_identity
+from plumbline.adapters.dimse.header import read_identity
 from plumbline.errors import OutOfCapacity, Unavailable
 from plumbline.pipeline.receive import Bytes, Intake, Label, LargeArrival, Refusal, Unusable, tell_contradiction
 
@@ -73,7 +73,7 @@ class Storage:
             return OUT_OF_RESOURCES
         refusal = refusal_of(label, dataset)
         try:
-            self._intake.add(label if refusal is None else replace(label, refusal=refusal.value), dataset)
+            self._intake.add(_refused(label, refusal), dataset)
         except (OutOfCapacity, Unavailable):
             return OUT_OF_RESOURCES
         except ValueError:
@@ -89,7 +89,7 @@ class Storage:
 
 
 class LargeStore:
-    """One instance that is written while it comes in. Its content is judged by the indexer, not before the answer."""
+    """One instance that is written while it comes in, and judged where it lies before its sender is answered."""
 
     def __init__(self, storage: Storage, intake: Intake, label: Label, is_supported: bool) -> None:
         self._storage = storage
@@ -119,10 +119,12 @@ class LargeStore:
         if self._large is None:
             return self._status
         try:
-            self._large.finish(self._label)
+            with self._large.dataset() as dataset:
+                refusal = refusal_of(self._label, dataset)
+            self._large.finish(_refused(self._label, refusal))
         except (OutOfCapacity, Unavailable):
             return OUT_OF_RESOURCES
-        return SUCCESS
+        return SUCCESS if refusal is None else STATUS_OF_REFUSAL[refusal]
 
     def abandon(self) -> None:
         """The association broke off: leave nothing of it."""
@@ -131,13 +133,12 @@ class LargeStore:
             self._large = None
 
 
-def refusal_of(label: Label, dataset: memoryview) -> Refusal | None:
-    """Why the dataset cannot be what its C-STORE request says; None where nothing speaks against it.
+def _refused(label: Label, refusal: Refusal | None) -> Label:
+    return label if refusal is None else replace(label, refusal=refusal.value)
 
-    A deflated dataset is not inflated here; the indexer looks into it.
-    """
-    if label.transfer_syntax_uid == DEFLATED:
-        return None
+
+def refusal_of(label: Label, dataset: memoryview) -> Refusal | None:
+    """Why the dataset cannot be what its C-STORE request says; None where nothing speaks against it."""
     try:
         tell_contradiction(label, *read_identity(dataset, label.transfer_syntax_uid))
     except Unusable as error:

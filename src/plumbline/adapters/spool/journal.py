@@ -6,11 +6,14 @@ What it must not do: look into a dataset, or forget a byte of one.
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import secrets
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -147,6 +150,20 @@ class LargeInstance:
             raise _as_error(error) from error
         self._checksum.add(view)
         self.length += len(view)
+
+    @contextmanager
+    def dataset(self) -> Iterator[memoryview]:
+        """The dataset as far as it was written, mapped, not copied."""
+        if self.length == 0:
+            yield memoryview(b"")
+            return
+        length = self._dataset_at + self.length
+        with (
+            mmap.mmap(self._descriptor, length, prot=mmap.PROT_READ) as mapped,
+            memoryview(mapped) as whole,
+            whole[self._dataset_at :] as view,
+        ):
+            yield view
 
     def finish(self, label: Label | None = None) -> Location:
         """Make it a durable record. ``label`` replaces the first one where a refusal became known."""

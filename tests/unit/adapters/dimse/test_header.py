@@ -87,8 +87,7 @@ def test_every_encoding_says_the_same(syntax, form):
     assert header.patient.patient_id == "Ä-17"
     assert header.patient.birth_date == date(1961, 4, 2)
     assert header.patient.other_ids == (("OLD-3", "ELSEWHERE"),)
-    if syntax != DEFLATED:
-        assert read_identity(memoryview(encoded(form(), syntax)), syntax) == (header.sop_class_uid, "2.25.1")
+    assert read_identity(memoryview(encoded(form(), syntax)), syntax) == (header.sop_class_uid, "2.25.1")
 
 
 @pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG])
@@ -111,6 +110,14 @@ def test_a_cut_dataset_still_says_which_study_it_was_of():
 
 def test_a_deflated_dataset_that_is_cut_is_told():
     assert reason_of(encoded(dataset(), DEFLATED)[:-4], DEFLATED) is Refusal.TRUNCATED
+    with pytest.raises(Unusable):
+        read_identity(memoryview(encoded(dataset(), DEFLATED)[:-4]), DEFLATED)
+
+
+def test_of_a_long_deflated_dataset_only_the_beginning_is_kept_to_find_its_identity():
+    large = dataset()
+    large.PixelData = bytes(5 << 20)
+    assert read_identity(memoryview(encoded(large, DEFLATED)), DEFLATED)[1] == "2.25.1"
 
 
 @pytest.mark.parametrize("data", [b"", b"%PDF-1.7 not a dataset at all", b"\xff" * 64, b"PK\x03\x04" + b"\0" * 40])
