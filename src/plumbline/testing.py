@@ -20,6 +20,7 @@ from plumbline.pipeline.ports import (
     Clock,
     FetchedInstance,
     Location,
+    Spool,
     StepName,
 )
 from plumbline.worklist.desk import Worklist
@@ -92,6 +93,14 @@ class MemoryArchive:
     def instances_of(self, study_instance_uid: str) -> tuple[ArchiveInstance, ...]:
         """See ``Archive.instances_of``."""
         self.tell_missing()
+        return self._listed(study_instance_uid)
+
+    def instances_of_each(self, studies: Sequence[Study]) -> Mapping[str, tuple[ArchiveInstance, ...]]:
+        """See ``Archive.instances_of_each``."""
+        self.tell_missing()
+        return {study.study_instance_uid: self._listed(study.study_instance_uid) for study in studies}
+
+    def _listed(self, study_instance_uid: str) -> tuple[ArchiveInstance, ...]:
         held = self.instances.get(study_instance_uid, [])
         return tuple(ArchiveInstance(i.sop_instance_uid, "", i.sop_instance_uid) for i in held)
 
@@ -126,6 +135,63 @@ class MemoryArchive:
         later = [change for change in self.changes if change.sequence > sequence]
         page = tuple(later[:limit])
         return page, page[-1].sequence if page else sequence, len(later) <= limit
+
+
+@dataclass
+class MemoryRemoteArchive:
+    """``RemoteArchive`` in dictionaries, delivering into a spool.
+
+    ``withheld`` are listed and never delivered; ``failures`` is how many calls raise ``Unavailable`` first.
+    """
+
+    spool: Spool
+    studies: list[ArchiveStudy] = field(default_factory=list)
+    instances: dict[str, list[FetchedInstance]] = field(default_factory=dict)
+    withheld: set[str] = field(default_factory=set)
+    failures: int = 0
+    name: str = "ELSEWHERE"
+    sender: str = "remote:ELSEWHERE"
+    calls: list[str] = field(default_factory=list)
+
+    def studies_of(self, patient: PatientIdentity) -> tuple[ArchiveStudy, ...]:
+        """See ``RemoteArchive.studies_of``."""
+        self._called("studies_of")
+        found = [each for each in self.studies if each.study.patient.patient_id == patient.patient_id]
+        return tuple(
+            replace(each, study=replace(each.study, series=()), modalities=each.study.modalities) for each in found
+        )
+
+    def with_series(self, listed: ArchiveStudy) -> ArchiveStudy:
+        """See ``RemoteArchive.with_series``."""
+        self._called("with_series")
+        uid = listed.study.study_instance_uid
+        return next(each for each in self.studies if each.study.study_instance_uid == uid)
+
+    def instances_of(self, study: Study) -> tuple[ArchiveInstance, ...]:
+        """See ``RemoteArchive.instances_of``."""
+        self._called("instances_of")
+        held = self.instances.get(study.study_instance_uid, [])
+        return tuple(ArchiveInstance(each.sop_instance_uid, "", each.sop_instance_uid) for each in held)
+
+    def retrieve(self, study: Study, wanted: Sequence[ArchiveInstance]) -> None:
+        """See ``RemoteArchive.retrieve``."""
+        self._called("retrieve")
+        asked = {each.sop_instance_uid for each in wanted} - self.withheld
+        for each in self.instances.get(study.study_instance_uid, []):
+            if each.sop_instance_uid in asked:
+                self.spool.append(
+                    each.dataset,
+                    sop_class_uid=each.sop_class_uid,
+                    sop_instance_uid=each.sop_instance_uid,
+                    transfer_syntax_uid=each.transfer_syntax_uid,
+                    sender=self.sender,
+                )
+
+    def _called(self, name: str) -> None:
+        self.calls.append(name)
+        if self.failures:
+            self.failures -= 1
+            raise Unavailable("the archive does not answer")
 
 
 @dataclass

@@ -190,3 +190,28 @@ def test_an_archive_that_wants_a_password_is_told_it_from_a_file(tmp_path, monke
         known.tell_missing()
         anonymous.close()
         known.close()
+
+
+def test_the_instances_of_several_studies_are_listed_by_one_query(server, archive):
+    expected: dict[str, set[str]] = {}
+    for count in (1, 3):
+        study, series = generate_uid(), generate_uid()
+        files = [part10("EACH WILDÄ", study=study, series=series) for _ in range(count)]
+        files.append(part10("EACH WILDÄ", study=study))
+        for content, _ in files:
+            put(server, content)
+        put(server, part10("EACH WILDÄ", study=study, manufacturer="Plumbline", modality="SR")[0])
+        expected[study] = {dataset.SOPInstanceUID for _, dataset in files}
+    studies = [found.study for found in archive.studies_of("EACH WILDÄ")]
+    asked = []
+    archive._client._api.event_hooks["request"].append(asked.append)
+    listed = archive.instances_of_each(studies)
+    assert {uid: {each.sop_instance_uid for each in instances} for uid, instances in listed.items()} == expected
+    assert all(each.series_instance_uid for instances in listed.values() for each in instances)
+    assert len(asked) == 1
+    handle = next(each for instances in listed.values() for each in instances)
+    assert archive.fetch(handle).sop_instance_uid == handle.sop_instance_uid
+
+
+def test_no_studies_have_no_instances(archive):
+    assert archive.instances_of_each([]) == {}

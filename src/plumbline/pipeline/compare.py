@@ -15,7 +15,7 @@ from plumbline.errors import InvalidInput, PlumblineError
 from plumbline.exams.recognition import Recognition, recognise
 from plumbline.imaging.exam_anatomy import analyse_exam
 from plumbline.imaging.motion import ExamAnatomy
-from plumbline.pipeline.documents import Comparison, choice_from_document, comparison_document, plan_from_document
+from plumbline.pipeline.documents import Comparison, choice_from_document, comparison_document
 from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import Images, PathPorts, Picture, Proceed, Step, StepName, StepOutcome
 from plumbline.pipeline.recognise import story_of
@@ -152,11 +152,10 @@ def compare_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcom
     """Step function."""
     uid, revision = step.study_instance_uid, step.revision
     matched = ports.steps.result(uid, revision, StepName.MATCH)
-    story = story_of(step, ports, policy)
-    plan = plan_from_document(matched["plan"])
+    story = story_of(step, ports, policy, told_by=StepName.MATCH)
     check_seconds: dict[str, float] = {}
     compared = compare_exam(
-        Story(story.study, story.recognition, story.history, plan, story.orders, story.hardware_seen),
+        story,
         choice_from_document(matched["choice"]),
         ports.images,
         policy.thresholds,

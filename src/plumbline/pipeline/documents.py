@@ -10,7 +10,7 @@ from typing import Any
 from plumbline.anatomy.levels import Level
 from plumbline.anatomy.numbering import Labelling, Numbering
 from plumbline.checks.finding import CheckName, Finding, Measurement, Status, TrackedImplant
-from plumbline.exams.history import Operation, SurgicalHistory
+from plumbline.exams.history import Operation, OverruledFact, PhaseLimits, SurgicalHistory
 from plumbline.exams.order import Plan, SourceKind
 from plumbline.exams.recognition import ExamKind, Recognition, SeriesRole
 from plumbline.exams.surgery_text import Tense
@@ -139,6 +139,34 @@ def history_document(history: SurgicalHistory) -> dict[str, Any]:
         ],
         "is_denied": history.is_denied,
     }
+
+
+def history_from_document(document: Mapping[str, Any], limits: PhaseLimits | None = None) -> SurgicalHistory:
+    """Inverse of ``history_document``; the limits of the phases are the site's and not stored."""
+    return SurgicalHistory(
+        operations=tuple(_operation_from_document(each) for each in document["operations"]),
+        planned=tuple(_operation_from_document(each) for each in document["planned"]),
+        overruled=tuple(
+            OverruledFact(SourceKind[each["source"]], each["fact"], each["reason"]) for each in document["overruled"]
+        ),
+        is_denied=document["is_denied"],
+        limits=limits or PhaseLimits(),
+    )
+
+
+def _operation_from_document(document: Mapping[str, Any]) -> Operation:
+    earliest, latest = document["earliest"], document["latest"]
+    return Operation(
+        earliest=date.fromisoformat(earliest) if earliest else None,
+        latest=date.fromisoformat(latest) if latest else None,
+        levels=tuple(Level.parse(name) for name in document["levels"]),
+        procedures=tuple(document["procedures"]),
+        source=SourceKind[document["source"]],
+        confidence=document["confidence"],
+        evidence=document["evidence"],
+        side=document["side"],
+        doubt=document["doubt"],
+    )
 
 
 def _operation_document(operation: Operation) -> dict[str, Any]:

@@ -9,7 +9,10 @@ from plumbline.errors import InvalidInput
 from plumbline.pipeline.ports import Archive, ArchiveInstance, Clock, Spool
 
 SENDER = "archive"
-"""Sender under which fetched instances are recorded."""
+"""Sender under which the missing instances of an exam are recorded."""
+
+REFERENCE_SENDER = "archive-reference"
+"""Sender under which instances are recorded that were fetched only to be compared with."""
 
 INDEX_DELAY_S = 1.0
 """Time for the indexer to record what was just fetched."""
@@ -31,7 +34,7 @@ class Fetcher:
         self._again_after = timedelta(seconds=again_after_s)
         self._fetched_at: dict[str, datetime] = {}
 
-    def fetch(self, wanted: Iterable[ArchiveInstance]) -> set[str]:
+    def fetch(self, wanted: Iterable[ArchiveInstance], *, sender: str = SENDER) -> set[str]:
         """Make instances durable in the spool. Return the UIDs that the archive lists but cannot give."""
         now = self._clock.now()
         self._fetched_at = {uid: at for uid, at in self._fetched_at.items() if now - at < self._again_after}
@@ -40,18 +43,18 @@ class Fetcher:
             if each.sop_instance_uid in self._fetched_at:
                 continue
             try:
-                self._fetch_one(each)
+                self._fetch_one(each, sender)
             except InvalidInput:
                 failed.add(each.sop_instance_uid)
         return failed
 
-    def _fetch_one(self, instance: ArchiveInstance) -> None:
+    def _fetch_one(self, instance: ArchiveInstance, sender: str) -> None:
         fetched = self._archive.fetch(instance)
         self._spool.append(
             fetched.dataset,
             sop_class_uid=fetched.sop_class_uid,
             sop_instance_uid=fetched.sop_instance_uid,
             transfer_syntax_uid=fetched.transfer_syntax_uid,
-            sender=SENDER,
+            sender=sender,
         )
         self._fetched_at[instance.sop_instance_uid] = self._clock.now()

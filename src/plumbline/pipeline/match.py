@@ -1,88 +1,155 @@
-"""Step 5, match: the preoperative exam, the baseline and the last prior, each whole and each with its reasons."""
+"""Step 5, match: the preoperative exam, the baseline and the last prior, each whole and each with its reasons.
+
+Choosing and fetching alternate: an exam is chosen on what the archives list, made whole, counted, and
+chosen again with the count, until every chosen exam has been counted.
+"""
 
 from __future__ import annotations
 
-from plumbline.exams.history import SurgicalHistory
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
 from plumbline.exams.recognition import recognise
-from plumbline.pipeline.documents import choice_document, history_document, plan_document, recognition_document
+from plumbline.exams.study import Study
+from plumbline.pipeline.documents import choice_document
 from plumbline.pipeline.fetch import INDEX_DELAY_S
 from plumbline.pipeline.policy import SitePolicy
-from plumbline.pipeline.ports import (
-    ArchiveInstance,
-    ArchiveStudy,
-    PathPorts,
-    Proceed,
-    Step,
-    StepName,
-    StepOutcome,
-    Wait,
-)
-from plumbline.pipeline.recognise import story_of
-from plumbline.pipeline.story import days_since_surgery
+from plumbline.pipeline.ports import ArchiveStudy, PathPorts, Proceed, Step, StepName, StepOutcome, Wait
+from plumbline.pipeline.recognise import listed_studies, others_of, story_document, story_of
+from plumbline.pipeline.reference_fetch import ReferenceFetch, advance, begin_fetches
+from plumbline.pipeline.remote import RemoteFinds, ask_remotes
+from plumbline.pipeline.story import Story, days_since_surgery, tell_story
 from plumbline.priors.choice import Candidate, ReferenceChoice
 from plumbline.priors.matching import choose_references
 
-LARGEST_FETCH = 5000
-"""Instances fetched for one exam at most, so that a match is never a flood."""
+_PROMPT = timedelta(seconds=5)
+"""How long after asking for instances their arrival is looked for often."""
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """Everything that may be compared with, and the remote archive that has it (None: our own)."""
+
+    studies: tuple[ArchiveStudy, ...]
+    archives: Mapping[str, str]
+
+    def of(self, uids: Sequence[str]) -> list[tuple[ArchiveStudy, str | None]]:
+        by_uid = {each.study.study_instance_uid: each for each in self.studies}
+        return [(by_uid[uid], self.archives.get(uid)) for uid in uids]
 
 
 def match_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome:
     """Step function: choose, make whole what was chosen, and proceed when every instance was counted."""
-    story = story_of(step, ports, policy)
-    archived = ports.archive.studies_of(story.study.patient.patient_id)
-    choice = choose_references(
+    story, local = story_of(step, ports, policy), listed_studies(step, ports)
+    found = ask_remotes(ports.remotes, RemoteFinds.from_document(step.kept.get("remote", {})), story, local, policy)
+    fetches = {uid: ReferenceFetch.from_document(each) for uid, each in step.kept.get("fetches", {}).items()}
+    if any(remote.name not in found.answered for remote in ports.remotes):
+        return Wait(policy.remote_retry_after_s, "A remote archive does not answer.", _kept(found, fetches))
+    listed = _Listed(
+        (*local, *(each.listed for each in found.studies)),
+        {each.listed.study.study_instance_uid: each.archive for each in found.studies},
+    )
+    story = _told_again(story, listed, found, ports, policy)
+    seen = ports.steps.latest_flags(
+        (each.study.study_instance_uid for each in listed.studies),
+        (StepName.COMPARE, StepName.RECOGNISE),
+        "hardware_seen",
+    )
+    candidates = [_candidate(each, seen, listed, story) for each in listed.studies]
+    choice, fetches = _choose_and_count(story, candidates, listed, fetches, ports, policy)
+    if under_way := [each for each in fetches.values() if not each.is_settled]:
+        count = sum(each.listed_count - each.held_count for each in under_way)
+        delay = INDEX_DELAY_S if any(_was_just_asked(each, ports) for each in under_way) else policy.recount_after_s
+        return Wait(delay, f"{count} instances of the references are on their way.", _kept(found, fetches))
+    return Proceed(_result(story, replace(choice, notes=(*choice.notes, *found.notes)), listed))
+
+
+def _was_just_asked(fetch: ReferenceFetch, ports: PathPorts) -> bool:
+    return fetch.asked_at is not None and ports.clock.now() - fetch.asked_at < _PROMPT
+
+
+def _kept(found: RemoteFinds, fetches: Mapping[str, ReferenceFetch]) -> dict[str, Any]:
+    return {"remote": found.as_document(), "fetches": {uid: each.as_document() for uid, each in fetches.items()}}
+
+
+def _told_again(story: Story, listed: _Listed, found: RemoteFinds, ports: PathPorts, policy: SitePolicy) -> Story:
+    """The story with what exams elsewhere add to it."""
+    if not found.studies:
+        return story
+    return tell_story(
         story.study,
-        story.recognition,
-        [_candidate(each, ports, story.history) for each in archived],
-        story.history,
-        policy.priors,
-    )
-    missing = _fetch_chosen(choice, ports, policy)
-    if missing:
-        return Wait(INDEX_DELAY_S, f"{missing} instances of the references are on their way.")
-    days = {each.study.study_instance_uid: days_since_surgery(story.history, each.study) for each in archived}
-    days[story.study.study_instance_uid] = story.days_since_surgery
-    return Proceed(
-        {
-            "choice": choice_document(choice),
-            "recognition": recognition_document(story.recognition),
-            "history": history_document(story.history),
-            "plan": plan_document(story.plan),
-            "days_since_surgery": days,
-        }
+        ports.images,
+        orders=story.orders,
+        earlier=others_of(story.study, listed.studies, policy),
+        hardware_seen=story.hardware_seen,
+        may_open_images=False,
+        limits=policy.phases,
     )
 
 
-def _candidate(archived: ArchiveStudy, ports: PathPorts, history: SurgicalHistory) -> Candidate:
-    """A study of the archive as a candidate; what the path found in its images earlier is not looked for again."""
-    uid = archived.study.study_instance_uid
+def _candidate(listed: ArchiveStudy, seen: Mapping[str, bool], everything: _Listed, story: Story) -> Candidate:
+    """A listed study as a candidate; what the path found in its images earlier is not looked for again."""
+    uid = listed.study.study_instance_uid
     return Candidate(
-        study=archived.study,
-        recognition=recognise(archived.study, history=history),
-        held_instances=len(ports.index.held(uid)),
-        archive_instances=archived.instance_count,
-        hardware_seen=_hardware_seen(uid, ports),
+        study=listed.study,
+        recognition=recognise(listed.study, history=story.history),
+        hardware_seen=seen.get(uid),
+        archive=everything.archives.get(uid),
     )
 
 
-def _hardware_seen(study_instance_uid: str, ports: PathPorts) -> bool | None:
-    for name in (StepName.COMPARE, StepName.RECOGNISE):
-        seen = ports.steps.latest_result(study_instance_uid, name).get("hardware_seen")
-        if seen is not None:
-            return bool(seen)
-    return None
+def _choose_and_count(
+    story: Story,
+    candidates: Sequence[Candidate],
+    listed: _Listed,
+    fetches: dict[str, ReferenceFetch],
+    ports: PathPorts,
+    policy: SitePolicy,
+) -> tuple[ReferenceChoice, dict[str, ReferenceFetch]]:
+    """Choose among the exams with what was counted so far, and go on fetching the chosen ones.
+
+    Where the site refuses partial exams, one that could not be made whole gives way to the next best.
+    """
+    while True:
+        counted = [_counted(each, fetches) for each in candidates]
+        choice = choose_references(story.study, story.recognition, counted, story.history, policy.priors)
+        chosen = [each.study_instance_uid for each in choice.considered if each.role is not None]
+        room = policy.maximum_priors - len(fetches)
+        new = [uid for uid in chosen if uid not in fetches][: max(room, 0)]
+        left = [uid for uid in chosen if uid not in fetches and uid not in new]
+        fetches = {**fetches, **begin_fetches(listed.of(new), ports), **_not_fetched(listed.of(left), policy)}
+        studies = {each.study.study_instance_uid: each for each in listed.studies}
+        before = fetches
+        fetches = {uid: advance(uid, studies[uid], each, ports, policy) for uid, each in fetches.items()}
+        if fetches == before and not new and not left:
+            return choice, fetches
 
 
-def _fetch_chosen(choice: ReferenceChoice, ports: PathPorts, policy: SitePolicy) -> int:
-    """Fetch what is not here of the chosen exams; return how many instances are not yet recorded."""
-    chosen = [each for each in choice.considered if each.role is not None][: policy.maximum_priors]
-    wanted = [one for each in chosen for one in _missing(each.study_instance_uid, ports)][:LARGEST_FETCH]
-    failed = ports.fetcher.fetch(wanted)
-    return len(wanted) - len(failed)
+def _not_fetched(chosen: Sequence[tuple[ArchiveStudy, str | None]], policy: SitePolicy) -> dict[str, ReferenceFetch]:
+    """What is beyond the number of exams that are fetched for one comparison."""
+    why = f"at most {policy.maximum_priors} exams are fetched for one comparison"
+    return {
+        each.study.study_instance_uid: ReferenceFetch((), max(each.instance_count, 1), is_settled=True, shortfall=why)
+        for each, _ in chosen
+    }
 
 
-def _missing(study_instance_uid: str, ports: PathPorts) -> list[ArchiveInstance]:
-    listed = [each for each in ports.archive.instances_of(study_instance_uid) if not each.is_own]
-    held = set(ports.index.find(each.sop_instance_uid for each in listed))
-    set_aside = ports.index.set_aside(each.sop_instance_uid for each in listed)
-    return [each for each in listed if each.sop_instance_uid not in held | set_aside]
+def _counted(candidate: Candidate, fetches: Mapping[str, ReferenceFetch]) -> Candidate:
+    fetch = fetches.get(candidate.study.study_instance_uid)
+    if fetch is None or not fetch.is_settled:
+        return candidate
+    return replace(
+        candidate,
+        held_instances=fetch.held_count,
+        archive_instances=fetch.listed_count,
+        shortfall=fetch.shortfall,
+    )
+
+
+def _result(story: Story, choice: ReferenceChoice, listed: _Listed) -> dict[str, Any]:
+    studies: list[Study] = [each.study for each in listed.studies]
+    days = {each.study_instance_uid: days_since_surgery(story.history, each) for each in studies}
+    days[story.study.study_instance_uid] = story.days_since_surgery
+    return {**story_document(story), "choice": choice_document(choice), "days_since_surgery": days}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from plumbline.checks.thresholds import CheckThresholds
+from plumbline.exams.history import PhaseLimits
 from plumbline.priors.choice import PriorPolicy
 from plumbline.triage.rules import RuleSet
 
@@ -24,5 +25,12 @@ class SitePolicy:
     recount_after_s: float = 5.0
     fetch_missing_after_s: float = 30.0
     maximum_priors: int = 6
+    maximum_instances: int = 5000
+    """Instances fetched of one earlier exam at most, so that a match is never a flood."""
+    maximum_remote_studies: int = 12
+    """Exams of which a remote archive is asked for the series."""
+    remote_attempts: int = 3
+    remote_retry_after_s: float = 20.0
+    phases: PhaseLimits = field(default_factory=PhaseLimits)
     thresholds: CheckThresholds = field(default_factory=CheckThresholds)
     priors: PriorPolicy = field(default_factory=PriorPolicy)

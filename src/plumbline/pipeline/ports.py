@@ -180,6 +180,8 @@ class ArchiveStudy:
 
     study: Study
     instance_count: int
+    modalities: tuple[str, ...] = ()
+    """Modalities in Study (0008,0061), where the archive lists no series."""
 
 
 class Archive(Protocol):
@@ -189,8 +191,12 @@ class Archive(Protocol):
         """Every instance that the archive holds of a study; empty when it does not know the study."""
         ...
 
+    def instances_of_each(self, studies: Sequence[Study]) -> Mapping[str, tuple[ArchiveInstance, ...]]:
+        """Instances of the listed series of several studies, by Study Instance UID; one query for all of them."""
+        ...
+
     def studies_of(self, patient_id: str) -> tuple[ArchiveStudy, ...]:
-        """Studies of a patient ID, whatever their issuer; at most three queries."""
+        """Studies of a patient ID, whatever their issuer; two queries."""
         ...
 
     def fetch(self, instance: ArchiveInstance) -> FetchedInstance:
@@ -224,6 +230,8 @@ class ExamState(StrEnum):
     COMPLETE = "complete"
     """Complete and on its way."""
     DONE = "done"
+    REFERENCE = "reference"
+    """Fetched only to be compared with: held, but nobody's work."""
     NOT_APPLICABLE = "not-applicable"
     FAILED = "failed"
 
@@ -266,6 +274,8 @@ class Step:
     name: StepName
     attempt: int
     """1 for the first."""
+    kept: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """What an earlier run of this step kept when it began to wait."""
 
 
 @dataclass(frozen=True)
@@ -277,10 +287,14 @@ class Proceed:
 
 @dataclass(frozen=True)
 class Wait:
-    """Nothing is wrong, but not yet: try the same step again after ``seconds``; not counted as an attempt."""
+    """Nothing is wrong, but not yet: try the same step again after ``seconds``; not counted as an attempt.
+
+    ``kept`` is stored with it, so that the next run need not ask again for what this one was told.
+    """
 
     seconds: float
     reason: str
+    kept: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -303,7 +317,17 @@ class Exams(Protocol):
         ...
 
     def quiet_since(self, moment: datetime) -> list[str]:
-        """Study Instance UIDs that are receiving (or have grown) and got nothing after ``moment``."""
+        """Study Instance UIDs that are receiving (or have grown) and got nothing after ``moment``.
+
+        Studies held as references are not among them.
+        """
+        ...
+
+    def expect_references(self, studies: Sequence[Study], *, sender: str, at: datetime) -> None:
+        """Note that instances which ``sender`` brings of these studies are only to be compared with, not work.
+
+        A study that is under care already stays so, and one that anybody else sends becomes work.
+        """
         ...
 
     def begin_revision(
@@ -357,6 +381,12 @@ class Steps(Protocol):
 
     def latest_result(self, study_instance_uid: str, name: StepName) -> Mapping[str, Any]:
         """Result of a step in the newest revision that has one; empty where there is none."""
+        ...
+
+    def latest_flags(
+        self, study_instance_uids: Iterable[str], names: Sequence[StepName], key: str
+    ) -> Mapping[str, bool]:
+        """A yes or no that steps of many studies found under ``key``: the newest of the first step that has one."""
         ...
 
     def owed(self, *, unheard_for_s: float, limit: int) -> list[tuple[int, StepName]]:
@@ -491,10 +521,43 @@ class Workitems(Protocol):
         ...
 
 
+class RemoteArchive(Protocol):
+    """An archive elsewhere. Every call raises ``Unavailable`` when it does not answer.
+
+    ``Misconfigured`` says that it does not know us, ``InvalidInput`` that it cannot do what was asked.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the site calls it."""
+        ...
+
+    @property
+    def sender(self) -> str:
+        """Sender under which what it delivers is recorded."""
+        ...
+
+    def studies_of(self, patient: PatientIdentity) -> tuple[ArchiveStudy, ...]:
+        """Studies under a patient's identifier, at study level: without their series."""
+        ...
+
+    def with_series(self, listed: ArchiveStudy) -> ArchiveStudy:
+        """The same study with its series and the number of its instances."""
+        ...
+
+    def instances_of(self, study: Study) -> tuple[ArchiveInstance, ...]:
+        """Every instance that the archive lists of a study."""
+        ...
+
+    def retrieve(self, study: Study, wanted: Sequence[ArchiveInstance]) -> None:
+        """Bring instances here, durably or through the listener; what does not come is found by counting."""
+        ...
+
+
 class Fetches(Protocol):
     """Brings instances from the archive into the spool."""
 
-    def fetch(self, wanted: Iterable[ArchiveInstance]) -> set[str]:
+    def fetch(self, wanted: Iterable[ArchiveInstance], *, sender: str = ...) -> set[str]:
         """Return the UIDs that the archive lists but cannot give; the others are durable or under way."""
         ...
 
@@ -514,3 +577,5 @@ class PathPorts:
     workitems: Workitems
     results: Results
     publications: Publications
+    remotes: tuple[RemoteArchive, ...] = ()
+    """Archives elsewhere, asked for earlier exams that our own does not have."""

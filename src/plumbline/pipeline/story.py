@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from plumbline.errors import InvalidInput
-from plumbline.exams.history import Operation, SurgicalHistory, history_from_studies
+from plumbline.exams.history import Operation, PhaseLimits, SurgicalHistory, history_from_studies
 from plumbline.exams.order import Order, Plan
 from plumbline.exams.recognition import ExamKind, Recognition, recognise, with_hardware
 from plumbline.exams.study import Study
@@ -43,6 +43,7 @@ def tell_story(
     earlier: Sequence[Study] = (),
     hardware_seen: bool | None = None,
     may_open_images: bool = True,
+    limits: PhaseLimits | None = None,
 ) -> Story:
     """Recognise one exam from header, order, the patient's earlier studies and, where needed, its images.
 
@@ -51,12 +52,13 @@ def tell_story(
     """
     studies = (*earlier, study)
     seen: Mapping[str, bool | None] = {study.study_instance_uid: hardware_seen}
-    history = history_from_studies(studies, orders, plan, seen)
+    history = history_from_studies(studies, orders, plan, seen, limits=limits)
     recognition = recognise(study, orders=orders, history=history)
     is_open = recognition.kind is ExamKind.SPINE and recognition.modality in SEARCHED_MODALITIES
     if is_open and may_open_images and hardware_seen is None:
         hardware_seen = hardware_in_images(study, recognition, images)
-        history = history_from_studies(studies, orders, plan, {study.study_instance_uid: hardware_seen})
+        seen = {study.study_instance_uid: hardware_seen}
+        history = history_from_studies(studies, orders, plan, seen, limits=limits)
     if hardware_seen is not None:
         recognition = with_hardware(recognition, hardware_seen)
     return Story(study, recognition, history, plan or plan_from_history(history, study), tuple(orders), hardware_seen)

@@ -55,7 +55,7 @@ def provisional_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOu
 def triage_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome:
     """Step function: the priority with its reasons, onto the worklist and into the result document."""
     uid, revision = step.study_instance_uid, step.revision
-    story = story_of(step, ports, policy)
+    story = story_of(step, ports, policy, told_by=StepName.MATCH)
     choice = choice_from_document(ports.steps.result(uid, revision, StepName.MATCH)["choice"])
     comparison = comparison_from_document(ports.steps.result(uid, revision, StepName.COMPARE)["comparison"])
     decision = decide_priority(policy.rules, facts_of(story), comparison.findings, choice)

@@ -37,6 +37,10 @@ class Candidate:
     held_instances: int | None = None
     archive_instances: int | None = None
     hardware_seen: bool | None = None
+    archive: str | None = None
+    """Name of the archive elsewhere that has it; None for our own."""
+    shortfall: str = ""
+    """Why instances are missing, as a clause, where it is known."""
 
     @property
     def is_partial(self) -> bool:

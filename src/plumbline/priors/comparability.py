@@ -76,13 +76,15 @@ def _objections(current: Recognition, candidate: Candidate, policy: PriorPolicy)
         yield f"Its slices of {thickness:.1f} mm are too thick to compare with ({limit})."
     if other.series and not other.measurable_series:
         yield f"None of its series can be measured: {_first_lower(other.series[0].reason)}"
-    if candidate.is_partial and not policy.allows_partial:
+    if candidate.is_partial and (not policy.allows_partial or not candidate.held_instances):
         yield partial_sentence(candidate)
 
 
 def partial_sentence(candidate: Candidate) -> str:
     """That fewer instances are held than the archive lists."""
-    return f"Only {candidate.held_instances} of the archive's {candidate.archive_instances} instances are held."
+    held = f"Only {candidate.held_instances}" if candidate.held_instances else "None"
+    why = f" ({candidate.shortfall})" if candidate.shortfall else ""
+    return f"{held} of the archive's {candidate.archive_instances} instances are held{why}."
 
 
 def _same_modality(current: Recognition, other: Recognition) -> bool:

@@ -180,6 +180,8 @@ def _reference(
         reasons += _late_sentence(role, standing, operation, policy)
     elif not reasons:
         reasons = [_passed_over_sentence(standing, roles, operation, policy)]
+    if standing.candidate.archive is not None:
+        reasons.append(f"It is from the archive {standing.candidate.archive}.")
     if standing.candidate.is_partial and (partial := partial_sentence(standing.candidate)) not in reasons:
         reasons.append(partial)
     return Reference(

@@ -16,6 +16,8 @@ from plumbline.exams.order import order_from_text
 from plumbline.pipeline.documents import Comparison, choice_document, comparison_document
 from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import Exam, ExamState, Proceed, Step, StepName
+from plumbline.pipeline.recognise import story_document
+from plumbline.pipeline.story import tell_story
 from plumbline.pipeline.triage import orders_of, provisional_step, triage_step
 from plumbline.pipeline.worklist_entry import workitem_of
 from plumbline.priors.choice import Reference, ReferenceChoice, Role
@@ -56,13 +58,15 @@ class StoredResults:
 class World:
     def __init__(self, order: str, findings: tuple[Finding, ...] = (), *, has_baseline: bool = True) -> None:
         baseline = (Reference("2.25.2", Role.BASELINE, True, 0.9),) if has_baseline else ()
-        self.steps = StoredResults({StepName.RECOGNISE: {"hardware_seen": True}})
+        self.steps = StoredResults()
         self.choice = ReferenceChoice(baseline, {} if has_baseline else {Role.BASELINE: "None was found."})
         self.findings = findings
         self.workitems = MemoryWorkitems()
         now = datetime(2026, 6, 1, 10, tzinfo=UTC)
-        exam = Exam(STUDY, 1, ExamState.COMPLETE, EXAM.patient, now, now, now)
         orders = (order_from_text(order, source=SourceKind.ORDER, reference_date=date(2026, 6, 1)),)
+        story = tell_story(EXAM, images=None, orders=orders, hardware_seen=True)  # type: ignore[arg-type]
+        self.steps.of[StepName.RECOGNISE] = story_document(story)
+        exam = Exam(STUDY, 1, ExamState.COMPLETE, EXAM.patient, now, now, now)
         self.ports: Any = SimpleNamespace(
             steps=self.steps,
             results=self.steps,
@@ -70,7 +74,6 @@ class World:
             clock=ManualClock(now),
             exams=SimpleNamespace(exam=lambda _uid: exam, orders_for=lambda _study: orders),
             images=SimpleNamespace(study=lambda _uid: EXAM, headers=lambda _uid: []),
-            archive=SimpleNamespace(studies_of=lambda _patient: ()),
             index=SimpleNamespace(held=lambda _uid: []),
         )
 
@@ -80,7 +83,7 @@ class World:
         return outcome.result["decision"]
 
     def triage(self) -> dict[str, Any]:
-        self.steps.of[StepName.MATCH] = {"choice": choice_document(self.choice)}
+        self.steps.of[StepName.MATCH] = {**self.steps.of[StepName.RECOGNISE], "choice": choice_document(self.choice)}
         self.steps.of[StepName.COMPARE] = {"comparison": comparison_document(Comparison(self.findings))}
         outcome = triage_step(Step(2, STUDY, 1, StepName.TRIAGE, 1), self.ports, POLICY)
         assert isinstance(outcome, Proceed)

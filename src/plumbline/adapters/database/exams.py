@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import func, or_, select
 
 from plumbline.adapters.database.engine import Store
-from plumbline.adapters.database.instances import patient_from_document
+from plumbline.adapters.database.instances import patient_document, patient_from_document
 from plumbline.adapters.database.orders import order_from_document
 from plumbline.adapters.database.tables import ExamRow, InstanceRow, OrderRow
 from plumbline.errors import InvalidInput
@@ -39,8 +40,20 @@ class DatabaseExams:
     def quiet_since(self, moment: datetime) -> list[str]:
         """See ``Exams.quiet_since``."""
         with self._store.read() as session:
-            query = select(ExamRow.study_instance_uid).where(ExamRow.has_grown, ExamRow.last_instance_at <= moment)
+            query = select(ExamRow.study_instance_uid).where(
+                ExamRow.has_grown, ExamRow.last_instance_at <= moment, ExamRow.state != ExamState.REFERENCE.value
+            )
             return list(session.scalars(query.order_by(ExamRow.last_instance_at)))
+
+    def expect_references(self, studies: Sequence[Study], *, sender: str, at: datetime) -> None:
+        """See ``Exams.expect_references``."""
+        with self._store.begin() as session:
+            for study in studies:
+                row = session.get(ExamRow, study.study_instance_uid, with_for_update=True)
+                if row is None:
+                    session.add(_reference(study, sender, at))
+                elif row.state == ExamState.REFERENCE.value:
+                    row.sender = sender
 
     def begin_revision(
         self, study_instance_uid: str, *, digest: str, instance_count: int, completed_at: datetime
@@ -71,6 +84,19 @@ class DatabaseExams:
         with self._store.read() as session:
             rows = session.scalars(select(OrderRow).where(or_(*matches)).order_by(OrderRow.order_id))
             return tuple(order_from_document(row.document) for row in rows)
+
+
+def _reference(study: Study, sender: str, at: datetime) -> ExamRow:
+    return ExamRow(
+        study_instance_uid=study.study_instance_uid,
+        revision=0,
+        state=ExamState.REFERENCE.value,
+        has_grown=False,
+        patient=patient_document(study.patient),
+        sender=sender,
+        first_instance_at=at,
+        last_instance_at=at,
+    )
 
 
 def exam_from_row(row: ExamRow) -> Exam:

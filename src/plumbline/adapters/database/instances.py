@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -83,7 +83,7 @@ class DatabaseInstanceIndex:
         uids = list(sop_instance_uids)
         found: set[str] = set()
         with self._store.read() as session:
-            for chunk in _chunks(uids):
+            for chunk in batched_uids(uids):
                 query = select(QuarantineRow.sop_instance_uid).where(QuarantineRow.sop_instance_uid.in_(chunk))
                 found.update(uid for uid in session.scalars(query) if uid)
             return found - set(_rows_by_uid(session, list(found)))
@@ -222,15 +222,20 @@ class _Batch:
         self._known[instance.sop_instance_uid] = row
         exam.last_instance_at = max(exam.last_instance_at, instance.received_at)
         exam.has_grown = True
+        if exam.state == ExamState.REFERENCE.value and instance.sender != exam.sender:
+            exam.state = ExamState.RECEIVING.value
 
 
-def _chunks(uids: list[str]) -> list[list[str]]:
-    return [uids[start : start + _IN_LIMIT] for start in range(0, len(uids), _IN_LIMIT)]
+def batched_uids(uids: Iterable[str]) -> Iterator[list[str]]:
+    """The UIDs in lists short enough for one IN clause."""
+    everything = list(uids)
+    for start in range(0, len(everything), _IN_LIMIT):
+        yield everything[start : start + _IN_LIMIT]
 
 
 def _rows_by_uid(session: Session, uids: list[str]) -> dict[str, InstanceRow]:
     found: dict[str, InstanceRow] = {}
-    for chunk in _chunks(uids):
+    for chunk in batched_uids(uids):
         for row in session.scalars(select(InstanceRow).where(InstanceRow.sop_instance_uid.in_(chunk))):
             found[row.sop_instance_uid] = row
     return found
@@ -290,4 +295,4 @@ def _entry(row: QuarantineRow) -> QuarantineEntry:
     )
 
 
-__all__ = ["DatabaseInstanceIndex", "patient_document", "patient_from_document"]
+__all__ = ["DatabaseInstanceIndex", "batched_uids", "patient_document", "patient_from_document"]

@@ -6,7 +6,7 @@ and ``owed`` finds it until somebody holds it, whatever became of the broker's m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,12 +15,15 @@ from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from plumbline.adapters.database.engine import Store
+from plumbline.adapters.database.instances import batched_uids
 from plumbline.adapters.database.tables import ExamRow, StepRow
 from plumbline.errors import Conflict
 from plumbline.pipeline.path import next_step
 from plumbline.pipeline.ports import Clock, End, ExamState, Proceed, Step, StepName, StepOutcome, Wait
 
 READY, HELD, DONE, ENDED, FAILED = "ready", "held", "done", "ended", "failed"
+_SETTLED = (DONE, ENDED)
+"""States in which ``StepRow.result`` is a result; in others it is what a waiting step keeps."""
 
 _RETRY_DELAY_S = 2.0
 
@@ -114,6 +117,7 @@ class DatabaseSteps:
             match outcome:
                 case Wait():
                     session.get_one(ExamRow, row.study_instance_uid).note = outcome.reason
+                    row.result = dict(outcome.kept) or None
                     return _put_back(row, now + timedelta(seconds=outcome.seconds), outcome.reason)
                 case End():
                     _finish(row, ENDED, now, outcome.result)
@@ -159,16 +163,36 @@ class DatabaseSteps:
                     StepRow.name == name.value,
                 )
             )
-            if row is None or row.result is None:
+            if row is None or row.result is None or row.state not in _SETTLED:
                 raise Conflict(f"step {name.value} has no result yet", where=study_instance_uid)
             return row.result
 
     def latest_result(self, study_instance_uid: str, name: StepName) -> Mapping[str, Any]:
         """See ``Steps.latest_result``."""
-        query = select(StepRow).where(StepRow.study_instance_uid == study_instance_uid, StepRow.name == name.value)
+        query = select(StepRow).where(
+            StepRow.study_instance_uid == study_instance_uid, StepRow.name == name.value, StepRow.state.in_(_SETTLED)
+        )
         with self._store.read() as session:
             rows = session.scalars(query.order_by(StepRow.revision.desc()))
             return next((row.result for row in rows if row.result is not None), {})
+
+    def latest_flags(
+        self, study_instance_uids: Iterable[str], names: Sequence[StepName], key: str
+    ) -> Mapping[str, bool]:
+        """See ``Steps.latest_flags``; only the flag is read, not the results it stands in."""
+        flag = StepRow.result[key].as_boolean()
+        order = {name.value: position for position, name in enumerate(names)}
+        found: dict[str, tuple[tuple[int, int], bool]] = {}
+        with self._store.read() as session:
+            for chunk in batched_uids(study_instance_uids):
+                query = select(StepRow.study_instance_uid, StepRow.name, StepRow.revision, flag).where(
+                    StepRow.study_instance_uid.in_(chunk), StepRow.name.in_(list(order)), StepRow.state.in_(_SETTLED)
+                )
+                for uid, name, revision, value in session.execute(query):
+                    rank = (order[name], -revision)
+                    if value is not None and (uid not in found or rank < found[uid][0]):
+                        found[uid] = (rank, bool(value))
+        return {uid: value for uid, (_, value) in found.items()}
 
     def owed(self, *, unheard_for_s: float, limit: int) -> list[tuple[int, StepName]]:
         """See ``Steps.owed``."""
@@ -225,14 +249,15 @@ class DatabaseSteps:
 
 
 def _step(row: StepRow) -> Step:
-    return Step(row.step_id, row.study_instance_uid, row.revision, StepName(row.name), row.attempts)
+    kept = row.result or {}
+    return Step(row.step_id, row.study_instance_uid, row.revision, StepName(row.name), row.attempts, kept)
 
 
 def _count_again(row: StepRow, now: datetime) -> int | None:
     """A count that came to nothing new is repeated when more arrives; one under way sees it anyway."""
     if row.state in (READY, HELD):
         return None
-    row.state, row.attempts, row.not_before, row.rung_at = READY, 0, now, None
+    row.state, row.attempts, row.not_before, row.rung_at, row.result = READY, 0, now, None, None
     return row.step_id
 
 

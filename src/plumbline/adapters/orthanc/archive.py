@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from io import BytesIO
 
@@ -12,6 +13,7 @@ from pydicom.errors import InvalidDicomError
 from plumbline.adapters.orthanc.client import OrthancClient
 from plumbline.adapters.orthanc.studies import SERIES_FIELDS, STUDY_FIELDS, archive_studies
 from plumbline.errors import InvalidInput
+from plumbline.exams.study import Study
 from plumbline.pipeline.ports import ArchiveChange, ArchiveInstance, ArchiveStudy, FetchedInstance
 from plumbline.pipeline.receive import is_own_object
 from plumbline.settings import OrthancSettings
@@ -43,6 +45,27 @@ class OrthancArchive:
         except InvalidInput:
             return ()  # deleted between the requests
         return tuple(_instance(one, series.get(one["ParentSeries"], {})) for one in instances)
+
+    def instances_of_each(self, studies: Sequence[Study]) -> Mapping[str, tuple[ArchiveInstance, ...]]:
+        """See ``Archive.instances_of_each``."""
+        if not studies:
+            return {}
+        parents = {
+            _resource_id(study.patient.patient_id, study.study_instance_uid, series.series_instance_uid): (
+                study,
+                series,
+            )
+            for study in studies
+            for series in study.series
+        }
+        wanted = "\\".join(study.study_instance_uid for study in studies)
+        listed: dict[str, list[ArchiveInstance]] = {study.study_instance_uid: [] for study in studies}
+        for one in self._client.find("Instance", {"StudyInstanceUID": wanted}):
+            if found := parents.get(one["ParentSeries"]):
+                study, series = found
+                uid = one["MainDicomTags"]["SOPInstanceUID"]
+                listed[study.study_instance_uid].append(ArchiveInstance(uid, series.series_instance_uid, one["ID"]))
+        return {uid: tuple(instances) for uid, instances in listed.items()}
 
     def studies_of(self, patient_id: str) -> tuple[ArchiveStudy, ...]:
         """See ``Archive.studies_of``; two queries however many studies there are.
@@ -110,6 +133,12 @@ class OrthancArchive:
             return self._client.study(study)["MainDicomTags"]["StudyInstanceUID"]
         except InvalidInput:
             return None
+
+
+def _resource_id(*identifiers: str) -> str:
+    """Orthanc's own name of a patient, study, series or instance: a digest of the DICOM identifiers down to it."""
+    digest = hashlib.sha1("|".join(identifiers).encode(), usedforsecurity=False).hexdigest()
+    return "-".join(digest[start : start + 8] for start in range(0, 40, 8))
 
 
 def _pattern(patient_id: str) -> str:

@@ -69,6 +69,11 @@ class OrthancClient:
         """Instances of a study, with their main tags."""
         return _patiently(lambda: _raw(self._api.get_studies_id_instances(study))).json()
 
+    def find(self, level: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Resources that match, each with its main tags; a backslash parts the values of a list."""
+        asked = {"Level": level, "Query": dict(query), "Expand": True}
+        return _patiently(lambda: _raw(self._api.post_tools_find(json=asked))).json()
+
     def file(self, instance: str) -> bytes:
         """The DICOM file of an instance."""
         return _patiently(lambda: _raw(self._api.get_instances_id_file(instance))).content

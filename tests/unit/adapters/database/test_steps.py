@@ -130,3 +130,26 @@ def test_owed_steps_are_rung_for_until_somebody_holds_them(steps, clock):
     assert steps.owed(unheard_for_s=10, limit=5) == []
     clock.advance(61)
     assert steps.owed(unheard_for_s=10, limit=5) == [(step_id, StepName.MATCH)]
+
+
+def test_what_a_waiting_step_keeps_is_there_when_it_is_taken_again(steps, clock):
+    step_id = steps.open(STUDY, 1, StepName.MATCH)
+    steps.settle(steps.claim(step_id, "a"), "a", Wait(5.0, "on their way", {"listed": ["2.25.8"]}))
+    clock.advance(6)
+    assert steps.claim(step_id, "b").kept == {"listed": ["2.25.8"]}
+    with pytest.raises(Conflict):
+        steps.result(STUDY, 1, StepName.MATCH)
+    assert steps.latest_result(STUDY, StepName.MATCH) == {}
+
+
+def test_a_flag_is_the_newest_of_the_first_step_that_found_one(steps):
+    for revision, name, result in (
+        (1, StepName.RECOGNISE, {"hardware_seen": True}),
+        (2, StepName.RECOGNISE, {"hardware_seen": False}),
+        (1, StepName.COMPARE, {"hardware_seen": None}),
+    ):
+        step_id = steps.open(STUDY, revision, name)
+        steps.settle(steps.claim(step_id, "a"), "a", End(ExamState.DONE, "", result))
+    names = (StepName.COMPARE, StepName.RECOGNISE)
+    assert steps.latest_flags([STUDY, "2.25.404"], names, "hardware_seen") == {STUDY: False}
+    assert steps.latest_flags([], names, "hardware_seen") == {}
