@@ -13,11 +13,12 @@ from multiprocessing.context import SpawnProcess
 import structlog
 from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
 
-from plumbline.adapters.dimse.listener import reserve_port
+from plumbline.adapters.dimse.listener import reserve_ports
 from plumbline.errors import Misconfigured
 from plumbline.observability.logging import configure_logging
 from plumbline.observability.metrics import all_processes
 from plumbline.settings import Settings
+from services.dicom_listener.commitment import run_commitments
 from services.dicom_listener.indexer import run_indexer
 from services.dicom_listener.receiver import Receiver, run_receiver
 
@@ -40,25 +41,29 @@ def serve(settings: Settings) -> None:
 
 
 def _serve_alone(settings: Settings, stopping: threading.Event) -> None:
-    """Receive in this process; the indexer is the only child."""
+    """Receive in this process; its children index and report."""
     receiver = Receiver(settings)
     receiver.start()
     indexer = _Child("indexer", run_indexer, settings)
-    _supervise([indexer], stopping)
+    commitments = _Child("commitments", run_commitments, settings)
+    _supervise([indexer, commitments], stopping)
     receiver.stop()
+    commitments.stop()
     indexer.stop()
 
 
 def _serve_together(settings: Settings, stopping: threading.Event) -> None:
     """Receive in several processes that share the port; this one only looks after them."""
-    with reserve_port(settings.listener):
+    with reserve_ports(settings.listener):
         indexer = _Child("indexer", run_indexer, settings)
+        commitments = _Child("commitments", run_commitments, settings)
         receivers = [_Child(f"receiver-{n}", run_receiver, settings) for n in range(settings.listener.processes)]
-        _supervise([indexer, *receivers], stopping)
+        _supervise([indexer, commitments, *receivers], stopping)
         for receiver in receivers:
             receiver.terminate()
         for receiver in receivers:
             receiver.stop()
+        commitments.stop()
         indexer.stop()
 
 

@@ -9,13 +9,20 @@ from multiprocessing.connection import wait
 
 import structlog
 
+from plumbline.adapters.database.commitments import DatabaseCommitments
+from plumbline.adapters.database.engine import Store, create_store_engine
 from plumbline.adapters.dimse.listener import Listener
+from plumbline.adapters.dimse.places import SharedPlaces
+from plumbline.adapters.dimse.storage_commitment import CommitmentScp
 from plumbline.adapters.spool import Journal
+from plumbline.observability.clock import SystemClock
 from plumbline.observability.logging import configure_logging
 from plumbline.settings import Settings
 from services.dicom_listener.observer import LoggingListenerObserver
 
 STOP_NOTICED_WITHIN_S = 0.5
+PLACES_NAME = "associations.places"
+"""File in the spool's folder by whose locks the receivers count their associations together."""
 
 
 class Receiver:
@@ -25,7 +32,15 @@ class Receiver:
         self._settings = settings.listener
         self._journal = Journal(settings.spool_dir, segment_bytes=settings.listener.segment_bytes)
         observer = LoggingListenerObserver(self._journal.free_bytes)
-        self._listener = Listener(settings.listener, self._journal, observer)
+        # Receiving needs the disk and nothing else: the store is asked only when a commitment is.
+        store = Store(create_store_engine(settings.store_url))
+        self._listener = Listener(
+            settings.listener,
+            self._journal,
+            observer,
+            places=SharedPlaces(settings.spool_dir / PLACES_NAME, settings.listener.maximum_associations),
+            commitments=CommitmentScp(DatabaseCommitments(store), SystemClock().now),
+        )
 
     def start(self) -> None:
         """Listen. Raises ``Misconfigured`` where the port cannot be had."""

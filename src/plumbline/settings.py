@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -30,10 +30,45 @@ class OrthancSettings(_Section):
 
 
 class Peer(_Section):
-    """Who may open an association: a calling AE Title, from these addresses (any when empty)."""
+    """Who may open an association: a calling AE Title, from these addresses (any when empty).
+
+    ``host`` and ``port`` say where it listens itself, for storage commitment reports that come after its
+    association has ended; without a host, the address it called from; without a port, it hears of them
+    only on the association on which it asked.
+    """
 
     ae_title: str
     addresses: tuple[str, ...] = ()
+    host: str | None = None
+    port: int | None = Field(default=None, ge=1, le=65535)
+    uses_tls: bool = False
+    """Whether it listens for DICOM TLS there."""
+
+
+class TlsSettings(_Section):
+    """DICOM TLS by BCP 195 (PS3.15 B.12): TLS 1.2 and 1.3, nothing older, nothing plain on its port."""
+
+    certificate: Path
+    """PEM file with our certificate and those of intermediate authorities."""
+    key: Path
+    """PEM file with the private key, without a passphrase."""
+    authorities: Path | None = None
+    """PEM file with the authorities of client certificates; where it is set, each client must show one."""
+    port: int | None = Field(default=2762, ge=1, le=65535)
+    """Port of its own beside the plain one; None where the listener's one port is to speak TLS only."""
+    handshake_timeout_s: float = Field(default=10.0, gt=0)
+
+
+class CommitmentSettings(_Section):
+    """Storage commitment: when it is judged, and how patiently the requester is told."""
+
+    patience_s: float = Field(default=30.0, ge=0)
+    """How long an instance that is asked for may still be on its way in, before it is called missing."""
+    first_retry_s: float = Field(default=5.0, gt=0)
+    longest_retry_s: float = Field(default=900.0, gt=0)
+    """Waits between reports to a requester that is away double from the first to the longest."""
+    keep_days: float = Field(default=14.0, gt=0)
+    """Age at which a report that could never be delivered is given up, and said so in the log."""
 
 
 class ListenerSettings(_Section):
@@ -43,13 +78,20 @@ class ListenerSettings(_Section):
     host: str = "127.0.0.1"
     port: int = Field(default=11112, ge=1, le=65535)
     metrics_port: int = Field(default=9112, ge=1, le=65535)
-    peers: tuple[Peer, ...] = (Peer(ae_title="ORTHANC", addresses=("127.0.0.1",)),)
+    peers: tuple[Peer, ...] = (Peer(ae_title="ORTHANC", addresses=("127.0.0.1",), port=4242),)
     processes: int = Field(default=1, ge=1)
     """How many processes receive on the port, each on a core of its own; all write to the one spool."""
     maximum_associations: int = Field(default=20, ge=1)
-    """Associations at once, in each process."""
+    """Associations at once, in all processes together."""
+    maximum_waiting: int = Field(default=64, ge=1)
+    """Connections at once, in each process, that have not become an association yet."""
     maximum_pdu_bytes: int = Field(default=131072, ge=4096)
+    maximum_user_items: int = Field(default=512, ge=8)
+    """User items of an association request: extended negotiation, roles, identity."""
+    maximum_user_item_bytes: int = Field(default=16384, ge=64)
     idle_timeout_s: float = Field(default=60.0, gt=0)
+    association_timeout_s: float = Field(default=43200.0, gt=0)
+    """Longest time that one association may last; it is aborted between two instances."""
     instance_timeout_s: float = Field(default=600.0, gt=0)
     """Longest time that one instance may take to come in."""
     reserve_bytes: int = Field(default=2 * 1024**3, ge=0)
@@ -64,6 +106,35 @@ class ListenerSettings(_Section):
     """Size at which the journal begins a new file."""
     drain_s: float = Field(default=30.0, ge=0)
     """How long a shutdown waits for associations to finish before it aborts them."""
+    tls: TlsSettings | None = None
+    commitment: CommitmentSettings = CommitmentSettings()
+
+
+class Hl7Settings(_Section):
+    """The HL7 v2 listener: orders and merges over MLLP."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=2575, ge=1, le=65535)
+    addresses: tuple[str, ...] = ("127.0.0.1", "::1")
+    """Addresses and networks that may connect; everybody where empty."""
+    maximum_connections: int = Field(default=64, ge=1)
+    maximum_message_bytes: int = Field(default=1024**2, ge=4096)
+    message_timeout_s: float = Field(default=30.0, gt=0)
+    """Longest time from the first byte of a message to its last."""
+    idle_timeout_s: float = Field(default=3600.0, gt=0)
+    """Silence after which a connection is closed; its sender opens a new one."""
+    drain_s: float = Field(default=10.0, ge=0)
+    """How long a shutdown waits for messages that are being stored."""
+    charset: Literal["ascii", "utf-8", "iso-8859-1", "iso-8859-15"] = "utf-8"
+    """Character set of messages that leave MSH-18 empty."""
+    processing_ids: tuple[str, ...] = ("P",)
+    """MSH-11 that are taken; training (T) and debugging (D) messages are rejected unless named."""
+    accession_from: tuple[Literal["IPC-1", "OBR-18", "OBR-3", "ORC-3", "OBR-2", "ORC-2"], ...] = (
+        "IPC-1",
+        "OBR-18",
+        "ORC-3",
+    )
+    """Where orders carry the accession number; the first field that is filled counts."""
 
 
 class ApiSettings(_Section):
@@ -90,8 +161,71 @@ class PathSettings(_Section):
     """Age at which the sweeper rings again for a step that nobody holds."""
     tick_s: float = Field(default=1.0, gt=0)
     reconcile_every_s: float = Field(default=30.0, gt=0)
+    news_quiet_s: float = Field(default=3.0, ge=0)
+    """Silence after the last order, merge or new reference for an exam that was done already before it is judged
+    whether the exam has to be compared again: a burst of messages makes one new revision."""
     maximum_priors: int = Field(default=6, ge=1)
     """How many earlier exams may be fetched for one comparison."""
+
+
+class DimseRemote(_Section):
+    """An archive elsewhere that is asked over DIMSE."""
+
+    kind: Literal["dimse"] = "dimse"
+    name: str = Field(min_length=1, max_length=40)
+    """What the reasons of a choice call it."""
+    ae_title: str = Field(min_length=1, max_length=16)
+    host: str
+    port: int = Field(ge=1, le=65535)
+    calling_ae_title: str = Field(default="PLUMBLINE", min_length=1, max_length=16)
+    retrieve: Literal["get", "move"] = "get"
+    move_destination: str = "PLUMBLINE"
+    """AE Title of our listener as the archive knows it, for C-MOVE; the archive must be among its peers."""
+    issuer_of_patient_id: str | None = None
+    """Issuer (0010,0021) of its patient IDs where its answers do not say."""
+    timeout_s: float = Field(default=30.0, gt=0)
+
+
+class DicomWebRemote(_Section):
+    """An archive elsewhere that is asked over DICOMweb."""
+
+    kind: Literal["dicomweb"]
+    name: str = Field(min_length=1, max_length=40)
+    url: str
+    """Root of its DICOMweb services."""
+    username: str | None = None
+    secret_file: Path | None = None
+    """File with the password of ``username``, or with a bearer token where there is no user name."""
+    issuer_of_patient_id: str | None = None
+    timeout_s: float = Field(default=30.0, gt=0)
+    instances_per_s: float = Field(default=50.0, gt=0)
+
+
+class PriorSettings(_Section):
+    """What the site asks of an earlier exam, and where else such exams may be."""
+
+    maximum_slice_mm: float = Field(default=5.0, gt=0)
+    """Thicker slices are not compared with."""
+    maximum_baseline_delay_days: int | None = Field(default=None, ge=0)
+    """A first exam later than this after the operation is not its baseline; None: any first exam is."""
+    late_baseline_days: int = Field(default=42, ge=0)
+    """A baseline later than this after the operation is said to be late."""
+    must_agree_on_position: bool = True
+    """Whether radiographs in known but different positions are not compared."""
+    allows_partial: bool = True
+    """Whether an exam that could not be fetched whole is compared with, marked as partial, or refused."""
+    postoperative_days: int = Field(default=42, ge=1)
+    """Last day of the postoperative phase."""
+    intermediate_days: int = Field(default=183, ge=1)
+    """Last day of the intermediate phase."""
+    maximum_instances: int = Field(default=5000, ge=1)
+    """A larger exam is not fetched."""
+    remotes: tuple[Annotated[DimseRemote | DicomWebRemote, Field(discriminator="kind")], ...] = ()
+    """Archives elsewhere, asked in this order for exams that our own does not have."""
+    maximum_remote_studies: int = Field(default=12, ge=1)
+    """Exams of one patient of which a remote archive is asked for the series."""
+    remote_attempts: int = Field(default=3, ge=1)
+    remote_retry_after_s: float = Field(default=20.0, gt=0)
 
 
 class SiteSettings(_Section):
@@ -100,6 +234,9 @@ class SiteSettings(_Section):
     name: str = "plumbline"
     default_issuer_of_patient_id: str | None = None
     """Issuer (0010,0021) that a patient ID without one belongs to."""
+    issuers: dict[str, str] = {}
+    """From what other systems call an issuer of patient IDs (HL7 assigning authority, FHIR identifier system) to what
+    the images say in Issuer of Patient ID (0010,0021)."""
     triage_rules: Path | None = None
     """YAML rules; the packaged default set where None."""
 
@@ -143,8 +280,10 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     orthanc: OrthancSettings = OrthancSettings()
     listener: ListenerSettings = ListenerSettings()
+    hl7: Hl7Settings = Hl7Settings()
     api: ApiSettings = ApiSettings()
     path: PathSettings = PathSettings()
+    priors: PriorSettings = PriorSettings()
     site: SiteSettings = SiteSettings()
     thresholds: dict[str, float] = {}
     """Overrides of the clinical thresholds, by the names that ``checks`` gives them."""

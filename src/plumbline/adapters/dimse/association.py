@@ -9,23 +9,41 @@ from __future__ import annotations
 
 import queue
 import socket
+import ssl
+import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
+from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
+from plumbline.adapters.dimse.negotiation import ASSOCIATE_RQ, NegotiationLimits, tell_excess
+from plumbline.adapters.dimse.places import Place, Places
 from plumbline.adapters.dimse.store_loop import Ended, StoreLoop, prepare_socket
+from plumbline.adapters.dimse.tls import shake_hands
+from plumbline.errors import Unavailable
 
 LoopFactory = Callable[["StoreAssociation"], StoreLoop]
 """Makes the loop of an association."""
 LARGEST_NEGOTIATION_BYTES = 1 << 20
 """No A-ASSOCIATE-RQ with every SOP Class and every user item comes near this."""
 DATA_TRANSFER = "Sta6"
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationLimits:
+    """What one connection may cost: size of its request, time as an association, time for a TLS handshake."""
+
+    negotiation: NegotiationLimits
+    total_s: float
+    handshake_s: float
 
 
 class PatientSocket(AssociationSocket):
@@ -74,6 +92,7 @@ class StoreUpperLayer(DULServiceProvider):
 
     def __init__(self, association: StoreAssociation) -> None:
         super().__init__(association)
+        self._association = association
         self.daemon = True  # a connection that never became an association does not hold up the end of the process
         self._loop: StoreLoop | None = None
 
@@ -85,35 +104,50 @@ class StoreUpperLayer(DULServiceProvider):
 
     def _is_free(self) -> bool:
         """Whether no message and no event is under way anywhere in the association."""
-        association = self.assoc
+        association = self._association
         return (
-            association.new_loop is not None  # type: ignore[attr-defined]
+            association.new_loop is not None
             and self.state_machine.current_state == DATA_TRANSFER
             and association.is_established
+            and not association.is_speaking
             and association.dimse.message is None
-            and association.requests.unserved == 0  # type: ignore[attr-defined]
+            and association.requests.unserved == 0
             and association._reactor_checkpoint.is_set()
             and not self._is_wanted()
         )
+
+    def _decode_pdu(self, bytestream: bytearray) -> Any:
+        if bytestream[:1] == bytes([ASSOCIATE_RQ]):
+            tell_excess(bytestream, self._association.limits.negotiation)
+        return super()._decode_pdu(bytestream)
+
+    def idle_timer_expired(self) -> bool:
+        """Whether the association has been silent for too long, or has lasted too long."""
+        return super().idle_timer_expired() or time.monotonic() > self._association.ends_at
 
     def _is_wanted(self) -> bool:
         """Whether the reactor, and not the loop, is to go on."""
         return (
             self._kill_thread
-            or self.assoc._kill
+            or self._association._kill
             or not self.to_provider_queue.empty()
             or not self.event_queue.empty()
+            or self._association.is_speaking
             or self.idle_timer_expired()
         )
 
     def _serve_stores(self) -> None:
-        association = self.assoc
-        loop = self._loop = self._loop or association.new_loop(association)  # type: ignore[attr-defined]
+        association = self._association
+        assert association.new_loop is not None
+        loop = self._loop = self._loop or association.new_loop(association)
+        if not association.turn.acquire(blocking=False):
+            return
         association._reactor_checkpoint.clear()
         try:
             ended = loop.run()
         finally:
             association._reactor_checkpoint.set()
+            association.turn.release()
         if ended is Ended.CLOSED:
             self.event_queue.put("Evt17")
         elif ended is Ended.INVALID:
@@ -142,9 +176,18 @@ class StoreUpperLayer(DULServiceProvider):
 class StoreAssociation(Association):
     """An accepted association whose C-STORE requests a ``StoreLoop`` serves, or pynetdicom where there is none."""
 
-    def __init__(self, ae: Any, mode: str, new_loop: LoopFactory | None) -> None:
+    def __init__(self, ae: Any, mode: str, new_loop: LoopFactory | None, limits: AssociationLimits) -> None:
         super().__init__(ae, mode)
         self.new_loop = new_loop
+        self.limits = limits
+        self.ends_at = time.monotonic() + limits.total_s
+        self.held = ExitStack()
+        """What is given back when the association has ended, however it ends."""
+        self.waiting: Place | None = None
+        """Its place among the connections that are not associations yet."""
+        self.is_speaking = False
+        self.turn = threading.Lock()
+        """Held by whichever of the loop and ``send_event_report`` is at the association."""
         self.requests = _RequestQueue()
         self.dul = StoreUpperLayer(self)
         self.dimse.msg_queue = self.requests
@@ -157,6 +200,41 @@ class StoreAssociation(Association):
         finally:
             self.requests.unserved -= 1
 
+    def run_reactor(self) -> None:
+        """Serve the association to its end, then give back what it held."""
+        try:
+            super().run_reactor()
+        finally:
+            self.held.close()
+
+    def report_event(self, information: Any, event_type: int, class_uid: str, instance_uid: str) -> int:
+        """Send N-EVENT-REPORT to the requestor of this association, in between its own messages.
+
+        Returns
+        -------
+        int
+            Status of the response.
+
+        Raises
+        ------
+        Unavailable
+            The association has ended, or nothing was answered.
+        """
+        self.is_speaking = True
+        try:
+            with self.turn:
+                if not self.is_established:
+                    raise Unavailable("the association has ended")
+                status, _ = self.send_n_event_report(information, event_type, class_uid, instance_uid)
+                if "Status" not in status:
+                    raise Unavailable("the report was not answered")
+                self.requests.unserved -= 1  # the response went past the services
+                return status.Status
+        except (RuntimeError, ValueError) as error:
+            raise Unavailable("the association ended before the report could be sent") from error
+        finally:
+            self.is_speaking = False
+
 
 class StoreApplicationEntity(AE):
     """An application entity that counts associations, not connections: a probe of the port takes no place."""
@@ -164,15 +242,45 @@ class StoreApplicationEntity(AE):
     @property
     def active_associations(self) -> list[Association]:
         """Associations that were at least asked for."""
-        return [association for association in super().active_associations if association.requestor.primitive]
+        return [a for a in super().active_associations if isinstance(a.requestor.primitive, A_ASSOCIATE)]
 
 
 class StoreRequestHandler(RequestHandler):
-    """Makes a ``StoreAssociation`` of each connection; otherwise as pynetdicom's."""
+    """Makes a ``StoreAssociation`` of each connection; otherwise as pynetdicom's.
 
-    def _create_association(self) -> Association:
-        prepare_socket(self.request)  # type: ignore[arg-type]
-        association = StoreAssociation(self.ae, "acceptor", self.server.new_loop)  # type: ignore[attr-defined]
+    It runs in a thread of the connection's own: a slow handshake holds up nobody else.
+    """
+
+    server: StoreServer  # type: ignore[assignment]
+
+    def handle(self) -> None:
+        """Shake hands where TLS is spoken, then serve the association."""
+        place = self.server.waiting.take()
+        if place is None:
+            self.server.turned_away(self.client_address[0], "too-many-connections")
+            self.request.close()  # type: ignore[union-attr]
+            return
+        try:
+            if self.server.tls is not None:
+                self.request = shake_hands(self.request, self.server.tls, self.server.limits.handshake_s)  # type: ignore[arg-type]
+            else:
+                prepare_socket(self.request)  # type: ignore[arg-type]
+        except OSError:
+            place.leave()
+            self.server.turned_away(self.client_address[0], "tls")
+            return
+        self._serve(place)
+
+    def _serve(self, waiting: Place) -> None:
+        association = self._create_association()
+        association.held.callback(waiting.leave)
+        association.waiting = waiting
+        evt.trigger(association, evt.EVT_CONN_OPEN, {"address": self.client_address})
+        association.start()
+
+    def _create_association(self) -> StoreAssociation:
+        server = self.server
+        association = StoreAssociation(self.ae, "acceptor", server.new_loop, server.limits)
         association._server = self.server
         association.name = f"AcceptorThread@{time.strftime('%Y%m%d%H%M%S')}"
         association.set_socket(PatientSocket(association, client_socket=self.request))
@@ -188,7 +296,7 @@ class StoreRequestHandler(RequestHandler):
         return association
 
     @staticmethod
-    def _bind(association: Association, event: Any, handlers: Any) -> None:
+    def _bind(association: StoreAssociation, event: Any, handlers: Any) -> None:
         if event.is_intervention and handlers:
             association.bind(event, *handlers)
         elif isinstance(event, evt.NotificationEvent):
@@ -202,9 +310,22 @@ class StoreServer(ThreadedAssociationServer):
     daemon_threads = True
 
     def __init__(
-        self, *arguments: Any, new_loop: LoopFactory | None, shares_port: bool = False, **options: Any
+        self,
+        *arguments: Any,
+        new_loop: LoopFactory | None,
+        limits: AssociationLimits,
+        waiting: Places,
+        turned_away: Callable[[str, str], None],
+        tls: ssl.SSLContext | None = None,
+        shares_port: bool = False,
+        **options: Any,
     ) -> None:
         self.new_loop = new_loop
+        self.limits = limits
+        self.waiting = waiting
+        self.turned_away = turned_away
+        """Is told address and reason of a connection that did not become an association."""
+        self.tls = tls
         self._shares_port = shares_port
         super().__init__(*arguments, request_handler=StoreRequestHandler, **options)
 

@@ -148,6 +148,9 @@ class StoreLoop:
                 ended = self._serve_one()
                 if ended is not None:
                     return ended
+                self._reactor.heard()
+                if self._reactor.is_wanted():
+                    return Ended.IDLE
         except _ConnectionClosed:
             return Ended.CLOSED
         except _HandedOver:
