@@ -102,7 +102,7 @@ class ListenerSettings(_Section):
     """Memory of one association; a larger instance is written to the spool while it comes in."""
     has_store_loop: bool = True
     """Whether C-STORE is received by our own loop; if not, by pynetdicom, slower and with each instance in memory."""
-    segment_bytes: int = Field(default=1024**3, ge=65536)
+    segment_bytes: int = Field(default=256 * 1024**2, ge=65536)
     """Size at which the journal begins a new file."""
     drain_s: float = Field(default=30.0, ge=0)
     """How long a shutdown waits for associations to finish before it aborts them."""

@@ -156,7 +156,7 @@ def hold(port, sent, *, closes=False):
             connection.shutdown(socket.SHUT_WR)
         elif sent[-1][:1] == b"\4":
             answered = _before_silence(connection)
-        if not closes and not _has_ended(answered):
+        if not closes and sent[-1] not in (RELEASE, ABORT) and not _has_ended(answered):
             with suppress(OSError):
                 connection.sendall(RELEASE)
         while not _has_ended(answered):

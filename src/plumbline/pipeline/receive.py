@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
-from typing import Protocol
+from typing import Any, Protocol
 
 from plumbline.errors import InvalidInput
 from plumbline.exams.study import PatientIdentity
@@ -76,11 +76,24 @@ class LargeArrival(Protocol):
         ...
 
 
+class ArrivalMemory(Protocol):
+    """Memory of the spool's own, from which it keeps an instance without copying it."""
+
+    @property
+    def room(self) -> memoryview:
+        """Where the dataset is to be put, from the start on."""
+        ...
+
+
 class Intake(Protocol):
     """The spool as the listener writes to it. Raises ``OutOfCapacity`` or ``Unavailable``."""
 
-    def add(self, label: Label, dataset: Bytes) -> Location:
-        """Keep one instance; durable when it returns."""
+    def memory(self, capacity: int) -> ArrivalMemory:
+        """Memory for a dataset of at most ``capacity`` bytes."""
+        ...
+
+    def add(self, label: Label, dataset: Bytes, memory: Any = None) -> Location:
+        """Keep one instance; durable when it returns. ``memory`` is the one in whose room it lies, if in any."""
         ...
 
     def start_large(self, label: Label) -> LargeArrival:
@@ -120,6 +133,8 @@ class Refusal(StrEnum):
     CONTRADICTION = "contradicts-its-identity"
     MISSING_TAG = "missing-tag"
     INVALID_UID = "invalid-uid"
+    DAMAGED = "damaged"
+    """The spool's disk gives back other bytes than were received."""
 
 
 SENTENCES = {
@@ -128,6 +143,9 @@ SENTENCES = {
     Refusal.CONTRADICTION: (
         "SOP Class UID or SOP Instance UID in the dataset is not the one in the C-STORE request; "
         "correct the object at its sender."
+    ),
+    Refusal.DAMAGED: (
+        "The disk of the spool gives back other bytes than were received; check the disk and send the instance again."
     ),
 }
 

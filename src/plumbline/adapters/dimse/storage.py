@@ -12,7 +12,16 @@ from pynetdicom.sop_class import _STORAGE_CLASSES
 
 from plumbline.adapters.dimse.header import read_identity
 from plumbline.errors import OutOfCapacity, Unavailable
-from plumbline.pipeline.receive import Bytes, Intake, Label, LargeArrival, Refusal, Unusable, tell_contradiction
+from plumbline.pipeline.receive import (
+    ArrivalMemory,
+    Bytes,
+    Intake,
+    Label,
+    LargeArrival,
+    Refusal,
+    Unusable,
+    tell_contradiction,
+)
 
 SUCCESS = 0x0000
 SOP_CLASS_NOT_SUPPORTED = 0x0122
@@ -62,10 +71,15 @@ class Storage:
         """Whether the spool's disk keeps its reserve with ``length`` more bytes on it."""
         return self._intake.free_bytes() - length >= self._reserve_bytes
 
-    def keep(self, label: Label, dataset: memoryview) -> int:
+    def memory(self, capacity: int) -> ArrivalMemory:
+        """Memory to receive a dataset into that is then kept without being copied."""
+        return self._intake.memory(capacity)
+
+    def keep(self, label: Label, dataset: memoryview, memory: ArrivalMemory | None = None) -> int:
         """Keep an instance, durable when this returns; returns the DIMSE status to answer.
 
-        What is refused for its content is kept as well, for quarantine.
+        What is refused for its content is kept as well, for quarantine. ``memory`` is the one in whose room
+        the dataset lies, where it lies in such.
         """
         if not self._is_supported(label):
             return SOP_CLASS_NOT_SUPPORTED
@@ -73,7 +87,7 @@ class Storage:
             return OUT_OF_RESOURCES
         refusal = refusal_of(label, dataset)
         try:
-            self._intake.add(_refused(label, refusal), dataset)
+            self._intake.add(_refused(label, refusal), dataset, memory)
         except (OutOfCapacity, Unavailable):
             return OUT_OF_RESOURCES
         except ValueError:

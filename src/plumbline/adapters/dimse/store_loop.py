@@ -127,7 +127,6 @@ class StoreLoop:
     ) -> None:
         self._connection = connection
         self._wait_all = 0 if isinstance(connection, ssl.SSLSocket) else socket.MSG_WAITALL
-        self._storage = storage
         self._observer = observer
         self._sender = sender
         self._contexts = contexts
@@ -138,7 +137,7 @@ class StoreLoop:
         self._instance_s = instance_s
         self._head = memoryview(bytearray(max(HEADER_LENGTH, PDV_HEADER_LENGTH)))
         self._pdu = memoryview(bytearray(maximum_pdu_bytes + HEADER_LENGTH))
-        self._incoming = _Incoming(buffer_bytes)
+        self._incoming = _Incoming(storage, buffer_bytes)
         self._deadline = 0.0
 
     def run(self) -> Ended:
@@ -200,7 +199,7 @@ class StoreLoop:
             received_at=datetime.now(UTC),
         )
         incoming = self._incoming
-        incoming.begin(label, self._storage)
+        incoming.begin(label)
         is_last = self._take_rest(first)
         while not is_last:
             acknowledge_at_once(self._connection)
@@ -313,25 +312,27 @@ class StoreLoop:
 
 
 class _Incoming:
-    """The dataset that is coming in: in one buffer while it fits, else in the spool as a large instance."""
+    """The dataset that is coming in: in the spool's memory while it fits, else in the spool as a large instance."""
 
-    def __init__(self, largest: int) -> None:
+    def __init__(self, storage: Storage, largest: int) -> None:
+        self._storage = storage
         self._largest = largest
-        self._buffer = memoryview(bytearray(min(FIRST_BUFFER_BYTES, largest)))
+        self._memory = storage.memory(min(FIRST_BUFFER_BYTES, largest))
+        self._buffer = self._memory.room
         self._filled = 0
         self._written = 0
         self._large: LargeStore | None = None
         self._label: Label | None = None
-        self._storage: Storage | None = None
 
     @property
     def length(self) -> int:
         """Bytes taken in so far."""
         return self._written + self._filled
 
-    def begin(self, label: Label, storage: Storage) -> None:
+    def begin(self, label: Label) -> None:
+        """Start with nothing."""
         self._filled = self._written = 0
-        self._label, self._storage = label, storage
+        self._label = label
 
     def add(self, fragment: memoryview) -> None:
         """Append a copy of a fragment."""
@@ -354,14 +355,14 @@ class _Incoming:
     def _make_room(self, wanted: int) -> None:
         size = len(self._buffer)
         if size < self._largest:
-            larger = memoryview(bytearray(min(max(wanted, 2 * size), self._largest)))
-            larger[: self._filled] = self._buffer[: self._filled]
-            self._buffer = larger
+            larger = self._storage.memory(min(max(wanted, 2 * size), self._largest))
+            larger.room[: self._filled] = self._buffer[: self._filled]
+            self._memory, self._buffer = larger, larger.room
         elif self._filled == size:
             self._spill()
 
     def _spill(self) -> None:
-        assert self._storage is not None and self._label is not None
+        assert self._label is not None
         if self._large is None:
             self._large = self._storage.start_large(self._label)
         self._large.write(self._buffer[: self._filled])
@@ -370,9 +371,9 @@ class _Incoming:
 
     def finish(self) -> int:
         """Keep it durable; returns the status to answer."""
-        assert self._storage is not None and self._label is not None
+        assert self._label is not None
         if self._large is None:
-            return self._storage.keep(self._label, self._buffer[: self._filled])
+            return self._storage.keep(self._label, self._buffer[: self._filled], self._memory)
         self._spill()
         large, self._large = self._large, None
         return large.finish()

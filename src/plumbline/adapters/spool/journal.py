@@ -5,7 +5,6 @@ What it must not do: look into a dataset, or forget a byte of one.
 
 from __future__ import annotations
 
-import errno
 import mmap
 import os
 import secrets
@@ -17,16 +16,18 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from plumbline.adapters.spool.memory import RecordMemory
+from plumbline.adapters.spool.prepared import Preparation
 from plumbline.adapters.spool.record import (
+    BLOCK,
     FIRST_RECORD,
-    LONGEST_HEADER,
+    HEADER_LENGTH,
     SEAL,
     SEGMENT_MAGIC,
-    TRAILER_LENGTH,
     Checksum,
-    checksum,
     encode_header,
     encode_trailer,
+    record_length,
 )
 from plumbline.adapters.spool.segment import (
     PARTIAL_SUFFIX,
@@ -36,13 +37,15 @@ from plumbline.adapters.spool.segment import (
     sync_directory,
     write_all,
 )
+from plumbline.adapters.spool.writer import DISK_IS_FULL, SegmentWriter
 from plumbline.errors import InvalidInput, OutOfCapacity, Unavailable
 from plumbline.pipeline.ports import Location
 from plumbline.pipeline.receive import Bytes, Label
 
-SEGMENT_BYTES = 1 << 30
+SEGMENT_BYTES = 256 << 20
 _OPEN_READERS = 64
-_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FREE_BYTES_HOLD_S = 0.05
+"""How long an answer about the room on the disk is good for; asking takes as long as receiving a small instance."""
 
 
 def new_segment_name() -> str:
@@ -51,78 +54,9 @@ def new_segment_name() -> str:
 
 
 def _as_error(error: OSError) -> OutOfCapacity | Unavailable:
-    if error.errno in _DISK_IS_FULL:
+    if error.errno in DISK_IS_FULL:
         return OutOfCapacity("the disk of the spool is full", remedy="Free space or give the spool a larger disk")
     return Unavailable(f"the spool cannot be written ({error.strerror})")
-
-
-class _Segment:
-    """A segment that this process writes, with one flush for all that wait for one."""
-
-    def __init__(self, directory: Path) -> None:
-        self.name = new_segment_name()
-        self._descriptor = create_locked(directory / f"{self.name}{SUFFIX}")
-        self._flushing = threading.Condition()
-        self._is_flushing = False
-        self._durable = 0
-        self.end = write_all(self._descriptor, [SEGMENT_MAGIC], 0)
-        self.is_broken = False
-        os.fsync(self._descriptor)
-        sync_directory(directory)
-
-    def add(self, parts: list[Bytes]) -> int:
-        """Append parts as one record; returns where it begins. Not durable yet."""
-        start = self.end
-        try:
-            self.end = write_all(self._descriptor, parts, start)
-        except OSError:
-            self._cut_back(start)
-            raise
-        return start
-
-    def _cut_back(self, end: int) -> None:
-        try:
-            os.ftruncate(self._descriptor, end)
-        except OSError:
-            self.is_broken = True  # half a record is its last; the journal goes on in a new segment
-
-    def flush_to(self, end: int) -> None:
-        """Return when everything before ``end`` is durable; whoever comes first flushes for all."""
-        while True:
-            with self._flushing:
-                while self._is_flushing and self._durable < end:
-                    self._flushing.wait()
-                if self._durable >= end:
-                    return
-                if self.is_broken:
-                    raise Unavailable("the spool cannot be written")
-                self._is_flushing = True
-            self._flush()
-
-    def _flush(self) -> None:
-        reached = self.end
-        try:
-            os.fdatasync(self._descriptor)
-        except OSError:
-            self.is_broken = True  # after a failed flush the kernel may have dropped the pages
-            raise
-        finally:
-            with self._flushing:
-                self._is_flushing = False
-                if not self.is_broken:
-                    self._durable = reached
-                self._flushing.notify_all()
-
-    def close(self) -> None:
-        """Seal and let go; whatever was added must have been flushed."""
-        if not self.is_broken:
-            write_all(self._descriptor, [SEAL], self.end)
-            os.fdatasync(self._descriptor)
-        with self._flushing:
-            while self._is_flushing:
-                self._flushing.wait()
-            self.is_broken = True
-            os.close(self._descriptor)
 
 
 class LargeInstance:
@@ -137,7 +71,7 @@ class LargeInstance:
         self._name = new_segment_name()
         self._path = directory / f"{self._name}{PARTIAL_SUFFIX}"
         self._descriptor = create_locked(self._path)
-        self._dataset_at = FIRST_RECORD + LONGEST_HEADER
+        self._dataset_at = FIRST_RECORD + HEADER_LENGTH
         self._checksum = Checksum()
         self.length = 0
 
@@ -175,10 +109,12 @@ class LargeInstance:
             raise _as_error(error) from error
 
     def _finish(self, label: Label) -> Location:
-        header = encode_header(label, self.length, self._checksum.value(), padded=True)
-        end = write_all(self._descriptor, [encode_trailer(header), SEAL], self._dataset_at + self.length)
+        header = encode_header(label, self.length, self._checksum.value())
+        end = FIRST_RECORD + record_length(self.length)
+        write_all(self._descriptor, [encode_trailer(header)], self._dataset_at + self.length)
         os.ftruncate(self._descriptor, end)
-        write_all(self._descriptor, [SEGMENT_MAGIC, header], 0)
+        write_all(self._descriptor, [SEAL.ljust(BLOCK, b"\0")], end)
+        write_all(self._descriptor, [SEGMENT_MAGIC.ljust(FIRST_RECORD, b"\0"), header], 0)
         os.fsync(self._descriptor)
         self._path.rename(self._directory / f"{self._name}{SUFFIX}")
         sync_directory(self._directory)
@@ -191,30 +127,36 @@ class LargeInstance:
         os.close(self._descriptor)
 
 
-def _retire(segment: _Segment) -> None:
-    if not segment.is_broken:
-        segment.flush_to(segment.end)
-    segment.close()
-
-
 class Journal:
     """Port ``Spool``: appends for this process, reads what any process appended.
 
-    A process (also a forked one) writes segments of its own, opened with its first record.
+    A process (also a forked one) writes segments of its own, opened with its first record. With
+    ``prepares`` the next segment's file is always got ready beforehand, in a thread.
     """
 
-    def __init__(self, directory: Path, *, segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(self, directory: Path, *, segment_bytes: int = SEGMENT_BYTES, prepares: bool = False) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self._segment_bytes = segment_bytes
         self._writing = threading.Lock()
-        self._segment: _Segment | None = None
+        self._segment: SegmentWriter | None = None
         self._process = os.getpid()
+        self._preparation = Preparation(directory, segment_bytes) if prepares else None
         self._readers: OrderedDict[str, SegmentReader] = OrderedDict()
         self._reading = threading.Lock()
+        self._free_bytes = (0, -FREE_BYTES_HOLD_S)
 
-    def add(self, label: Label, dataset: Bytes) -> Location:
+    def memory(self, capacity: int) -> RecordMemory:
+        """Memory to receive a dataset into that ``add`` then writes without a copy."""
+        return RecordMemory(capacity)
+
+    def add(self, label: Label, dataset: Bytes, memory: RecordMemory | None = None) -> Location:
         """Append one instance; durable when it returns.
+
+        Parameters
+        ----------
+        memory
+            The one in whose room the dataset lies from the start on, where it does.
 
         Raises
         ------
@@ -224,16 +166,22 @@ class Journal:
             The disk fails.
         """
         view = memoryview(dataset).cast("B")
-        header = encode_header(label, len(view), checksum(view))
-        length = len(header) + len(view) + TRAILER_LENGTH
+        if memory is None:
+            memory = RecordMemory(len(view))
+            memory.room[:] = view
         try:
-            with self._writing:
-                segment = self._segment_for(length)
-                start = segment.add([header, view, encode_trailer(header)])
-            segment.flush_to(start + length)
+            segment, start = self._append(memory.record(label, len(view)))
         except OSError as error:
             raise _as_error(error) from error
-        return Location(segment.name, start + len(header), len(view))
+        return Location(segment, start + HEADER_LENGTH, len(view))
+
+    def _append(self, record: memoryview) -> tuple[str, int]:
+        while True:
+            with self._writing:
+                segment = self._segment_for(len(record))
+            start = segment.append(record)
+            if start is not None:
+                return segment.name, start
 
     def start_large(self, label: Label) -> LargeInstance:
         """Begin an instance that is written piece by piece."""
@@ -259,30 +207,41 @@ class Journal:
 
     def free_bytes(self) -> int:
         """Bytes that an ordinary process may still write to the spool's disk."""
-        state = os.statvfs(self.directory)
-        return state.f_bavail * state.f_frsize
+        free_bytes, asked_at = self._free_bytes
+        now = time.monotonic()
+        if now - asked_at >= FREE_BYTES_HOLD_S:
+            state = os.statvfs(self.directory)
+            free_bytes = state.f_bavail * state.f_frsize
+            self._free_bytes = free_bytes, now
+        return free_bytes
 
     def close(self) -> None:
         """Seal this process's segment and close the files."""
         with self._writing:
-            if self._segment is not None and self._process == os.getpid():
-                _retire(self._segment)
-            self._segment = None
+            if self._process == os.getpid():
+                if self._preparation is not None:
+                    self._preparation.close()
+                if self._segment is not None:
+                    self._segment.close()
+            self._segment = self._preparation = None
         with self._reading:
             while self._readers:
                 self._readers.popitem()[1].close()
 
-    def _segment_for(self, length: int) -> _Segment:
+    def _segment_for(self, length: int) -> SegmentWriter:
         if self._process != os.getpid():
-            self._segment, self._process = None, os.getpid()
+            self._segment, self._preparation, self._process = None, None, os.getpid()
         if self._segment is not None and self._is_used_up(self._segment, length):
             self._segment, used_up = None, self._segment
-            _retire(used_up)
+            used_up.close()
         if self._segment is None:
-            self._segment = _Segment(self.directory)
+            prepared = self._preparation.take() if self._preparation else None
+            self._segment = SegmentWriter(self.directory, new_segment_name(), prepared)
+        if self._preparation is not None:
+            self._preparation.tell_busy()
         return self._segment
 
-    def _is_used_up(self, segment: _Segment, length: int) -> bool:
+    def _is_used_up(self, segment: SegmentWriter, length: int) -> bool:
         return segment.is_broken or (segment.end > FIRST_RECORD and segment.end + length > self._segment_bytes)
 
     def _reader(self, name: str) -> SegmentReader:

@@ -1,8 +1,10 @@
 """How one received instance is laid out in a segment of the journal.
 
 A record is a header (who sent what, when, how long, checksum), the dataset exactly as received, and a
-trailer. A header is only believed with its own checksum, a record only with its trailer, so what was cut
-off by a crash is never taken for an instance. All numbers are little endian.
+trailer. It begins and ends at a multiple of ``BLOCK``, so that it can be written past the page cache. A
+header is only believed with its own checksum, a record only with its trailer and the checksum of its
+dataset, so neither what was cut off by a crash nor what is on its way to the disk is taken for an
+instance. All numbers are little endian.
 """
 
 from __future__ import annotations
@@ -17,14 +19,17 @@ import numpy as np
 from plumbline.pipeline.ports import Location
 from plumbline.pipeline.receive import Arrival, Bytes, Label
 
-SEGMENT_MAGIC = b"PLUMSEG1"
-"""First bytes of every segment."""
-FIRST_RECORD = len(SEGMENT_MAGIC)
+BLOCK = 4096
+"""Bytes that any disk writes as one: the unit of all positions, lengths and memory addresses of a direct write."""
+SEGMENT_MAGIC = b"PLUMSEG2"
+"""First bytes of every segment; the rest of its first block is empty."""
+FIRST_RECORD = BLOCK
 RECORD_MAGIC = b"PLUMREC1"
 SEAL = b"PLUMSEAL"
 """Stands where the next record would begin when the segment will not grow any more."""
 TRAILER_MAGIC = b"PLUMEND1"
-LONGEST_HEADER = 1024
+HEADER_LENGTH = 1024
+"""Of every header, so that a dataset can be received where it will stand before its label is known for good."""
 
 _FIXED = struct.Struct("<8sHHQQq")  # magic, header length, length of texts, checksum, dataset length, received
 _CRC = struct.Struct("<I")
@@ -49,57 +54,65 @@ def _texts(label: Label) -> bytes:
     return _SEPARATOR.join(parts).encode("utf-8", "surrogateescape")
 
 
-def encode_header(label: Label, dataset_length: int, dataset_checksum: int, *, padded: bool = False) -> bytes:
-    """Header of a record; ``padded`` to ``LONGEST_HEADER``, where the label may still change.
+def aligned(length: int) -> int:
+    """The next multiple of ``BLOCK``."""
+    return -(-length // BLOCK) * BLOCK
+
+
+def record_length(dataset_length: int) -> int:
+    """Bytes that the record of a dataset takes."""
+    return aligned(HEADER_LENGTH + dataset_length + TRAILER_LENGTH)
+
+
+def encode_header(label: Label, dataset_length: int, dataset_checksum: int) -> bytes:
+    """Header of a record.
 
     Raises ``ValueError`` where the texts are longer than any UIDs and AE Titles are.
     """
     texts = _texts(label)
-    length = _FIXED.size + len(texts) + _CRC.size
-    if length > LONGEST_HEADER:
+    if _FIXED.size + len(texts) + _CRC.size > HEADER_LENGTH:
         raise ValueError("the label of the record is too long")
-    if padded:
-        length = LONGEST_HEADER
     received_us = (label.received_at - _EPOCH) // _MICROSECOND
-    head = _FIXED.pack(RECORD_MAGIC, length, len(texts), dataset_checksum, dataset_length, received_us)
-    head = (head + texts).ljust(length - _CRC.size, b"\0")
+    head = _FIXED.pack(RECORD_MAGIC, HEADER_LENGTH, len(texts), dataset_checksum, dataset_length, received_us)
+    head = (head + texts).ljust(HEADER_LENGTH - _CRC.size, b"\0")
     return head + _CRC.pack(zlib.crc32(head))
 
 
-def encode_trailer(header: bytes) -> bytes:
+def encode_trailer(header: Bytes) -> bytes:
     """Trailer that belongs to a header."""
     return _TRAILER.pack(TRAILER_MAGIC, zlib.crc32(header))
 
 
-def decode_header(raw: bytes, *, segment: str, offset: int) -> JournalRecord | None:
+def decode_header(raw: Bytes, *, segment: str, offset: int) -> JournalRecord | None:
     """Record whose header begins ``raw``; None where there is no whole and sound header.
 
     Parameters
     ----------
     raw
-        Bytes of the segment from ``offset`` on, at least ``LONGEST_HEADER`` where the segment has that many.
+        Bytes of the segment from ``offset`` on, at least ``HEADER_LENGTH`` where the segment has that many.
     """
-    if len(raw) < _FIXED.size or not raw.startswith(RECORD_MAGIC):
+    head = bytes(raw[:HEADER_LENGTH])
+    if len(head) < HEADER_LENGTH or not head.startswith(RECORD_MAGIC):
         return None
-    _, length, texts_length, summed, dataset_length, received_us = _FIXED.unpack_from(raw)
-    if length < _FIXED.size + texts_length + _CRC.size or len(raw) < length:
+    _, length, texts_length, summed, dataset_length, received_us = _FIXED.unpack_from(head)
+    if length != HEADER_LENGTH or _FIXED.size + texts_length + _CRC.size > length:
         return None
-    if _CRC.unpack_from(raw, length - _CRC.size)[0] != zlib.crc32(raw[: length - _CRC.size]):
+    if _CRC.unpack_from(head, length - _CRC.size)[0] != zlib.crc32(head[: -_CRC.size]):
         return None
-    texts = raw[_FIXED.size : _FIXED.size + texts_length].decode("utf-8", "surrogateescape")
+    texts = head[_FIXED.size : _FIXED.size + texts_length].decode("utf-8", "surrogateescape")
     sop_class, sop_instance, syntax, sender, refusal = texts.split(_SEPARATOR)
     received_at = _EPOCH + received_us * _MICROSECOND
     return JournalRecord(
         label=Label(sop_class, sop_instance, syntax, sender, received_at, refusal),
-        location=Location(segment, offset + length, dataset_length),
+        location=Location(segment, offset + HEADER_LENGTH, dataset_length),
         dataset_checksum=summed,
-        end=offset + length + dataset_length + TRAILER_LENGTH,
+        end=offset + record_length(dataset_length),
     )
 
 
-def is_trailer(raw: bytes, header: bytes) -> bool:
+def is_trailer(raw: Bytes, header: Bytes) -> bool:
     """Whether ``raw`` is the trailer that belongs to a header."""
-    return raw == encode_trailer(header)
+    return bytes(raw) == encode_trailer(header)
 
 
 class Checksum:
@@ -135,6 +148,9 @@ class Checksum:
 
 def checksum(data: Bytes) -> int:
     """Checksum of all the bytes of a dataset."""
-    summed = Checksum()
-    summed.add(data)
-    return summed.value()
+    whole = len(data) // _WORD
+    words = np.frombuffer(data, dtype="<u8", count=whole) if whole else _NO_WORDS
+    return (int(np.add.reduce(words)) + int.from_bytes(data[whole * _WORD :], "little")) & _ALL_BITS
+
+
+_NO_WORDS = np.empty(0, dtype="<u8")

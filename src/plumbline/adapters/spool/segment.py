@@ -6,6 +6,7 @@ is one whose writer died.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import mmap
 import os
@@ -14,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from plumbline.adapters.spool.record import (
+    BLOCK,
     FIRST_RECORD,
-    LONGEST_HEADER,
+    HEADER_LENGTH,
     SEAL,
     SEGMENT_MAGIC,
     TRAILER_LENGTH,
@@ -30,6 +32,8 @@ SUFFIX = ".segment"
 PARTIAL_SUFFIX = ".partial"
 """A large instance that is still coming in; it becomes a segment when it is whole."""
 NEW_SUFFIX = ".new"
+PREPARED_SUFFIX = ".prepared"
+"""A file of zeros that is to become a segment."""
 _CHUNK = 1 << 20
 
 
@@ -42,13 +46,24 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def create_locked(path: Path) -> int:
+def open_direct(path: Path, flags: int) -> int:
+    """Open a file for reads and writes past the page cache, where its file system has such; returns the descriptor."""
+    try:
+        return os.open(path, flags | os.O_DIRECT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return os.open(path, flags & ~os.O_EXCL | os.O_CLOEXEC, 0o640)
+
+
+def create_locked(path: Path, flags: int = 0) -> int:
     """Create a file and hold its writer's lock; returns the descriptor.
 
     It gets its name only when it is locked, so that nobody takes it for an abandoned one.
     """
     unnamed = path.with_suffix(NEW_SUFFIX)
-    descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+    flags |= os.O_RDWR | os.O_CREAT | os.O_EXCL
+    descriptor = open_direct(unnamed, flags) if flags & os.O_DSYNC else os.open(unnamed, flags | os.O_CLOEXEC, 0o640)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     unnamed.rename(path)
     return descriptor
@@ -85,17 +100,19 @@ class SegmentReader:
         self.close()
 
     def record_at(self, offset: int) -> JournalRecord | None:
-        """The record that begins at ``offset``; None where there is none, or not yet a whole one."""
-        raw = os.pread(self._descriptor, LONGEST_HEADER, offset)
-        record = decode_header(raw, segment=self.name, offset=offset)
+        """The record that begins at ``offset``; None where there is none, or not yet one with its trailer.
+
+        Whether its dataset is whole, ``is_intact`` tells.
+        """
+        header = os.pread(self._descriptor, HEADER_LENGTH, offset)
+        record = decode_header(header, segment=self.name, offset=offset)
         if record is None:
             return None
-        header = raw[: record.location.offset - offset]
-        trailer = os.pread(self._descriptor, TRAILER_LENGTH, record.end - TRAILER_LENGTH)
+        trailer = os.pread(self._descriptor, TRAILER_LENGTH, record.location.offset + record.location.length)
         return record if is_trailer(trailer, header) else None
 
     def records(self, offset: int = FIRST_RECORD) -> Iterator[JournalRecord]:
-        """Whole records from ``offset`` on, as far as there are any now."""
+        """Records from ``offset`` on, as far as there are any now."""
         while (record := self.record_at(offset)) is not None:
             yield record
             offset = record.end
@@ -147,6 +164,19 @@ class SegmentReader:
         return summed.value() == record.dataset_checksum
 
 
+def is_abandoned(path: Path) -> bool:
+    """Whether nobody writes this segment any more."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(descriptor)
+
+
 def seal_abandoned(path: Path) -> int | None:
     """Cut a segment whose writer died behind its last intact record, and seal it.
 
@@ -167,17 +197,17 @@ def seal_abandoned(path: Path) -> int | None:
 
 
 def _cut_and_seal(path: Path, descriptor: int) -> int | None:
-    end = FIRST_RECORD
+    end = last = FIRST_RECORD
     with SegmentReader(path) as reader:
         for record in reader.records():
-            if not reader.is_intact(record):
-                break
-            end = record.end
-        if reader.is_sealed_at(end):
+            last = record.end
+            if reader.is_intact(record):
+                end = record.end  # damage in the middle does not take away what follows it
+        if reader.is_sealed_at(last):
             return None
     size = os.fstat(descriptor).st_size
     os.ftruncate(descriptor, min(end, size))
     write_all(descriptor, [SEGMENT_MAGIC], 0)
-    write_all(descriptor, [SEAL], end)
+    write_all(descriptor, [SEAL.ljust(BLOCK, b"\0")], end)
     os.fsync(descriptor)
     return max(size - end, 0)

@@ -6,16 +6,20 @@ Not covered here: a real power cut (no test can), and processes killed by signal
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import threading
+import time
 from datetime import UTC, datetime
 
 import pytest
 
 from plumbline.adapters.spool import Journal, JournalTail
 from plumbline.adapters.spool import segment as segment_module
-from plumbline.adapters.spool.record import FIRST_RECORD, SEAL, Checksum, checksum
-from plumbline.errors import InvalidInput, OutOfCapacity
+from plumbline.adapters.spool import writer as writer_module
+from plumbline.adapters.spool.prepared import Preparation
+from plumbline.adapters.spool.record import BLOCK, FIRST_RECORD, TRAILER_LENGTH, Checksum, checksum, record_length
+from plumbline.errors import InvalidInput, OutOfCapacity, Unavailable
 from plumbline.pipeline.ports import Location
 from plumbline.pipeline.receive import Label
 
@@ -31,9 +35,12 @@ def everything(directory):
     tail = JournalTail(directory)
     found = []
     for name in tail.segments():
-        for record in tail.after(name, 0, 1000):
-            with tail.dataset(record) as dataset:
-                found.append((record.label, bytes(dataset)))
+        end = 0
+        while records := tail.after(name, end, 1000):
+            for record in records:
+                with tail.dataset(record) as dataset:
+                    found.append((record.label, bytes(dataset)))
+            end = records[-1].end
     return found
 
 
@@ -69,7 +76,7 @@ def test_a_location_that_is_not_held_is_refused(journal):
 
 
 def test_a_new_segment_begins_when_one_is_full(tmp_path):
-    journal = Journal(tmp_path, segment_bytes=3000)
+    journal = Journal(tmp_path, segment_bytes=FIRST_RECORD + 2 * record_length(1000))
     for number in range(10):
         journal.add(label(number), bytes([number]) * 1000)
     journal.close()
@@ -99,39 +106,44 @@ def test_many_threads_share_one_segment_and_nothing_is_mixed_up(journal, tmp_pat
     assert len(JournalTail(tmp_path).segments()) == 1
 
 
-def test_associations_that_wait_together_are_flushed_together(journal, monkeypatch):
-    flushes = []
-    flush = os.fdatasync
+def test_associations_that_wait_together_are_written_together(journal, tmp_path, monkeypatch):
+    writes = []
+    write = writer_module.write_all
     entered, go_on = threading.Event(), threading.Event()
 
-    def slow_flush(descriptor):
-        flushes.append(descriptor)
+    def slow_write(descriptor, parts, offset):
+        writes.append(len(parts))
         entered.set()
         go_on.wait(5)
-        flush(descriptor)
+        return write(descriptor, parts, offset)
 
     journal.add(label(), b"opens the segment")
-    monkeypatch.setattr(os, "fdatasync", slow_flush)
+    monkeypatch.setattr(writer_module, "write_all", slow_write)
     threads = [threading.Thread(target=journal.add, args=(label(n), b"z" * 100)) for n in range(5)]
     threads[0].start()
     assert entered.wait(5)
     for thread in threads[1:]:
         thread.start()
-    while journal._segment.end < 6 * 100:  # all five are written, one is being flushed
+    while len(journal._segment._waiting) < 4:
         pass
     go_on.set()
     for thread in threads:
         thread.join(5)
-    assert len(flushes) <= 3
+    assert writes == [1, 4]
+    assert len(everything(tmp_path)) == 6
 
 
-def test_nothing_is_answered_before_it_is_flushed(journal, monkeypatch):
-    order = []
-    flush = os.fdatasync
-    monkeypatch.setattr(os, "fdatasync", lambda descriptor: (order.append("flush"), flush(descriptor)))
+def test_nothing_is_answered_before_it_is_durable(journal, monkeypatch):
+    """Each write returns when the disk has it (O_DSYNC), so there is no flush to be forgotten."""
+    opened = []
+    create = writer_module.create_locked
+    monkeypatch.setattr(
+        writer_module, "create_locked", lambda path, flags: (opened.append(flags), create(path, flags))[1]
+    )
     journal.add(label(), b"abc")
-    order.append("answered")
-    assert order == ["flush", "answered"]
+    assert opened == [os.O_DSYNC]
+    flags = fcntl.fcntl(journal._segment._descriptor, fcntl.F_GETFL)
+    assert flags & os.O_DSYNC
 
 
 def test_a_full_disk_is_told_and_the_journal_goes_on_when_there_is_room(journal, tmp_path, monkeypatch):
@@ -139,41 +151,50 @@ def test_a_full_disk_is_told_and_the_journal_goes_on_when_there_is_room(journal,
     write = os.pwritev
 
     def half_a_write(descriptor, views, offset):
-        write(descriptor, [memoryview(views[0])[:7]], offset)
+        write(descriptor, [memoryview(views[0])[:BLOCK]], offset)
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "pwritev", half_a_write)
     with pytest.raises(OutOfCapacity):
-        journal.add(label(2), b"lost")
+        journal.add(label(2), bytes(2 * BLOCK))
     monkeypatch.undo()
     journal.add(label(3), b"after")
+    assert len(JournalTail(tmp_path).segments()) == 1
     assert [lab.sop_instance_uid for lab, _ in everything(tmp_path)] == ["2.25.1", "2.25.3"]
 
 
-def test_a_failed_flush_is_not_trusted_again(journal, tmp_path, monkeypatch):
-    journal.add(label(1), b"before")
-    first = journal._segment.name
+def test_a_disk_that_failed_once_gets_another_segment(journal, tmp_path, monkeypatch):
+    first = journal.add(label(1), b"before").segment
 
-    def fail(_descriptor):
+    def fail(*_):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(os, "fdatasync", fail)
-    with pytest.raises(Exception, match="spool"):
+    monkeypatch.setattr(os, "pwritev", fail)
+    with pytest.raises(Unavailable, match="spool"):
         journal.add(label(2), b"uncertain")
     monkeypatch.undo()
-    assert journal.add(label(3), b"after").segment != first
+    second = journal.add(label(3), b"after").segment
+    assert second != first
+    tail = JournalTail(tmp_path)
+    assert tail.is_finished(first, tail.after(first, 0, 10)[-1].end), "its lock was let go, it can be cut and sealed"
+    assert [lab.sop_instance_uid for lab, _ in everything(tmp_path)] == ["2.25.1", "2.25.3"]
+
+
+def end_of_trailer(record):
+    """Where the padding of a record begins."""
+    return record.location.offset + record.location.length + TRAILER_LENGTH
 
 
 def test_a_segment_that_was_cut_anywhere_ends_with_its_last_whole_record(tmp_path):
     original = tmp_path / "original"
     journal = Journal(original)
     for number in range(4):
-        journal.add(label(number), os.urandom(200))
+        journal.add(label(number), os.urandom(2000 * number))
     journal.close()
     whole = everything(original)
     name = JournalTail(original).segments()[0]
     content = (original / f"{name}.segment").read_bytes()
-    for cut in range(0, len(content) - len(SEAL), 17):
+    for cut in range(0, len(content) - BLOCK, 171):
         folder = tmp_path / f"cut{cut}"
         folder.mkdir()
         (folder / f"{name}.segment").write_bytes(content[:cut])
@@ -183,7 +204,7 @@ def test_a_segment_that_was_cut_anywhere_ends_with_its_last_whole_record(tmp_pat
         tail = JournalTail(folder)
         assert tail.is_finished(name, ends[-1] if ends else 0)
         assert everything(folder) == found
-        assert len(found) == sum(record.end <= cut for record in JournalTail(original).after(name, 0, 10))
+        assert len(found) == sum(end_of_trailer(record) <= cut for record in JournalTail(original).after(name, 0, 10))
 
 
 def test_a_record_whose_data_never_reached_the_disk_is_cut_off(tmp_path):
@@ -269,6 +290,91 @@ def test_a_forked_process_writes_a_segment_of_its_own(journal, tmp_path):
     journal.add(label(3), b"parent again")
     assert len(JournalTail(tmp_path).segments()) == 2
     assert {data for _, data in everything(tmp_path)} == {b"parent", b"child", b"parent again"}
+
+
+def test_a_record_on_its_way_to_the_disk_is_not_seen_yet(journal, tmp_path):
+    """Header and trailer may arrive before what is between them."""
+    location = journal.add(label(1), b"a" * 20_000)
+    path = tmp_path / f"{location.segment}.segment"
+    with path.open("r+b") as file:
+        file.seek(location.offset + 5000)
+        file.write(b"\0" * 4096)
+        file.flush()
+        assert everything(tmp_path) == []
+        file.seek(location.offset + 5000)
+        file.write(b"a" * 4096)
+    assert everything(tmp_path) == [(label(1), b"a" * 20_000)]
+
+
+def test_damage_in_the_middle_is_told_and_takes_away_nothing_that_follows(tmp_path):
+    journal = Journal(tmp_path)
+    locations = [journal.add(label(number), bytes([number]) * 6000) for number in range(3)]
+    path = tmp_path / f"{locations[0].segment}.segment"
+    os.close(journal._segment._descriptor)  # the writer is gone, with its lock
+    with path.open("r+b") as file:
+        file.seek(locations[1].offset)
+        file.write(b"?")
+    assert JournalTail(tmp_path).is_finished(path.stem, _last_end(path))
+    assert [(lab.sop_instance_uid, lab.refusal) for lab, _ in everything(tmp_path)] == [
+        ("2.25.0", ""),
+        ("2.25.1", "damaged"),
+        ("2.25.2", ""),
+    ]
+
+
+def _last_end(path):
+    return JournalTail(path.parent).after(path.stem, 0, 100)[-1].end
+
+
+def test_an_instance_larger_than_what_is_read_at_once_is_found(journal, tmp_path, monkeypatch):
+    monkeypatch.setattr("plumbline.adapters.spool.tail.WINDOW_BYTES", 8 * BLOCK)
+    for number, size in enumerate((10, 100_000, 10)):
+        journal.add(label(number), bytes([65 + number]) * size)
+    assert [len(data) for _, data in everything(tmp_path)] == [10, 100_000, 10]
+
+
+def test_a_prepared_file_becomes_the_next_segment(tmp_path):
+    journal = Journal(tmp_path, segment_bytes=1 << 20, prepares=True)
+    wait_for(lambda: journal._preparation._ready is not None)
+    location = journal.add(label(1), b"a" * 5000)
+    path = tmp_path / f"{location.segment}.segment"
+    assert path.stat().st_size == 1 << 20
+    assert everything(tmp_path) == [(label(1), b"a" * 5000)]
+    journal.close()
+    assert path.stat().st_size == FIRST_RECORD + record_length(5000) + BLOCK, "what was not used is given back"
+    assert [found.suffix for found in tmp_path.iterdir()] == [".segment"]
+    assert JournalTail(tmp_path).is_finished(location.segment, path.stat().st_size - BLOCK)
+
+
+def test_a_prepared_segment_whose_writer_died_is_cut_like_any(tmp_path):
+    journal = Journal(tmp_path, segment_bytes=1 << 20, prepares=True)
+    wait_for(lambda: journal._preparation._ready is not None)
+    location = journal.add(label(1), b"a" * 5000)
+    journal._preparation.close()
+    os.close(journal._segment._descriptor)
+    tail = JournalTail(tmp_path)
+    assert tail.is_finished(location.segment, tail.after(location.segment, 0, 10)[-1].end)
+    assert everything(tmp_path) == [(label(1), b"a" * 5000)]
+
+
+def test_a_journal_does_not_wait_for_its_preparation(tmp_path, monkeypatch):
+    monkeypatch.setattr(Preparation, "_fill", lambda self, _path: not self._stopped.wait())
+    journal = Journal(tmp_path, segment_bytes=1 << 20, prepares=True)
+    assert journal.read(journal.add(label(1), b"a" * 5000)) == b"a" * 5000
+    journal.close()
+    assert [found.suffix for found in tmp_path.iterdir()] == [".segment"]
+
+
+def test_the_sweep_takes_a_prepared_file_whose_process_is_gone(tmp_path):
+    (tmp_path / "77-1.prepared").write_bytes(bytes(100))
+    assert JournalTail(tmp_path).sweep() == 1
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_damaged_bytes_are_told_from_intact_ones(journal, tmp_path):
