@@ -1,78 +1,220 @@
 """From what was found of a spine to the probability of whole labellings.
 
-A sacrum in view anchors the names; how many lumbar vertebrae a spine has stays a prior, because names
-counted from the sacrum and names counted from the head differ in a transitional spine.
+Spacing, size and what each body says of itself are weighed against how often spines count otherwise than
+usual; names counted from the sacrum and names counted from the head differ in a transitional spine, so
+what remains of the other counts is carried and, where it matters, said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
 
-from plumbline.anatomy.numbering import Labelling, Numbering
+import numpy as np
+from numpy.typing import NDArray
 
-PRESACRAL = tuple(f"T{n}" for n in range(1, 13)) + tuple(f"L{n}" for n in range(1, 6))
+from plumbline.anatomy.chain_inference import IS_FALSE, ChainModel
+from plumbline.anatomy.chain_likelihoods import NumberingSettings, chain_model
+from plumbline.anatomy.numbering import NOT_A_VERTEBRA, Labelling, Numbering
+from plumbline.anatomy.numbering_doubts import Weighed, doubt_in_words
+from plumbline.anatomy.numbering_statistics import CHAIN, REGIONS, NumberingStatistics, numbering_statistics
+from plumbline.anatomy.spine_evidence import BodyEvidence, SacrumEvidence, SpineEvidence
+from plumbline.errors import InvalidInput
 
-LUMBAR_COUNT_PRIOR = {5: 0.955, 6: 0.025, 4: 0.02}
-"""How often a spine has so many lumbar vertebrae; 23 of 1,673 spines of the VID key points have six."""
+__all__ = [
+    "NumberingSettings",
+    "SacrumEvidence",
+    "anchor_of",
+    "log_likelihood_per_body",
+    "names_above_sacrum",
+    "number_from_sacrum",
+    "number_spine",
+]
 
-CONFLICT_FROM = 0.15
-LEAST_PROBABILITY = 0.01
+_LEAST_TOTAL = 1e-300
+_LEAST_SETTING_SHARE = 0.01
+_SETTINGS_OF_A_SHIFT = 2
+_LEAST_TO_FIT = 3
+_ANCHORED_FROM = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class SacrumEvidence:
-    """For one body, counted from cranial: how probable it is that it is the first sacral vertebra."""
+def number_spine(
+    evidence: SpineEvidence,
+    settings: NumberingSettings | None = None,
+    statistics: NumberingStatistics | None = None,
+) -> Numbering:
+    """Name the bodies of one exam: the plausible labellings as wholes, their anchor, and the doubt in words.
 
-    index: int
-    probability: float
+    Raises
+    ------
+    InvalidInput
+        When there is no body, or the bodies are not in order from cranial to caudal.
+    """
+    settings, statistics = settings or NumberingSettings(), statistics or numbering_statistics()
+    _refuse_disorder(evidence.bodies)
+    weighed = _weigh(evidence, settings, statistics)
+    anchor = anchor_of(evidence)
+    return Numbering(weighed.labellings, anchor, doubt_in_words(weighed, evidence, anchor, settings.sure_from))
 
 
-def number_from_sacrum(count: int, evidence: Sequence[SacrumEvidence]) -> Numbering:
+def log_likelihood_per_body(evidence: SpineEvidence, statistics: NumberingStatistics) -> float:
+    """How well the statistics explain these bodies: natural logarithm against a featureless background."""
+    return _fit(chain_model(evidence, NumberingSettings(), statistics))
+
+
+def anchor_of(evidence: SpineEvidence) -> str | None:
+    """What the names hang on, the strongest first; None where nothing holds them.
+
+    A detector that tells thoracic from lumbar vertebrae tells where the ribs end: ``last-rib``.
+    """
+    sacral = [body.is_sacral for body in evidence.bodies if body.is_sacral is not None]
+    if any(body.label for body in evidence.bodies):
+        return "label-map"
+    if max(evidence.second_cervical.values(), default=0.0) >= _ANCHORED_FROM:
+        return "C2"
+    if max([*sacral, evidence.sacrum_below]) >= _ANCHORED_FROM:
+        return "sacrum"
+    return "last-rib" if _shows_end_of_ribs(evidence) else None
+
+
+def _shows_end_of_ribs(evidence: SpineEvidence) -> bool:
+    ribs = [body.bears_rib for body in evidence.bodies if body.bears_rib is not None]
+    regions = {REGIONS[int(np.argmax(body.region))] for body in evidence.bodies if body.region is not None}
+    is_seen_on_ribs = bool(ribs) and max(ribs) >= _ANCHORED_FROM > min(ribs)
+    return sum(evidence.last_rib.values()) >= _ANCHORED_FROM or len(regions) > 1 or is_seen_on_ribs
+
+
+def _refuse_disorder(bodies: Sequence[BodyEvidence]) -> None:
+    if not bodies:
+        raise InvalidInput("there is no vertebral body to name")
+    heights = [float(body.centre_lps_mm[2]) for body in bodies]
+    if any(upper < lower for upper, lower in pairwise(heights)):
+        raise InvalidInput("the vertebral bodies are not in order from cranial to caudal")
+
+
+def _weigh(evidence: SpineEvidence, settings: NumberingSettings, statistics: NumberingStatistics) -> Weighed:
+    model = chain_model(evidence, settings, statistics)
+    by_setting = model.evidence()
+    total = max(float(by_setting.sum()), _LEAST_TOTAL)
+    paths: set[tuple[int, ...]] = set()
+    for setting in _likely_settings(model, by_setting):
+        paths |= model.candidates(setting, settings.carried_from / 10)
+    probability = {_names(path): float(model.score(path).sum()) / total for path in paths}
+    return Weighed(
+        _ranked(probability, settings.carried_from),
+        fits=model.count < _LEAST_TO_FIT or np.log(total) / model.count >= statistics.usual_log_likelihood,
+        map_is_shifted=float(by_setting[model.shift != 0].sum()) / total,
+    )
+
+
+def _likely_settings(model: ChainModel, by_setting: NDArray[Any]) -> list[int]:
+    """The likeliest few of each shift of the label map: candidates of the others differ little."""
+    chosen: list[int] = []
+    for shift in np.unique(model.shift):
+        own = np.flatnonzero(model.shift == shift)
+        ranked = own[np.argsort(-by_setting[own])][:_SETTINGS_OF_A_SHIFT]
+        chosen += [int(each) for each in ranked if by_setting[each] > _LEAST_SETTING_SHARE * by_setting.max()]
+    return chosen
+
+
+def _fit(model: ChainModel) -> float:
+    return float(np.log(max(float(model.evidence().sum()), _LEAST_TOTAL))) / model.count
+
+
+def _names(path: tuple[int, ...]) -> tuple[str, ...]:
+    return tuple(NOT_A_VERTEBRA if name == IS_FALSE else CHAIN[name] for name in path)
+
+
+def _ranked(probability: Mapping[tuple[str, ...], float], carried_from: float) -> tuple[Labelling, ...]:
+    """The most probable first; the improbable left out, the best one never."""
+    ranked = sorted((Labelling(names, p) for names, p in probability.items()), key=lambda each: -each.probability)
+    return tuple(each for place, each in enumerate(ranked) if place == 0 or each.probability >= carried_from)
+
+
+# --- by the sacrum --------------------------------------------------------------------------------
+
+PRESACRAL = tuple(name for name in CHAIN[:-1] if name[0] in "CT" and name != "T13")
+"""C1 to T12; how many lumbar vertebrae follow is a hypothesis."""
+
+
+def number_from_sacrum(
+    count: int,
+    evidence: Sequence[SacrumEvidence],
+    *,
+    bodies: Sequence[BodyEvidence] = (),
+    last_rib: Mapping[int, float] | None = None,
+    settings: NumberingSettings | None = None,
+) -> Numbering:
     """Number ``count`` bodies, cranial to caudal, by which of them is the first sacral one.
 
-    Bodies below it are not named and must not be among the ``count``; ``evidence`` holds the candidates,
-    ``index == count`` meaning that the sacrum begins just below the last body.
+    Parameters
+    ----------
+    evidence
+        The candidates; ``index == count`` means that the sacrum begins just below the last body. Bodies
+        below the first sacral one are called S1, too.
+    bodies
+        The bodies themselves; with them spacing, and whatever each says of itself, is weighed.
+    last_rib
+        By index of a body, the probability that the last rib joins it; needs ``bodies``.
     """
+    settings = settings or NumberingSettings()
     total = sum(each.probability for each in evidence)
-    if not evidence or total < 0.5:
-        return unanchored(count)
-    labellings: dict[tuple[str, ...], float] = {}
+    found = SpineEvidence(tuple(bodies), last_rib=last_rib or {})
+    if not evidence or total < _ANCHORED_FROM:
+        return _without_sacrum(count, found, settings)
+    probability: dict[tuple[str, ...], float] = defaultdict(float)
     for each in evidence:
-        for lumbar, prior in LUMBAR_COUNT_PRIOR.items():
-            names = names_above_sacrum(count, each.index, lumbar)
-            labellings[names] = labellings.get(names, 0.0) + prior * each.probability / max(total, 1.0)
-    kept = sorted(((p, names) for names, p in labellings.items() if p >= LEAST_PROBABILITY), reverse=True)
-    ranked = tuple(Labelling(names, probability) for probability, names in kept)
-    return Numbering(ranked, "sacrum", _conflict(ranked))
+        for names, share in _above(each.index, count, found, settings).items():
+            probability[names] += share * each.probability / max(total, 1.0)
+    weighed = Weighed(_ranked(probability, settings.carried_from))
+    return Numbering(weighed.labellings, "sacrum", doubt_in_words(weighed, found, "sacrum", settings.sure_from))
+
+
+def _without_sacrum(count: int, found: SpineEvidence, settings: NumberingSettings) -> Numbering:
+    if found.bodies and anchor_of(found) is not None:
+        return number_spine(found, _for_a_localiser(settings))
+    return unanchored(count)
+
+
+def _for_a_localiser(settings: NumberingSettings) -> NumberingSettings:
+    """A localiser grows from body to body: what it hands in are neighbours and vertebrae."""
+    return replace(settings, missed=0.0, false=0.0)
+
+
+def _above(
+    sacral_index: int, count: int, found: SpineEvidence, settings: NumberingSettings
+) -> Mapping[tuple[str, ...], float]:
+    """Labellings, given which body is the first sacral one."""
+    below = ("S1",) * (count - sacral_index)
+    if not found.bodies or sacral_index == 0:
+        p = settings.prevalence
+        lumbar_counts = {5: 1.0 - p.six_lumbar - p.four_lumbar, 6: p.six_lumbar, 4: p.four_lumbar}
+        shares: dict[tuple[str, ...], float] = defaultdict(float)
+        for lumbar, prior in lumbar_counts.items():
+            shares[names_above_sacrum(count, sacral_index, lumbar)] += prior
+        return shares
+    presacral = SpineEvidence(
+        found.bodies[:sacral_index],
+        sacrum_below=1.0,
+        last_rib={index: p for index, p in found.last_rib.items() if index < sacral_index},
+    )
+    numbering = _weigh(presacral, _for_a_localiser(settings), numbering_statistics())
+    return {(*each.names, *below): each.probability for each in numbering.labellings}
 
 
 def names_above_sacrum(count: int, sacral_index: int, lumbar: int = 5) -> tuple[str, ...]:
     """Names of ``count`` bodies when body ``sacral_index`` is S1 and the spine has so many lumbar vertebrae."""
-    presacral = [*PRESACRAL[:12], *(f"L{n}" for n in range(1, lumbar + 1))]
-    names = []
-    for index in range(count):
-        above = sacral_index - index
-        if above <= 0:
-            names.append("S1")
-        else:
-            names.append(presacral[-above] if above <= len(presacral) else "C7")
-    return tuple(names)
+    presacral = (*PRESACRAL, *(f"L{n}" for n in range(1, lumbar + 1)))
+    first = len(presacral) - sacral_index
+    names = [presacral[max(first + index, 0)] for index in range(min(count, sacral_index))]
+    return (*names, *("S1",) * (count - len(names)))
 
 
 def unanchored(count: int) -> Numbering:
     """Names without an anchor: equally doubtful shifts of a lumbar chain, and the doubt in words."""
     hypotheses = [names_above_sacrum(count, count + below) for below in range(4)]
-    ranked = tuple(Labelling(names, 0.25) for names in hypotheses)
+    ranked = tuple(Labelling(names, 1.0 / len(hypotheses)) for names in hypotheses)
     return Numbering(ranked, None, "Neither sacrum nor another anchor is in view, so the levels cannot be named.")
-
-
-def _conflict(ranked: tuple[Labelling, ...]) -> str | None:
-    if len(ranked) < 2 or ranked[1].probability < CONFLICT_FROM:
-        return None
-    first, second = ranked[0], ranked[1]
-    differing = [pair for pair in zip(first.names, second.names, strict=True) if pair[0] != pair[1]]
-    if not differing:
-        return None
-    one, other = differing[-1]
-    return f"One vertebra may be {one} ({first.probability:.0%}) or {other} ({second.probability:.0%})."

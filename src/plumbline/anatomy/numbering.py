@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+NOT_A_VERTEBRA = ""
+"""Name of what was taken for a vertebra and is none; only where whoever found the bodies may err so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Labelling:

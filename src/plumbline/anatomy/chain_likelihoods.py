@@ -1,0 +1,266 @@
+"""The likelihoods of one spine's chain: what spacing, size and each body's own words say for every name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.anatomy.chain_inference import ChainModel
+from plumbline.anatomy.numbering_statistics import CHAIN, NumberingStatistics, region_category, step_between
+from plumbline.anatomy.spine_chain import INDEX, Edges, Prevalence, edges_of, sacrum_follows
+from plumbline.anatomy.spine_evidence import BodyEvidence, SpineEvidence
+from plumbline.errors import InvalidInput
+
+Table = NDArray[Any]
+
+SHIFTS = (-1, 0, 1)
+"""By how many places a label map may be off as a whole; the fastest varying of a chain's settings."""
+
+_SIZES = np.linspace(-2.0, 2.0, 5)
+_POSTURES = np.linspace(-2.0, 2.0, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberingSettings:
+    """What numbering believes and when it is sure.
+
+    Parameters
+    ----------
+    prevalence
+        How often spines count otherwise.
+    sure_from
+        Probability of the best labelling from which it is given without a declared doubt. Chosen on the
+        trade-off in docs/accuracy.md.
+    carried_from
+        Less probable labellings are left out.
+    missed, false
+        Probability that whoever found the bodies missed one, or took something else for one; None for the
+        statistics' figures of a detector.
+    longest_skip, longest_false_run
+        More missed vertebrae, or false bodies, in a row are not considered.
+    geometry_weight
+        Exponent on the likelihood of spacing, lean and width: they vary together along a spine, so they
+        count for less than if each stood alone.
+    outlier_share
+        Share of distances, leans and widths that are measured wrong.
+    text_weight
+        By how much a vertebra that the order's text speaks of is likelier to be in view.
+    label_map_shifted
+        How often a label map names every vertebra one too high, or one too low.
+    unseen_end
+        Likelihood that a field of view ends below any one vertebra.
+    """
+
+    prevalence: Prevalence = field(default_factory=Prevalence)
+    sure_from: float = 0.9
+    carried_from: float = 0.01
+    missed: float | None = None
+    false: float | None = None
+    longest_skip: int = 3
+    longest_false_run: int = 2
+    geometry_weight: float = 0.5
+    outlier_share: float = 0.03
+    text_weight: float = 1.3
+    label_map_shifted: float = 0.02
+    unseen_end: float = 0.04
+
+
+def chain_model(evidence: SpineEvidence, settings: NumberingSettings, statistics: NumberingStatistics) -> ChainModel:
+    """The chain of one spine, ready for inference."""
+    bodies = evidence.bodies
+    shared = _shared_settings(settings, statistics, is_labelled=any(body.label for body in bodies))
+    missed = statistics.missed if settings.missed is None else settings.missed
+    false = statistics.false if settings.false is None else settings.false
+    edges = edges_of(statistics, settings.prevalence, settings.longest_skip)
+    expected = _Expected(edges, shared, missed, settings)
+    steps = {
+        (upper, lower): expected.table(bodies[upper], bodies[lower]) * false ** (lower - upper - 1)
+        for upper in range(len(bodies))
+        for lower in range(upper + 1, min(upper + 2 + settings.longest_false_run, len(bodies)))
+        if false > 0.0 or lower == upper + 1
+    }
+    emission = [_emission(i, evidence, shared.shift, settings, statistics) for i in range(len(bodies))]
+    return ChainModel(
+        start=np.full(len(CHAIN), 1.0 / len(CHAIN)),
+        end=_end(evidence.sacrum_below, missed, settings, statistics),
+        emission=np.stack(emission) * (1.0 - false),
+        false=np.full(len(bodies), false),
+        steps=steps,
+        settings=shared.prior,
+        shift=shared.shift,
+    )
+
+
+def _end(sacrum_below: float, missed: float, settings: NumberingSettings, statistics: NumberingStatistics) -> Table:
+    """Likelihood that nothing is found below a name: the sacrum comes, or the view ends; shape (k,)."""
+    sacrum = sacrum_follows(settings.prevalence, missed) * (1.0 - statistics.sacrum_found)
+    sacrum[INDEX["S1"]] = statistics.sacrum_found
+    return sacrum_below * sacrum + (1.0 - sacrum_below) * settings.unseen_end
+
+
+@dataclass(frozen=True, eq=False)
+class _Shared:
+    """What is common to the whole spine, for every setting: shape (h,) each.
+
+    Parameters
+    ----------
+    size
+        Of the person, as a logarithm.
+    posture_deg
+        Lean of the whole spine.
+    shift
+        By how many places a label map is off.
+    prior
+        Of the setting.
+    """
+
+    size: Table
+    posture_deg: Table
+    shift: Table
+    prior: Table
+
+
+def _shared_settings(settings: NumberingSettings, statistics: NumberingStatistics, *, is_labelled: bool) -> _Shared:
+    shifted = settings.label_map_shifted if is_labelled else 0.0
+    shift_prior = np.array([shifted, 1.0 - 2.0 * shifted, shifted])
+    size, posture, shift = np.meshgrid(
+        _SIZES * statistics.size_sd, _POSTURES * statistics.posture_sd_deg, SHIFTS, indexing="ij"
+    )
+    prior = _normal(_SIZES)[:, None, None] * _normal(_POSTURES)[:, None] * shift_prior
+    possible = prior.ravel() > 0.0
+    return _Shared(*(each.ravel()[possible] for each in (size, posture, shift, prior)))
+
+
+def _normal(at: Table) -> Table:
+    density = np.exp(-0.5 * at**2)
+    return density / density.sum()
+
+
+class _Expected:
+    """The step tables of one spine; what does not depend on the two bodies is kept."""
+
+    def __init__(self, edges: Edges, shared: _Shared, missed: float, settings: NumberingSettings) -> None:
+        self._settings = settings
+        self._size = np.unique(shared.size)
+        self._posture = np.unique(shared.posture_deg)
+        self._size_of = np.searchsorted(self._size, shared.size)
+        self._posture_of = np.searchsorted(self._posture, shared.posture_deg)
+        self._runs = range(settings.longest_skip + 1 if missed > 0.0 else 1)
+        kept = np.isin(edges.skipped, self._runs)
+        self._edges = Edges(*(getattr(edges, name)[kept] for name in edges.__slots__))
+        self._weight = np.exp(self._edges.log_prior) * missed**self._edges.skipped
+
+    def table(self, upper: BodyEvidence, lower: BodyEvidence) -> Table:
+        """Likelihood of the step between two bodies for every pair of names and every setting; shape (k, k, h)."""
+        edges = self._edges
+        log_distance, lean_deg = step_between(upper.centre_lps_mm, lower.centre_lps_mm)
+        distance = self._density(log_distance, edges.log_distance, edges.log_distance_sd, self._size)
+        lean = self._density(lean_deg, edges.lean_deg, edges.lean_sd_deg, self._posture)
+        distance, lean = distance * _BROAD_LOG_DISTANCE**self._exponent, lean * _BROAD_LEAN_DEG**self._exponent
+        value = self._weight[:, None] * distance[:, self._size_of] * lean[:, self._posture_of]
+        table = np.zeros((len(CHAIN), len(CHAIN), len(self._size_of)))
+        for skipped in self._runs:
+            chosen = edges.skipped == skipped
+            table[edges.upper[chosen], edges.lower[chosen]] += value[chosen]
+        return table
+
+    @property
+    def _exponent(self) -> float:
+        return self._settings.geometry_weight
+
+    def _density(self, value: float, mean: Table, spread: Table, offsets: Table) -> Table:
+        """Weighted density for every edge (rows) and every offset of the person (columns)."""
+        off = (value - mean[:, None] - offsets) / spread[:, None]
+        return (_tolerant(off, self._settings.outlier_share) / spread[:, None]) ** self._exponent
+
+
+_BROAD_LOG_DISTANCE = 0.3
+_BROAD_LEAN_DEG = 15.0
+_BROAD_LOG_WIDTH = 0.3
+_OUTLIER_SPREAD = 6.0
+"""Spread of a measurement that is wrong, in spreads of a right one; it never rules a name out by itself."""
+
+
+def _tolerant(deviation: Table, outlier_share: float) -> Table:
+    """Normal density with a broad part for wrong measurements, up to a constant."""
+    wrong = np.exp(-0.5 * (deviation / _OUTLIER_SPREAD) ** 2) / _OUTLIER_SPREAD
+    return (1.0 - outlier_share) * np.exp(-0.5 * deviation**2) + outlier_share * wrong + 1e-6
+
+
+def _emission(
+    index: int,
+    evidence: SpineEvidence,
+    shift: Table,
+    settings: NumberingSettings,
+    statistics: NumberingStatistics,
+) -> Table:
+    """Likelihood of what one body says, for every name and setting; shape (k, h)."""
+    body = evidence.bodies[index]
+    value = _region_likelihood(body, statistics) * _width_likelihood(body, settings, statistics)
+    value = value * _claim(body.is_sacral, _IS_SACRAL) * _claim(body.bears_rib, _IS_THORACIC)
+    value = value * _claim(evidence.last_rib.get(index, 0.0) if evidence.last_rib else None, _IS_LAST_THORACIC)
+    value = value * _claim(evidence.second_cervical.get(index), _IS_AXIS)
+    if evidence.written_names:
+        value = value * np.where(np.isin(CHAIN, evidence.written_names), settings.text_weight, 1.0)
+    return value[:, None] * _label_likelihood(body.label, shift, evidence.label_reliability)
+
+
+_NAMES = np.array(CHAIN)
+_IS_SACRAL = (_NAMES == "S1").astype(float)
+_IS_AXIS = (_NAMES == "C2").astype(float)
+_IS_THORACIC = np.char.startswith(_NAMES, "T").astype(float)
+_IS_LAST_THORACIC = np.select([np.isin(_NAMES, ("T12", "T13")), _NAMES == "T11"], [1.0, 0.02], 0.0)
+_LEAST_CLAIM = 1e-3
+
+
+def _claim(probability: float | None, holds: Table) -> Table:
+    """Likelihood of a judgement of ``probability`` for names for which it ``holds`` (1) or not (0)."""
+    if probability is None:
+        return np.ones(len(CHAIN))
+    p = float(np.clip(probability, _LEAST_CLAIM, 1.0 - _LEAST_CLAIM))
+    return holds * p + (1.0 - holds) * (1.0 - p)
+
+
+def _region_likelihood(body: BodyEvidence, statistics: NumberingStatistics) -> Table:
+    if body.region is None:
+        return np.ones(len(CHAIN))
+    category = region_category(body.region)
+    return np.array([statistics.region[name][category] for name in CHAIN]) * len(statistics.region[CHAIN[0]])
+
+
+def _width_likelihood(body: BodyEvidence, settings: NumberingSettings, statistics: NumberingStatistics) -> Table:
+    if body.pedicle_width_mm is None:
+        return np.ones(len(CHAIN))
+    measured = float(np.log(max(body.pedicle_width_mm, 1.0)))
+    value = np.ones(len(CHAIN))
+    for name, (mean, spread) in statistics.log_width.items():
+        density = _tolerant(np.array((measured - mean) / spread), settings.outlier_share) / spread * _BROAD_LOG_WIDTH
+        value[INDEX[name]] = float(density) ** settings.geometry_weight
+    return value
+
+
+def _label_likelihood(label: str | None, shift: Table, reliability: float) -> Table:
+    """Of a label map's name, for every name and setting: a map may be one off as a whole or wrong in places."""
+    if label is None:
+        return np.ones((len(CHAIN), len(shift)))
+    if label not in INDEX:
+        raise InvalidInput(f"{label!r} is not the name of a vertebra")
+    value = np.full((len(CHAIN), len(shift)), (1.0 - reliability) / (len(CHAIN) - 1))
+    for column, by in enumerate(shift.astype(int)):
+        value[[named_when_shifted(name, by) == label for name in CHAIN], column] = reliability
+    return value * len(CHAIN)
+
+
+_USUAL = tuple(name for name in CHAIN if name not in ("T13", "L6"))
+_BESIDE = {"T13": ("T12", "T13", "L1"), "L6": ("L5", "L6", "S1")}
+
+
+def named_when_shifted(name: str, by: int) -> str | None:
+    """What a map that is ``by`` places too caudal (-1, 0 or 1) calls a vertebra; None beyond the spine."""
+    if name in _BESIDE:
+        return _BESIDE[name][by + 1]
+    place = _USUAL.index(name) + by
+    return _USUAL[place] if 0 <= place < len(_USUAL) else None
