@@ -171,7 +171,7 @@ class PathSettings(_Section):
 class DimseRemote(_Section):
     """An archive elsewhere that is asked over DIMSE."""
 
-    kind: Literal["dimse"] = "dimse"
+    kind: Literal["dimse"]
     name: str = Field(min_length=1, max_length=40)
     """What the reasons of a choice call it."""
     ae_title: str = Field(min_length=1, max_length=16)

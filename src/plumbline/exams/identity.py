@@ -6,7 +6,9 @@ sentences name no patient data; they may be logged.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 from plumbline.exams.study import PatientIdentity
@@ -37,6 +39,13 @@ class IdentityAnswer:
         return self.answer is SamePatient.SAME
 
 
+_CONTESTED = IdentityAnswer(
+    SamePatient.CONFLICT,
+    "Exams under this patient's identifiers contradict each other in birth date or sex, and whose this one is "
+    "cannot be told; the exams are not compared.",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class IdentityPolicy:
     """What a patient ID without an issuer means at this site."""
@@ -57,7 +66,7 @@ def same_patient(
         return IdentityAnswer(
             SamePatient.DIFFERENT, "A patient ID is missing, so the patients cannot be taken as the same."
         )
-    if not _identifiers(first, policy) & _identifiers(second, policy):
+    if not identifiers_of(first, policy) & identifiers_of(second, policy):
         return IdentityAnswer(SamePatient.DIFFERENT, _why_different(first, second))
     contradictions = _contradictions(first, second)
     if contradictions:
@@ -70,7 +79,32 @@ def same_patient(
     )
 
 
-def _identifiers(patient: PatientIdentity, policy: IdentityPolicy) -> set[tuple[str, str]]:
+def same_patients(
+    current: PatientIdentity, others: Sequence[PatientIdentity], policy: IdentityPolicy | None = None
+) -> list[IdentityAnswer]:
+    """Apply the rule to a whole group, so that not only each other record but all of them together agree.
+
+    Where records that share the current one's identifiers contradict each other, one that leaves the
+    contradicted birth date or sex open may be of either person: it is a conflict. So no two of those that
+    are the same patient as the current one contradict each other.
+
+    Returns
+    -------
+    list
+        One answer for each of ``others``, in their order.
+    """
+    policy = policy or IdentityPolicy()
+    answers = [same_patient(current, other, policy) for other in others]
+    sharing = [o for o, answer in zip(others, answers, strict=True) if answer.answer is not SamePatient.DIFFERENT]
+    contested = [read for read in (_birth_date, _sex) if len({read(one) for one in (current, *sharing)} - {None}) > 1]
+    return [
+        _CONTESTED if answer.is_same and any(None in (read(current), read(other)) for read in contested) else answer
+        for other, answer in zip(others, answers, strict=True)
+    ]
+
+
+def identifiers_of(patient: PatientIdentity, policy: IdentityPolicy) -> set[tuple[str, str]]:
+    """All (patient ID, issuer) pairs of a record as they are compared."""
     pairs = ((patient.patient_id, patient.issuer), *patient.other_ids)
     return {(_plain(identifier), _issuer(issuer, policy)) for identifier, issuer in pairs if _plain(identifier)}
 
@@ -86,12 +120,21 @@ def _plain(value: str) -> str:
 
 def _contradictions(first: PatientIdentity, second: PatientIdentity) -> list[str]:
     against: list[str] = []
-    if first.birth_date and second.birth_date and first.birth_date != second.birth_date:
-        against.append("the birth dates do")
-    sexes = {(first.sex or "").strip().upper(), (second.sex or "").strip().upper()}
-    if len(sexes) == 2 and sexes <= _SEXES:
-        against.append("the sexes do")
+    for read, words in ((_birth_date, "the birth dates do"), (_sex, "the sexes do")):
+        values = {read(first), read(second)}
+        if None not in values and len(values) > 1:
+            against.append(words)
     return against
+
+
+def _birth_date(patient: PatientIdentity) -> date | None:
+    return patient.birth_date
+
+
+def _sex(patient: PatientIdentity) -> str | None:
+    """Sex where it is one that can contradict."""
+    sex = (patient.sex or "").strip().upper()
+    return sex if sex in _SEXES else None
 
 
 def _why_different(first: PatientIdentity, second: PatientIdentity) -> str:

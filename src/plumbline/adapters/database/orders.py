@@ -1,12 +1,43 @@
-"""Orders as JSON documents in the store, and back."""
+"""Orders, and what messages say of them, as JSON documents in the store, and back."""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
+from plumbline.adapters.database.instances import patient_document, patient_from_document
 from plumbline.anatomy.levels import Level
+from plumbline.exams.notices import OrderNotice, OrderStatus
 from plumbline.exams.order import Order, Plan, RedFlag, SourceKind
+
+
+def notice_document(notice: OrderNotice) -> dict[str, Any]:
+    """JSON form of what a message says of an order."""
+    return {
+        "order_key": notice.order_key,
+        "status": notice.status.value,
+        "patient": patient_document(notice.patient),
+        "order": order_document(notice.order),
+        "study_instance_uid": notice.study_instance_uid,
+        "planned_on": notice.planned_on.isoformat() if notice.planned_on else None,
+        "is_operation": notice.is_operation,
+        "sent_at": notice.sent_at.isoformat() if notice.sent_at else None,
+    }
+
+
+def notice_from_document(document: dict[str, Any]) -> OrderNotice:
+    """Inverse of ``notice_document``."""
+    on, at = document["planned_on"], document["sent_at"]
+    return OrderNotice(
+        order_key=document["order_key"],
+        status=OrderStatus(document["status"]),
+        patient=patient_from_document(document["patient"]),
+        order=order_from_document(document["order"]),
+        study_instance_uid=document["study_instance_uid"],
+        planned_on=date.fromisoformat(on) if on else None,
+        is_operation=document["is_operation"],
+        sent_at=datetime.fromisoformat(at) if at else None,
+    )
 
 
 def order_document(order: Order) -> dict[str, Any]:

@@ -1,0 +1,21 @@
+"""``python -m services.hl7_listener``."""
+
+import sys
+
+from plumbline.errors import PlumblineError
+from plumbline.settings import load_settings
+from services.hl7_listener.app import serve
+
+
+def main() -> int:
+    """Run the listener; 2 where the settings do not let it start."""
+    try:
+        serve(load_settings())
+    except PlumblineError as error:
+        print(error, file=sys.stderr)  # noqa: T201  the one line that whoever started it must see
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""FHIR R4: orders and operations as resources, validated, and read into plain values."""

@@ -1,0 +1,215 @@
+"""One HL7 v2 message: its header, its segments, and the values in them. Tolerant of what real senders write.
+
+Text is decoded by MSH-18 and escapes are resolved here, so that nobody else meets a delimiter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import hl7
+
+from plumbline.adapters.hl7.refusals import ErrorCode, Refused
+
+CHARSETS = {
+    "ASCII": "ascii",
+    "8859/1": "iso-8859-1",
+    "8859/15": "iso-8859-15",
+    "ISO IR100": "iso-8859-1",
+    "UNICODE UTF-8": "utf-8",
+    "UTF-8": "utf-8",
+}
+"""MSH-18 (table 0211) to codec; the forms that senders really use included."""
+
+HEADER_CODEC = "iso-8859-1"
+"""How MSH is read before its character set is known: every byte is kept, so that it can be echoed as it came."""
+
+_HEADER = re.compile(rb"MSH.{4}")
+_HEX_ESCAPE = re.compile(r"X([0-9A-Fa-f]{2})+")
+_LINE_BREAKS = (".br", ".sp", ".ce")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One segment: fields by their number in the standard, from 1."""
+
+    name: str
+    fields: Sequence[str]
+    """Raw texts; index 0 is the name, as on the wire, and MSH-1 is put back so that numbers fit."""
+    delimiters: str
+    """Field, component, repetition, escape and subcomponent separator."""
+    codec: str = "utf-8"
+
+    def raw(self, number: int) -> str:
+        """Text of a field as sent, empty where it is absent or the HL7 null (two quotation marks)."""
+        text = self.fields[number] if number < len(self.fields) else ""
+        return "" if text == '""' else text
+
+    def repetitions(self, number: int) -> list[list[str]]:
+        """Components of each repetition of a field, still escaped; none for an empty field."""
+        text = self.raw(number)
+        return [rep.split(self.delimiters[1]) for rep in text.split(self.delimiters[2]) if rep] if text else []
+
+    def value(self, number: int, component: int = 1, subcomponent: int = 1) -> str:
+        """One value of the first repetition, escapes resolved, without blanks around it."""
+        repetitions = self.repetitions(number)
+        return self.part(repetitions[0], component, subcomponent) if repetitions else ""
+
+    def part(self, components: Sequence[str], component: int, subcomponent: int = 1) -> str:
+        """The same of given components."""
+        text = components[component - 1] if component <= len(components) else ""
+        parts = text.split(self.delimiters[4])
+        chosen = parts[subcomponent - 1] if subcomponent <= len(parts) else ""
+        return "" if chosen == '""' else self.text(chosen).strip()
+
+    def text(self, escaped: str) -> str:
+        """Resolve escape sequences (HL7 2.7 formatted text); one that means nothing here is dropped."""
+        escape = self.delimiters[3]
+        if escape not in escaped:
+            return escaped
+        pieces = escaped.split(escape)
+        if len(pieces) % 2 == 0:  # one without a partner is a plain character
+            pieces = [*pieces[:-2], f"{pieces[-2]}{escape}{pieces[-1]}"]
+        return "".join(self._resolved(piece) if odd % 2 else piece for odd, piece in enumerate(pieces))
+
+    def _resolved(self, sequence: str) -> str:
+        field_separator, component, repetition, escape, subcomponent = self.delimiters
+        plain = {"F": field_separator, "S": component, "R": repetition, "E": escape, "T": subcomponent}
+        if sequence in plain:
+            return plain[sequence]
+        if sequence.startswith(_LINE_BREAKS):
+            return "\n"
+        if _HEX_ESCAPE.fullmatch(sequence):
+            return bytes.fromhex(sequence[1:]).decode(self.codec, "replace")
+        return ""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an acknowledgement needs of a message, even of one that cannot be read further."""
+
+    delimiters: str = "|^~\\&"
+    sending: tuple[str, str] = ("", "")
+    """Sending application and facility (MSH-3, MSH-4), as sent."""
+    receiving: tuple[str, str] = ("", "")
+    message_code: str = ""
+    trigger: str = ""
+    control_id: str = ""
+    processing_id: str = ""
+    version: str = ""
+    accept_condition: str = ""
+    application_condition: str = ""
+    charset: str = ""
+    """MSH-18, first repetition."""
+
+    @property
+    def kind(self) -> str:
+        """Message code and trigger event, e.g. ``ORM^O01``."""
+        return f"{self.message_code}^{self.trigger}"
+
+    @property
+    def sender(self) -> str:
+        """Application and facility, to tell control IDs of different senders apart."""
+        return "|".join(self.sending)
+
+    @property
+    def is_enhanced(self) -> bool:
+        """Whether the sender asks for the enhanced acknowledgement mode (HL7 2.9.3): MSH-15 or MSH-16 is valued."""
+        return bool(self.accept_condition or self.application_condition)
+
+
+@dataclass(frozen=True)
+class Message:
+    """A whole message."""
+
+    header: Header
+    segments: tuple[Segment, ...] = field(repr=False)
+
+    def named(self, name: str) -> Iterator[Segment]:
+        """Segments of a name, in order."""
+        return (segment for segment in self.segments if segment.name == name)
+
+    def first(self, name: str) -> Segment | None:
+        """The first segment of a name."""
+        return next(self.named(name), None)
+
+
+def read_header(block: bytes) -> Header:
+    """MSH alone, for any block that begins with one; what is missing is empty.
+
+    Raises
+    ------
+    Refused
+        When the block does not begin with MSH and its delimiters.
+    """
+    if not _HEADER.match(block):
+        raise Refused(
+            ErrorCode.SEGMENT_SEQUENCE, "The message does not begin with an MSH segment.", "MSH", is_reject=True
+        )
+    line = re.split(rb"[\r\n]", block, maxsplit=1)[0].decode(HEADER_CODEC)
+    delimiters = line[3:8]
+    if len(set(delimiters)) != len(delimiters):
+        raise Refused(ErrorCode.DATA_TYPE, "The delimiters in MSH-1 and MSH-2 are not all different.", "MSH^1^2")
+    msh = Segment("MSH", _msh_fields(line), delimiters)
+    return Header(
+        delimiters=delimiters,
+        sending=(msh.raw(3), msh.raw(4)),
+        receiving=(msh.raw(5), msh.raw(6)),
+        message_code=msh.value(9, 1),
+        trigger=msh.value(9, 2),
+        control_id=msh.raw(10),
+        processing_id=msh.value(11),
+        version=msh.value(12),
+        accept_condition=msh.value(15).upper(),
+        application_condition=msh.value(16).upper(),
+        charset=msh.value(18).upper(),
+    )
+
+
+def _msh_fields(line: str) -> list[str]:
+    """MSH-1 is the separator itself, so splitting by it leaves it out."""
+    name, *rest = line.split(line[3])
+    return [name, line[3], *rest]
+
+
+def read_message(block: bytes, header: Header, *, default_charset: str) -> Message:
+    """Decode and split a message.
+
+    Parameters
+    ----------
+    default_charset
+        Python codec of messages that leave MSH-18 empty.
+
+    Raises
+    ------
+    Refused
+        When the character set is not known or the bytes are not of it, or the message cannot be split.
+    """
+    codec = CHARSETS.get(header.charset) if header.charset else default_charset
+    if codec is None:
+        raise Refused(
+            ErrorCode.TABLE_VALUE,
+            f"The character set in MSH-18 is not known here; send one of {', '.join(CHARSETS)}.",
+            "MSH^1^18",
+        )
+    try:
+        text = block.decode(codec)
+    except UnicodeDecodeError as error:
+        said = "MSH-18 says" if header.charset else "the site's setting says, as MSH-18 is empty"
+        raise Refused(
+            ErrorCode.DATA_TYPE, f"Byte {error.start} of the message is not {codec} as {said}.", "MSH^1^18"
+        ) from error
+    try:
+        parsed = hl7.parse(text.replace("\r\n", "\r").replace("\n", "\r").strip("\r") + "\r")
+    except Exception as error:  # the library raises errors of many kinds, some quoting the message
+        raise Refused(ErrorCode.SEGMENT_SEQUENCE, "The message cannot be split into segments and fields.") from error
+    segments: Sequence[Sequence[object]] = parsed  # type: ignore[assignment]
+    return Message(header, tuple(_segment(each, header, codec) for each in segments if str(each).strip()))
+
+
+def _segment(parsed: Sequence[object], header: Header, codec: str) -> Segment:
+    name = str(parsed[0]).strip()
+    fields = [str(each) for each in parsed]
+    return Segment(name, fields, header.delimiters, codec)
