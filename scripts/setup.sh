@@ -28,6 +28,8 @@ fail() {
 source scripts/debian.sh
 # shellcheck source=scripts/python.sh
 source scripts/python.sh
+# shellcheck source=scripts/pages.sh
+source scripts/pages.sh
 
 case "${1:-}" in
     make) lists=(make) ;;
@@ -46,8 +48,13 @@ if [ "$1" = make ] || environment_is_current; then environment=current; fi
 if [ "$environment" = outdated ] && ! environment_runs && ! find_python >/dev/null; then lists+=(python); fi
 mapfile -t missing < <(missing_packages "${lists[@]}")
 
+pages=current
+case $1 in demo | test) pages_are_current || pages=outdated ;; esac
+
 steps=0
 [ ${#missing[@]} -eq 0 ] || steps=$((steps + 2))
 [ "$environment" = current ] || steps=$((steps + 2))
+[ "$pages" = current ] || steps=$((steps + 2))
 [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
 [ "$environment" = current ] || build_environment
+[ "$pages" = current ] || build_pages

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
+from plumbline.adapters.database.board import DatabaseBoardSource
 from plumbline.adapters.database.engine import open_store
 from plumbline.adapters.database.exam_results import DatabaseExamResults
 from plumbline.adapters.database.subscriptions import DatabaseSubscriptions
@@ -33,6 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
         now=clock.now,
         probes={"database": store.tell_missing, "archive": archive.tell_missing},
         title=settings.api.title,
+        board_source=DatabaseBoardSource(store),
     )
 
     def stop() -> None:

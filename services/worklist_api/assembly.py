@@ -18,9 +18,13 @@ from starlette.concurrency import run_in_threadpool
 from plumbline import __version__
 from plumbline.errors import PlumblineError
 from services.worklist_api import health, problems
+from services.worklist_api.assets import BuiltAssets
+from services.worklist_api.board import endpoints as board
+from services.worklist_api.board import live
 from services.worklist_api.context import Context
 from services.worklist_api.metrics import RequestMetrics
 from services.worklist_api.pages import endpoints as pages
+from services.worklist_api.pages.rendering import BUILT
 from services.worklist_api.readings import endpoints as readings
 from services.worklist_api.security import SecurityHeaders
 from services.worklist_api.ups import channel, statuses, subscriptions
@@ -58,9 +62,10 @@ def serve(context: Context, *, on_stop: Callable[[], None] = lambda: None) -> Fa
     statuses.install(app)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestMetrics)
-    for area in (ups, subscriptions, channel, readings, pages):
+    for area in (ups, subscriptions, channel, readings, board, live, pages):
         app.include_router(area.router)
     app.include_router(health.router)
+    app.mount("/assets", BuiltAssets(BUILT), name="assets")
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     return app
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Annotated, cast
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from plumbline.worklist.board import BoardSource, SearchedBoardSource
 from plumbline.worklist.desk import Worklist
 from plumbline.worklist.results import ExamResults
 from plumbline.worklist.subscriptions import Subscriptions
+from services.worklist_api.board.board import Board
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,13 @@ class Context:
     now: Callable[[], datetime]
     probes: dict[str, Callable[[], None]]
     title: str = "Plumbline worklist"
+    board_source: BoardSource | None = None
+    """Where the board comes from; the worklist itself, read whole each time, where None."""
+
+    @cached_property
+    def board(self) -> Board:
+        """Every reading, for the pages."""
+        return Board(self.board_source or SearchedBoardSource(self.worklist, self.results))
 
 
 def context_of(connection: HTTPConnection) -> Context:

@@ -5,18 +5,23 @@ from __future__ import annotations
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
+_ALWAYS = (
+    "default-src 'none'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
 )
+
+CONTENT_SECURITY_POLICY = "; ".join((*_ALWAYS, "script-src 'self'"))
+
+CONTENT_SECURITY_POLICY_OF_VIEWER = "; ".join((*_ALWAYS, "script-src 'self' 'wasm-unsafe-eval'", "worker-src 'self'"))
+"""For pages with the image viewer: its codecs for compressed pixel data are WebAssembly, compiled in workers of ours.
+
+``wasm-unsafe-eval`` allows that and no evaluation of JavaScript; no inline script, no blob, no other host.
+"""
 
 _HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,

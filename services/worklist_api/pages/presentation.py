@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ _STATE_WORDS = {
     "COMPLETED": "Read",
     "CANCELED": "Cancelled",
 }
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +100,10 @@ def _finding(document: Mapping[str, Any]) -> FindingView:
     status = str(document.get("status"))
     measured = document.get("measurements") or {}
     return FindingView(
-        name=words(str(document.get("check", "")).replace("-", "_")),
+        name=check_name(str(document.get("check", ""))),
         level=document.get("level"),
         status=status,
-        status_words=_STATUS_WORDS.get(status, status),
+        status_words=status_words(status),
         reasons=document.get("reasons") or [],
         measurements=[_measurement(key, value) for key, value in measured.items() if value],
         reference=document.get("reference"),
@@ -183,4 +185,42 @@ def operations(schema: Mapping[str, Any]) -> list[tuple[str, list[dict[str, Any]
     return list(groups.items())
 
 
-FILTERS: dict[str, Callable[..., Any]] = {"day": day, "age": age, "state_words": state_words, "words": words}
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Reasons of a priority as a list shows them: what first, on what it rests, and what else there is."""
+
+    headline: str
+    basis: str
+    others: Sequence[str]
+    further: int
+
+
+def why(reasons: Sequence[str], shown: int = 3) -> Why:
+    """First sentences of the reasons, each once; the second sentence of the first one is what it rests on."""
+    split = [_SENTENCE_END.split(reason, maxsplit=2) for reason in reasons]
+    heads = list(dict.fromkeys(each[0] for each in split))
+    basis = split[0][1] if split and len(split[0]) > 1 else ""
+    return Why(heads[0] if heads else "–", basis, heads[1:shown], max(0, len(heads) - shown))
+
+
+def check_name(check: str) -> str:
+    """``spacer-migration`` as ``Spacer migration``."""
+    return words(check.replace("-", "_"))
+
+
+def status_words(status: str) -> str:
+    """Status of a finding, as a reader says it."""
+    return _STATUS_WORDS.get(status, status)
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "day": day,
+    "age": age,
+    "state_words": state_words,
+    "words": words,
+    "check_name": check_name,
+    "status_words": status_words,
+    "check_option": lambda check: (check, check_name(check)),
+    "why": why,
+    "same_option": lambda value: (value, value),
+}

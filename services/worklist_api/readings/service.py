@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plumbline.errors import InvalidInput
 from plumbline.triage.priority import Priority
@@ -14,9 +14,11 @@ from plumbline.worklist.matching import Query, moment_span, search_key
 from plumbline.worklist.results import ExamResult
 from plumbline.worklist.states import State
 from plumbline.worklist.workitem import Workitem
-from services.worklist_api.context import Context
 from services.worklist_api.problems import NotFound
 from services.worklist_api.readings.schemas import Entry, Evidence, ExamDetails, WorklistPage
+
+if TYPE_CHECKING:  # the context holds the board, which is made of entries
+    from services.worklist_api.context import Context
 
 OPEN_STATES = frozenset({State.SCHEDULED.value, State.IN_PROGRESS.value})
 _PRIORITY_OF_UPS = {priority.ups: priority.value for priority in Priority}
@@ -108,6 +110,11 @@ def entry(workitem: Workitem, result: ExamResult | None) -> Entry:
         waiting_since=_moment(text(dataset, tags.START)),
         has_result=result is not None,
     )
+
+
+def site_of(workitem: Workitem) -> str | None:
+    """Site that an exam belongs to: the issuer of its patient ID (0010,0021), None where it does not say."""
+    return text(workitem.dataset, tags.ISSUER_OF_PATIENT_ID) or None
 
 
 def shown_name(name: str) -> str:

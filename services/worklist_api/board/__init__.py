@@ -1,0 +1,1 @@
+"""The worklist as readers see it: filtered, searched, paged and live."""

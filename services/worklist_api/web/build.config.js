@@ -1,0 +1,69 @@
+/**
+ * Builds the scripts of the pages into dist/, with names that hold a digest of their content, and a manifest.
+ *
+ * The image loader of Cornerstone3D names its worker and its codecs by `new URL(…, import.meta.url)`, which
+ * esbuild leaves alone. The plugin turns a codec into a file beside the scripts and the worker into a bundle.
+ */
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { build } from "esbuild";
+
+const PAGES = ["worklist", "exam", "operator"];
+const ADDRESS = "/assets/";
+const NAMED = /new URL\((['"])([^'"]+)\1,\s*import\.meta\.url\)/g;
+
+const shared = {
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  minify: true,
+  metafile: true,
+  outdir: "dist",
+  entryNames: "[name]-[hash]",
+  chunkNames: "[name]-[hash]",
+  assetNames: "[name]-[hash]",
+  publicPath: ADDRESS,
+  loader: { ".wasm": "file" },
+  alias: { fs: "./src/nothing.ts", path: "./src/nothing.ts", crypto: "./src/nothing.ts" },
+  legalComments: "linked",
+  logLevel: "warning",
+};
+
+function filesBesideTheScripts(workerFile) {
+  return {
+    name: "files-beside-the-scripts",
+    setup(context) {
+      context.onLoad({ filter: /dicom-image-loader[\\/].*\.js$/ }, async ({ path }) => {
+        const source = await readFile(path, "utf8");
+        const imports = [];
+        const contents = source.replace(NAMED, (_whole, _quote, named) => {
+          if (named.endsWith("Worker.js")) return JSON.stringify(ADDRESS + workerFile);
+          imports.push(`import file${imports.length} from ${JSON.stringify(named)};`);
+          return `new URL(file${imports.length - 1}, self.location.origin)`;
+        });
+        return { contents: imports.join("\n") + contents, loader: "js", resolveDir: dirname(path) };
+      });
+    },
+  };
+}
+
+function outputOf(result, entry) {
+  const [file] = Object.entries(result.metafile.outputs).find(([, made]) => made.entryPoint?.endsWith(entry));
+  return basename(file);
+}
+
+await rm("dist", { recursive: true, force: true });
+await mkdir("dist");
+const worker = await build({
+  ...shared,
+  entryPoints: ["node_modules/@cornerstonejs/dicom-image-loader/dist/esm/decodeImageFrameWorker.js"],
+  plugins: [filesBesideTheScripts("")],
+});
+const pages = await build({
+  ...shared,
+  splitting: true,
+  entryPoints: PAGES.map((name) => `src/${name}.ts`),
+  plugins: [filesBesideTheScripts(outputOf(worker, "decodeImageFrameWorker.js"))],
+});
+const manifest = Object.fromEntries(PAGES.map((name) => [name, outputOf(pages, `src/${name}.ts`)]));
+await writeFile(join("dist", "manifest.json"), JSON.stringify(manifest, null, 2));

@@ -1,0 +1,3 @@
+import { init as initCore } from "@cornerstonejs/core";
+import { init as initLoader } from "@cornerstonejs/dicom-image-loader";
+initCore(); initLoader({});

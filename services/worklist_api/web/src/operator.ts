@@ -1,0 +1,1 @@
+import { follow } from "./live"; follow({ onChange: () => undefined });

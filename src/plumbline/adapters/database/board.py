@@ -1,0 +1,97 @@
+"""The board of readings from the store (port ``worklist.board.BoardSource``): everything once, then what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from plumbline.adapters.database.engine import Store
+from plumbline.adapters.database.tables import ResultRow, WorkitemRow
+from plumbline.worklist.board import Changes, Reading
+from plumbline.worklist.results import ExamResult
+from plumbline.worklist.workitem import Workitem
+
+SETTLING = timedelta(seconds=30)
+"""How far back is read again: a change is dated when it is made and seen when it is committed."""
+
+_SHOWN = ("current", "exam", "findings")
+"""Parts of a result document that a line shows."""
+_IDS_AT_A_TIME = 500
+
+
+class DatabaseBoardSource:
+    """``BoardSource`` on the store. Keeps where it left off, so each board has its own."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: set[str] = set()
+        self._seen_until: datetime | None = None
+
+    def changes(self) -> Changes:
+        """See ``BoardSource.changes``."""
+        with self._store.read() as session:
+            count, newest = _standing(session)
+            rows = self._changed(session) if self._known else []
+            self._known.update(row.workitem_uid for row in rows)
+            is_everything = len(self._known) != count or not self._known
+            if is_everything:  # the first time, or one is gone
+                rows = list(session.scalars(select(WorkitemRow)))
+                self._known = {row.workitem_uid for row in rows}
+            self._seen_until = newest
+            return Changes(_readings(session, rows), is_everything)
+
+    def _changed(self, session: Session) -> list[WorkitemRow]:
+        since = (self._seen_until or datetime.min.replace(tzinfo=UTC)) - SETTLING
+        return list(session.scalars(_changed_since(since)))
+
+
+def _changed_since(since: datetime) -> Select[WorkitemRow]:
+    studies = select(ResultRow.study_instance_uid).where(ResultRow.created_at >= since)
+    return select(WorkitemRow).where(
+        (WorkitemRow.updated_at >= since) | WorkitemRow.study_instance_uid.in_(studies),
+    )
+
+
+def _standing(session: Session) -> tuple[int, datetime | None]:
+    """How many workitems there are, and when one or a result changed last."""
+    count, workitem_at = session.execute(select(func.count(), func.max(WorkitemRow.updated_at))).one()
+    result_at = session.scalar(select(func.max(ResultRow.created_at)))
+    return count, max((each for each in (workitem_at, result_at) if each is not None), default=None)
+
+
+def _readings(session: Session, rows: Sequence[WorkitemRow]) -> list[Reading]:
+    results = _results(session, [row.study_instance_uid for row in rows if row.study_instance_uid])
+    return [Reading(_workitem(row), results.get(row.study_instance_uid or "")) for row in rows]
+
+
+def _workitem(row: WorkitemRow) -> Workitem:
+    """Workitem without its long sequences."""
+    return Workitem(
+        workitem_uid=row.workitem_uid,
+        dataset=row.dataset,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        version=row.version,
+    )
+
+
+def _results(session: Session, study_uids: Sequence[str]) -> Mapping[str, ExamResult]:
+    """What a line shows of each study's newest result."""
+    parts = [ResultRow.document[name].label(name) for name in _SHOWN]
+    columns = (ResultRow.study_instance_uid, ResultRow.revision, ResultRow.created_at, *parts)
+    found: dict[str, ExamResult] = {}
+    for some in _batches(study_uids):
+        statement = select(*columns).where(ResultRow.study_instance_uid.in_(some)).order_by(ResultRow.revision)
+        for row in session.execute(statement).mappings():
+            document: dict[str, Any] = {name: row[name] for name in _SHOWN}
+            uid = row["study_instance_uid"]
+            found[uid] = ExamResult(uid, row["revision"], document, row["created_at"])
+    return found
+
+
+def _batches(uids: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (uids[at : at + _IDS_AT_A_TIME] for at in range(0, len(uids), _IDS_AT_A_TIME))
