@@ -20,6 +20,7 @@ from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import Images, PathPorts, Picture, Proceed, Step, StepName, StepOutcome
 from plumbline.pipeline.recognise import story_of
 from plumbline.pipeline.story import Story
+from plumbline.pipeline.views import views_of
 from plumbline.priors.choice import Reference, ReferenceChoice, Role
 
 Progress = Callable[[str], None]
@@ -134,6 +135,7 @@ class _Opened:
             measured_series=self.measured_series,
             implant_places=self._implant_places(context),
             hardware_seen=bool(outcome.hardware.implants),
+            views=views_of(context, self.measured_series),
             warnings=tuple(self.warnings),
         )
 

@@ -34,6 +34,8 @@ class Comparison:
     """Where the measured implant lies in each study, LPS mm, by Study Instance UID."""
     hardware_seen: bool | None = None
     warnings: tuple[str, ...] = ()
+    views: tuple[Mapping[str, Any], ...] = ()
+    """How a viewer shows the exams in one vertebra's frame, see ``pipeline.views``."""
 
 
 def result_document(
@@ -65,6 +67,7 @@ def result_document(
         "triage": decision_document(decision),
         "report": {"sr": sr_path},
         "warnings": list(comparison.warnings),
+        "views": list(comparison.views),
     }
 
 
@@ -233,6 +236,7 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
         "implant_places": {uid: list(point) for uid, point in comparison.implant_places.items()},
         "hardware_seen": comparison.hardware_seen,
         "warnings": list(comparison.warnings),
+        "views": list(comparison.views),
     }
 
 
@@ -253,6 +257,7 @@ def comparison_from_document(document: Mapping[str, Any]) -> Comparison:
         implant_places={uid: (x, y, z) for uid, (x, y, z) in document["implant_places"].items()},
         hardware_seen=document["hardware_seen"],
         warnings=tuple(document["warnings"]),
+        views=tuple(document.get("views", ())),
     )
 
 
