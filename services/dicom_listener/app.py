@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Callable
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
@@ -21,6 +20,7 @@ from plumbline.settings import Settings
 from services.dicom_listener.commitment import run_commitments
 from services.dicom_listener.indexer import run_indexer
 from services.dicom_listener.receiver import Receiver, run_receiver
+from services.dicom_listener.stopping import Stop
 
 SUPERVISION_S = 0.5
 AFTER_DRAIN_S = 10.0
@@ -29,9 +29,8 @@ AFTER_DRAIN_S = 10.0
 def serve(settings: Settings) -> None:
     """Receive until SIGTERM or SIGINT; returns when the last association has ended and is indexed."""
     configure_logging(settings.log_level, process="listener")
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = Stop()
+    stopping.on(signal.SIGTERM, signal.SIGINT)
     _expose_metrics(settings)
     if settings.listener.processes == 1:
         _serve_alone(settings, stopping)
@@ -40,31 +39,30 @@ def serve(settings: Settings) -> None:
     structlog.get_logger("plumbline.listener").info("ended")
 
 
-def _serve_alone(settings: Settings, stopping: threading.Event) -> None:
+def _serve_alone(settings: Settings, stopping: Stop) -> None:
     """Receive in this process; its children index and report."""
     receiver = Receiver(settings)
     receiver.start()
     indexer = _Child("indexer", run_indexer, settings)
     commitments = _Child("commitments", run_commitments, settings)
     _supervise([indexer, commitments], stopping)
+    commitments.terminate()
     receiver.stop()
-    commitments.stop()
-    indexer.stop()
+    for child in (commitments, indexer):
+        child.stop()
 
 
-def _serve_together(settings: Settings, stopping: threading.Event) -> None:
+def _serve_together(settings: Settings, stopping: Stop) -> None:
     """Receive in several processes that share the port; this one only looks after them."""
     with reserve_ports(settings.listener):
         indexer = _Child("indexer", run_indexer, settings)
         commitments = _Child("commitments", run_commitments, settings)
         receivers = [_Child(f"receiver-{n}", run_receiver, settings) for n in range(settings.listener.processes)]
         _supervise([indexer, commitments, *receivers], stopping)
-        for receiver in receivers:
-            receiver.terminate()
-        for receiver in receivers:
-            receiver.stop()
-        commitments.stop()
-        indexer.stop()
+        for child in (*receivers, commitments):
+            child.terminate()
+        for child in (*receivers, commitments, indexer):
+            child.stop()
 
 
 class _Child:
@@ -74,6 +72,7 @@ class _Child:
         self.name = name
         self._run = run
         self._settings = settings
+        self._is_asked = False
         self.process = self._start()
 
     def _start(self) -> SpawnProcess:
@@ -89,12 +88,14 @@ class _Child:
         self.process = self._start()
 
     def terminate(self) -> None:
-        """Ask it to end."""
-        self.process.terminate()
+        """Ask it to end, once."""
+        if not self._is_asked:
+            self._is_asked = True
+            self.process.terminate()
 
     def stop(self) -> None:
         """Ask it to end, and wait until it has; what does not end in time is killed, which the journal survives."""
-        self.process.terminate()
+        self.terminate()
         self.process.join(self._settings.listener.drain_s + AFTER_DRAIN_S)
         if self.process.is_alive():
             structlog.get_logger("plumbline.listener").error("a process does not end and is killed", name=self.name)
@@ -102,12 +103,12 @@ class _Child:
             self.process.join()
 
 
-def _supervise(children: list[_Child], stopping: threading.Event) -> None:
+def _supervise(children: list[_Child], stopping: Stop) -> None:
     """Keep the children running until this process is asked to end."""
-    while not stopping.is_set():
+    while not stopping.is_set:
         wait([child.process.sentinel for child in children], timeout=SUPERVISION_S)
         for child in children:
-            if not child.process.is_alive() and not stopping.is_set():
+            if not child.process.is_alive() and not stopping.is_set:
                 child.start_again()
 
 

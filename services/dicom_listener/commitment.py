@@ -21,6 +21,7 @@ from plumbline.observability.clock import SystemClock
 from plumbline.observability.logging import configure_logging
 from plumbline.pipeline.commitment import Commitment, CommitmentJudge, Commitments, retry_after
 from plumbline.settings import Settings
+from services.dicom_listener.stopping import Stop
 
 POLL_S = 0.5
 RETRY_S = 2.0
@@ -83,12 +84,12 @@ class Reporting:
 def run_commitments(settings: Settings) -> None:
     """Judge and report until SIGTERM, or until the parent process is gone."""
     configure_logging(settings.log_level, process="commitments")
-    stopping: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))
+    stopping = Stop()
+    stopping.on(signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)
     log = structlog.get_logger("plumbline.commitment")
-    while not stopping:
+    while not stopping.is_set:
         try:
             _work(settings, stopping)
         except PlumblineError as error:
@@ -97,7 +98,7 @@ def run_commitments(settings: Settings) -> None:
                 return
 
 
-def _work(settings: Settings, stopping: list[int]) -> None:
+def _work(settings: Settings, stopping: Stop) -> None:
     store = open_store(settings.store_url)
     commitments = DatabaseCommitments(store)
     journal = Journal(settings.spool_dir)
@@ -111,14 +112,14 @@ def _work(settings: Settings, stopping: list[int]) -> None:
     reporting = Reporting(commitments, settings)
     expired_at = -EXPIRE_EVERY_S
     try:
-        while not stopping:
+        while not stopping.is_set:
             if time.monotonic() - expired_at > EXPIRE_EVERY_S:
                 expired_at = time.monotonic()
                 reporting.give_up_overdue()
             judge.judge_due(SystemClock().now())
             reporting.report_due()
             if _parent_ended_within(POLL_S):
-                stopping.append(signal.SIGTERM)
+                stopping.is_set = True
     finally:
         journal.close()
         store.engine.dispose()

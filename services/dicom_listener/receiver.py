@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import threading
 from multiprocessing.connection import wait
 
 import structlog
@@ -19,6 +18,7 @@ from plumbline.observability.clock import SystemClock
 from plumbline.observability.logging import configure_logging
 from plumbline.settings import Settings
 from services.dicom_listener.observer import LoggingListenerObserver
+from services.dicom_listener.stopping import Stop
 
 STOP_NOTICED_WITHIN_S = 0.5
 PLACES_NAME = "associations.places"
@@ -57,13 +57,13 @@ class Receiver:
 def run_receiver(settings: Settings) -> None:
     """Receive in a process of its own, until SIGTERM or until the parent process is gone."""
     configure_logging(settings.log_level, process="receiver")
-    stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    stopping = Stop()
+    stopping.on(signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     receiver = Receiver(settings)
     receiver.start()
-    while not stopping.is_set():
+    while not stopping.is_set:
         if parent is not None and wait([parent.sentinel], timeout=STOP_NOTICED_WITHIN_S):
             break
     receiver.stop()

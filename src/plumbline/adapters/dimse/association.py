@@ -34,7 +34,9 @@ LoopFactory = Callable[["StoreAssociation"], StoreLoop]
 """Makes the loop of an association."""
 LARGEST_NEGOTIATION_BYTES = 1 << 20
 """No A-ASSOCIATE-RQ with every SOP Class and every user item comes near this."""
-DATA_TRANSFER = "Sta6"
+NO_ASSOCIATION, DATA_TRANSFER = "Sta1", "Sta6"
+NOTICED_WITHIN_S = 0.2
+"""How soon it is noticed that a peer hung up before it asked for an association."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,18 @@ class StoreUpperLayer(DULServiceProvider):
         if bytestream[:1] == bytes([ASSOCIATE_RQ]):
             tell_excess(bytestream, self._association.limits.negotiation)
         return super()._decode_pdu(bytestream)
+
+    def receive_pdu(self, wait: bool = False, timeout: float | None = None) -> Any:
+        """As pynetdicom's, but a peer that hung up before it asked for anything is not waited for."""
+        if not wait:
+            return super().receive_pdu()
+        deadline = time.monotonic() + (timeout if timeout is not None else float("inf"))
+        has_hung_up = False
+        while True:
+            primitive = super().receive_pdu(wait=True, timeout=NOTICED_WITHIN_S)
+            if primitive is not None or has_hung_up or time.monotonic() > deadline:
+                return primitive
+            has_hung_up = self.state_machine.current_state == NO_ASSOCIATION and self.event_queue.empty()
 
     def idle_timer_expired(self) -> bool:
         """Whether the association has been silent for too long, or has lasted too long."""
