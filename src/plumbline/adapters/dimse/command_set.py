@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
-C_STORE_RQ = 0x0001
+C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
 NO_DATASET = 0x0101
 LONGEST_UID = 64
 
@@ -20,7 +21,6 @@ _COMMAND_MORE = 0x01
 _PDV_OVERHEAD = 6
 _UID_CHARACTERS = frozenset(b"0123456789.")
 _GROUP_LENGTH = struct.Struct("<HHLL")
-_RESPONSE_MIDDLE = struct.Struct("<HHLH HHLH HHLH HHLH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,61 @@ def parse_store_request(context_id: int, command_set: memoryview) -> StoreReques
     return StoreRequest(context_id, _short(values[0x0110]), sop_class, sop_instance)
 
 
+class StoreRequestParser:
+    """``parse_store_request`` for the requests of one association, of which most are alike.
+
+    A command set that differs from the one before only in its Message ID and its SOP Instance UID, of the
+    same length, is told from its bytes.
+    """
+
+    def __init__(self) -> None:
+        self._before_message_id = self._before_uid = b""
+        self._length = 0
+        self._sop_class_uid = b""
+
+    def parse(self, context_id: int, command_set: memoryview) -> StoreRequest | None:
+        """See ``parse_store_request``."""
+        known = len(self._before_message_id)
+        uid_at = known + 2 + len(self._before_uid)
+        if (
+            len(command_set) == self._length
+            and command_set[:known] == self._before_message_id
+            and command_set[known + 2 : uid_at] == self._before_uid
+        ):
+            uid = _uid(command_set[uid_at:])
+            return (
+                StoreRequest(context_id, _short(command_set[known : known + 2]), self._sop_class_uid, uid)
+                if uid
+                else None
+            )
+        request = parse_store_request(context_id, command_set)
+        if request is not None:
+            self._remember(request, bytes(command_set))
+        return request
+
+    def _remember(self, request: StoreRequest, command_set: bytes) -> None:
+        message_id_at, uid_at = _values_at(command_set, 0x0110, 0x1000)
+        is_last = uid_at + len(request.sop_instance_uid) + len(request.sop_instance_uid) % 2 == len(command_set)
+        if not 0 < message_id_at < uid_at or not is_last:
+            self._length = 0
+            return
+        self._before_message_id = command_set[:message_id_at]
+        self._before_uid = command_set[message_id_at + 2 : uid_at]
+        self._sop_class_uid, self._length = request.sop_class_uid, len(command_set)
+
+
+def _values_at(command_set: bytes, *wanted: int) -> list[int]:
+    """Offsets of the values of elements of a sound command set; 0 where there is no such element."""
+    found, at = dict.fromkeys(wanted, 0), 0
+    while at < len(command_set):
+        _, element, length = _ELEMENT.unpack_from(command_set, at)
+        at += 8
+        if element in found:
+            found[element] = at
+        at += length
+    return list(found.values())
+
+
 _SHORTS = frozenset({0x0100, 0x0110, 0x0700, 0x0800})
 _REQUIRED = _SHORTS | {0x0002, 0x1000}
 
@@ -73,7 +128,9 @@ def _uid(value: memoryview) -> bytes:
 def encode_store_response(request: StoreRequest, status: int, peer_maximum_length: int) -> bytes:
     """C-STORE response as P-DATA-TF PDUs, in fragments where the peer takes only short ones (0 means any)."""
     command = _response_command_set(request, status)
-    limit = len(command) if peer_maximum_length == 0 else max(peer_maximum_length - _PDV_OVERHEAD, 1)
+    if peer_maximum_length == 0 or len(command) + _PDV_OVERHEAD <= peer_maximum_length:
+        return _p_data(request.context_id, command, is_last=True)
+    limit = max(peer_maximum_length - _PDV_OVERHEAD, 1)
     pieces = [command[at : at + limit] for at in range(0, len(command), limit)]
     return b"".join(
         _p_data(request.context_id, piece, is_last=number == len(pieces)) for number, piece in enumerate(pieces, 1)
@@ -87,16 +144,19 @@ def _p_data(context_id: int, fragment: bytes, *, is_last: bool) -> bytes:
 
 
 def _response_command_set(request: StoreRequest, status: int) -> bytes:
-    middle = _RESPONSE_MIDDLE.pack(
-        *(0, 0x0100, 2, 0x8001),  # Command Field
-        *(0, 0x0120, 2, request.message_id),  # Message ID Being Responded To
-        *(0, 0x0800, 2, NO_DATASET),  # Command Data Set Type
-        *(0, 0x0900, 2, status),  # Status
-    )
-    rest = _uid_element(0x0002, request.sop_class_uid) + middle + _uid_element(0x1000, request.sop_instance_uid)
-    return _GROUP_LENGTH.pack(0, 0x0000, 4, len(rest)) + rest
+    uid = request.sop_instance_uid
+    uid += b"\0" * (len(uid) % 2)
+    before, middle = _response_frame(request.sop_class_uid, len(uid))
+    return b"".join((before, _SHORT.pack(request.message_id), middle[0], _SHORT.pack(status), middle[1], uid))
 
 
-def _uid_element(element: int, uid: bytes) -> bytes:
-    padded = uid + b"\0" if len(uid) % 2 else uid
-    return _ELEMENT.pack(0, element, len(padded)) + padded
+@lru_cache(maxsize=256)
+def _response_frame(sop_class_uid: bytes, uid_length: int) -> tuple[bytes, tuple[bytes, bytes]]:
+    """What stands before, between and behind Message ID and Status in the responses about one SOP Class."""
+    sop_class = sop_class_uid + b"\0" * (len(sop_class_uid) % 2)
+    before = _ELEMENT.pack(0, 0x0002, len(sop_class)) + sop_class
+    before += _ELEMENT.pack(0, 0x0100, 2) + _SHORT.pack(C_STORE_RSP) + _ELEMENT.pack(0, 0x0120, 2)
+    between = _ELEMENT.pack(0, 0x0800, 2) + _SHORT.pack(NO_DATASET) + _ELEMENT.pack(0, 0x0900, 2)
+    behind = _ELEMENT.pack(0, 0x1000, uid_length)
+    length = len(before) + 2 + len(between) + 2 + len(behind) + uid_length
+    return _GROUP_LENGTH.pack(0, 0x0000, 4, length) + before, (between, behind)

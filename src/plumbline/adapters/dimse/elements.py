@@ -7,7 +7,7 @@ element from a whole one, and where the few attributes lie that receiving needs.
 from __future__ import annotations
 
 import struct
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from plumbline.pipeline.receive import Refusal, Unusable
@@ -77,8 +77,7 @@ class _Walk:
         vr = bytes(self._data[at + 4 : at + 6])
         if vr in _SHORT_VRS:
             return tag, vr, at + 8, self._short.unpack_from(self._data, at + 6)[0]
-        if not (vr.isalpha() and vr.isupper()):
-            raise Unusable(Refusal.NOT_DICOM)
+        _tell_no_vr(vr)
         if at + 12 > self._size:
             raise Unusable(Refusal.TRUNCATED)
         return tag, vr, at + 12, self._long.unpack_from(self._data, at + 8)[0]
@@ -134,10 +133,10 @@ def items(data: memoryview, encoding: Encoding, sequence: Element) -> Iterator[m
         yield data[start:content_end]
 
 
-def scan(data: memoryview, encoding: Encoding, wanted: Container[int]) -> dict[int, Element]:
+def scan(data: memoryview, encoding: Encoding, wanted: Collection[int]) -> dict[int, Element]:
     """Elements with the wanted tags at the top level of a dataset, after a walk to its end.
 
-    It runs while a sender waits, hence one plain loop.
+    It runs while a sender waits, hence plain loops; what follows the last wanted element is only measured.
 
     Raises
     ------
@@ -147,7 +146,7 @@ def scan(data: memoryview, encoding: Encoding, wanted: Container[int]) -> dict[i
     """
     found: dict[int, Element] = {}
     try:
-        _scan(data, encoding, wanted, found)
+        _skip(data, encoding, _scan(data, encoding, wanted, found))
     except Unusable as error:
         raise ScanStopped(error.reason, found) from error
     except struct.error as error:
@@ -165,15 +164,18 @@ class ScanStopped(Unusable):
 
 _EXPLICIT_HEADER = {True: struct.Struct("<HH2sH"), False: struct.Struct(">HH2sH")}
 _IMPLICIT_HEADER = struct.Struct("<HHL")
+_EXPLICIT_LENGTH = {True: struct.Struct("<4x2sH"), False: struct.Struct(">4x2sH")}
+_IMPLICIT_LENGTH = struct.Struct("<4xL")
 _LONG = {True: struct.Struct("<L"), False: struct.Struct(">L")}
 
 
-def _scan(data: memoryview, encoding: Encoding, wanted: Container[int], found: dict[int, Element]) -> None:
-    at, size, vr = 0, len(data), b""
+def _scan(data: memoryview, encoding: Encoding, wanted: Collection[int], found: dict[int, Element]) -> int:
+    """Offset at which all wanted elements were found, or of the end."""
+    at, size, vr, missing = 0, len(data), b"", len(wanted)
     explicit = _EXPLICIT_HEADER[encoding.is_little_endian].unpack_from
     implicit, long = _IMPLICIT_HEADER.unpack_from, _LONG[encoding.is_little_endian].unpack_from
     try:
-        while at < size:
+        while at < size and missing:
             if not encoding.is_explicit:
                 group, number, length = implicit(data, at)
                 start = at + 8
@@ -181,8 +183,7 @@ def _scan(data: memoryview, encoding: Encoding, wanted: Container[int], found: d
                 group, number, vr, length = explicit(data, at)
                 start = at + 8
                 if vr not in _SHORT_VRS:
-                    if not (vr.isalpha() and vr.isupper()):
-                        raise Unusable(Refusal.NOT_DICOM)
+                    _tell_no_vr(vr)
                     length, start = long(data, start)[0], start + 4
             end = start + length
             if end > size:
@@ -190,12 +191,42 @@ def _scan(data: memoryview, encoding: Encoding, wanted: Container[int], found: d
             tag = group << 16 | number
             if tag in wanted and tag not in found:
                 found[tag] = Element(tag, vr, start, end)
+                missing -= 1
             at = end
     except (Unusable, struct.error) as error:
         if at == 0:
             raise Unusable(Refusal.NOT_DICOM) from error
         raise
     if size == 0:
+        raise Unusable(Refusal.NOT_DICOM)
+    return at
+
+
+def _skip(data: memoryview, encoding: Encoding, at: int) -> None:
+    """Walk from an element to the end of the dataset."""
+    size, vr = len(data), b""
+    explicit = _EXPLICIT_LENGTH[encoding.is_little_endian].unpack_from
+    implicit, long = _IMPLICIT_LENGTH.unpack_from, _LONG[encoding.is_little_endian].unpack_from
+    while at < size:
+        if encoding.is_explicit:
+            vr, length = explicit(data, at)
+            if vr in _SHORT_VRS:
+                at += 8 + length
+                continue
+            _tell_no_vr(vr)
+            start, length = at + 12, long(data, at + 8)[0]
+        else:
+            start, length = at + 8, implicit(data, at)[0]
+        at = start + length
+        if at > size:
+            at = _end_of_long(data, encoding, vr, start, length)
+    if at > size:
+        raise Unusable(Refusal.TRUNCATED)
+
+
+def _tell_no_vr(vr: bytes) -> None:
+    """Raise ``Unusable`` where two bytes are no VR, of today or to come."""
+    if not (vr.isalpha() and vr.isupper()):
         raise Unusable(Refusal.NOT_DICOM)
 
 

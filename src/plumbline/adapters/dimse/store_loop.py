@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import NoReturn, Protocol
 
-from plumbline.adapters.dimse.command_set import StoreRequest, encode_store_response, parse_store_request
+from plumbline.adapters.dimse.command_set import StoreRequest, StoreRequestParser, encode_store_response
 from plumbline.adapters.dimse.storage import LargeStore, ListenerObserver, Storage
 from plumbline.pipeline.receive import Label
 
@@ -137,6 +137,7 @@ class StoreLoop:
         self._instance_s = instance_s
         self._head = memoryview(bytearray(max(HEADER_LENGTH, PDV_HEADER_LENGTH)))
         self._pdu = memoryview(bytearray(maximum_pdu_bytes + HEADER_LENGTH))
+        self._requests = StoreRequestParser()
         self._incoming = _Incoming(storage, buffer_bytes)
         self._deadline = 0.0
 
@@ -187,7 +188,7 @@ class StoreLoop:
         at = HEADER_LENGTH + 4 + length
         if control & 0x03 != _IS_COMMAND | _IS_LAST or length < 2 or at > end or context_id not in self._contexts:
             return None, 0
-        return parse_store_request(context_id, self._pdu[HEADER_LENGTH + PDV_HEADER_LENGTH : at]), at
+        return self._requests.parse(context_id, self._pdu[HEADER_LENGTH + PDV_HEADER_LENGTH : at]), at
 
     def _receive(self, request: StoreRequest, first: memoryview) -> None:
         """Take the dataset in, keep it, answer."""

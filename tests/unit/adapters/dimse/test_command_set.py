@@ -11,7 +11,12 @@ from pynetdicom.dimse_messages import C_STORE_RQ, C_STORE_RSP
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu import P_DATA_TF
 
-from plumbline.adapters.dimse.command_set import StoreRequest, encode_store_response, parse_store_request
+from plumbline.adapters.dimse.command_set import (
+    StoreRequest,
+    StoreRequestParser,
+    encode_store_response,
+    parse_store_request,
+)
 
 UIDS = st.from_regex(r"(0|[1-9][0-9]{0,9})(\.(0|[1-9][0-9]{0,9})){1,5}", fullmatch=True).filter(
     lambda uid: len(uid) <= 64
@@ -49,6 +54,20 @@ def test_what_pynetdicom_writes_is_read(sop_class, sop_instance, message_id, pri
     assert parse_store_request(5, memoryview(encoded)) == StoreRequest(
         5, message_id, sop_class.encode(), sop_instance.encode()
     )
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["1.2", "1.2.3"]), UIDS, SHORTS, st.sampled_from([0, 2])), max_size=6),
+    st.data(),
+)
+def test_a_parser_that_remembers_says_the_same_as_one_that_does_not(requests, data):
+    parser = StoreRequestParser()
+    for request in requests:
+        encoded = bytearray(request_of_pynetdicom(*request))
+        if data.draw(st.booleans()):
+            encoded[data.draw(st.integers(0, len(encoded) - 1))] = data.draw(st.integers(0, 255))
+        command_set = memoryview(bytes(encoded))
+        assert parser.parse(5, command_set) == parse_store_request(5, command_set)
 
 
 @given(UIDS, UIDS, SHORTS, st.sampled_from([0, 0xA700, 0xA900, 0xC000, 0x0122]), st.sampled_from([0, 16, 64, 16384]))

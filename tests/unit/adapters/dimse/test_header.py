@@ -26,6 +26,9 @@ class Everything:
     def __contains__(self, _tag):
         return True
 
+    def __len__(self):
+        return 1 << 32
+
 
 def dataset():
     ds = Dataset()
@@ -100,6 +103,23 @@ def test_every_cut_inside_an_element_is_told(syntax):
         else:
             assert reason_of(data[:length], syntax) in (Refusal.TRUNCATED, Refusal.NOT_DICOM)
     assert reason_of(data[:-1], syntax) is Refusal.TRUNCATED
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG])
+def test_identity_is_refused_wherever_the_header_is(syntax):
+    """The walk behind the last wanted element is another loop; it must come to the same end."""
+    data = encoded(undefined(dataset()), syntax)
+    for length in range(len(data)):
+        outcomes = [outcome_of(read, data[:length], syntax) for read in (read_header, read_identity)]
+        assert outcomes[0] == outcomes[1], length
+
+
+def outcome_of(read, data, syntax):
+    try:
+        read(memoryview(data), syntax)
+    except Unusable as error:
+        return error.reason
+    return None
 
 
 def test_a_cut_dataset_still_says_which_study_it_was_of():
