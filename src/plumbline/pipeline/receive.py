@@ -29,7 +29,8 @@ CURSOR_PREFIX = "spool:"
 FINISHED = "finished"
 """Cursor value of a segment that was read to its end and will not grow."""
 LONGEST_UID = 64
-BATCH = 200
+BATCH = 500
+"""Entries of one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class Arrivals(Protocol):
         ...
 
     def after(self, segment: str, offset: int, limit: int) -> Sequence[Arrival]:
-        """Whole and durable entries of a segment from an offset on."""
+        """Whole and durable entries of a segment from an offset on, some of those that there are; none at its end."""
         ...
 
     def is_finished(self, segment: str, offset: int) -> bool:
@@ -243,16 +244,29 @@ class Ledger:
 
     def _take_in_segment(self, segment: str, limit: int) -> TakenIn:
         total = TakenIn()
-        new = self._arrivals.after(segment, int(self._position(segment)), limit)
-        judged = [(arrival.end, judge(arrival, self._arrivals, self._read_header)) for arrival in new]
+        judged = self._judged(segment, limit)
         for kind, run in groupby(judged, key=lambda pair: type(pair[1])):
             entries = list(run)
             total = total.and_(_record_run(kind, entries, self._index, CURSOR_PREFIX + segment))
             self._positions[segment] = str(entries[-1][0])
-        if len(new) < limit and self._arrivals.is_finished(segment, int(self._position(segment))):
+        if len(judged) < limit and self._arrivals.is_finished(segment, int(self._position(segment))):
             self._index.set_cursor(CURSOR_PREFIX + segment, FINISHED)
             self._positions[segment] = FINISHED
         return total
+
+    def _judged(
+        self, segment: str, limit: int
+    ) -> list[tuple[int, ReceivedInstance | QuarantineEntry | InstanceHeader]]:
+        """(position behind it, what becomes of it) for at most ``limit`` new entries of a segment."""
+        position = int(self._position(segment))
+        judged: list[tuple[int, ReceivedInstance | QuarantineEntry | InstanceHeader]] = []
+        while len(judged) < limit:
+            new = self._arrivals.after(segment, position, limit - len(judged))
+            if not new:
+                break
+            judged += [(arrival.end, judge(arrival, self._arrivals, self._read_header)) for arrival in new]
+            position = new[-1].end
+        return judged
 
 
 def _record_run(kind: type, run: Sequence[tuple[int, object]], index: InstanceIndex, name: str) -> TakenIn:

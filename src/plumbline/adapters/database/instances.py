@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from plumbline.adapters.database.engine import Store
@@ -15,6 +17,7 @@ from plumbline.exams.study import PatientIdentity
 from plumbline.pipeline.ports import ExamState, Location, QuarantineEntry, ReceivedInstance, RecordOutcome
 
 _IN_LIMIT = 500
+_STUDIES_REMEMBERED = 1000
 
 
 def patient_document(patient: PatientIdentity) -> dict[str, Any]:
@@ -51,14 +54,16 @@ class DatabaseInstanceIndex:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._next_order = _NextOrder()
 
     def record(
         self, received: Sequence[ReceivedInstance], *, cursor: tuple[str, str] | None = None
     ) -> list[RecordOutcome]:
         """See ``InstanceIndex.record``."""
         with self._store.begin() as session:
-            batch = _Batch(session, received)
+            batch = _Batch(session, received, self._next_order)
             outcomes = [batch.record(instance) for instance in received]
+            batch.write()
             if cursor is not None:
                 session.merge(CursorRow(name=cursor[0], value=cursor[1]))
             return outcomes
@@ -127,30 +132,75 @@ class DatabaseInstanceIndex:
             session.merge(CursorRow(name=name, value=value))
 
 
-class _Batch:
-    """The rows that one batch touches, read once."""
+class _NextOrder:
+    """The order that the next instance of a study gets; asked of the store once a study.
 
-    def __init__(self, session: Session, received: Sequence[ReceivedInstance]) -> None:
+    One process records at a time (the indexer holds a lock for it), so what it gave last is known to it. A
+    transaction that failed leaves a gap.
+    """
+
+    def __init__(self) -> None:
+        self._next: OrderedDict[str, int] = OrderedDict()
+
+    def take(self, session: Session, study_instance_uid: str) -> int:
+        """The order for one more instance of a study."""
+        order = self._next.pop(study_instance_uid, None) or self._highest(session, study_instance_uid) + 1
+        self._next[study_instance_uid] = order + 1
+        if len(self._next) > _STUDIES_REMEMBERED:
+            self._next.popitem(last=False)
+        return order
+
+    @staticmethod
+    def _highest(session: Session, study_instance_uid: str) -> int:
+        query = select(func.max(InstanceRow.order)).where(InstanceRow.study_instance_uid == study_instance_uid)
+        return session.scalar(query) or 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What tells whether an instance is the one that is held."""
+
+    sha256: str
+    segment: str
+    offset: int
+
+
+def _known_by_uid(session: Session, uids: list[str]) -> dict[str, _Known]:
+    found: dict[str, _Known] = {}
+    columns = (InstanceRow.sop_instance_uid, InstanceRow.sha256, InstanceRow.segment, InstanceRow.offset)
+    for chunk in batched_uids(uids):
+        for row in session.execute(select(*columns).where(InstanceRow.sop_instance_uid.in_(chunk))):
+            found[row.sop_instance_uid] = _Known(row.sha256, row.segment, row.offset)
+    return found
+
+
+class _Batch:
+    """The rows that one batch touches, read once, and its new instances, written at once."""
+
+    def __init__(self, session: Session, received: Sequence[ReceivedInstance], next_order: _NextOrder) -> None:
         self._session = session
-        self._known = _rows_by_uid(session, [instance.sop_instance_uid for instance in received])
+        self._known = _known_by_uid(session, [instance.sop_instance_uid for instance in received])
         self._exams: dict[str, ExamRow] = {}
-        self._next_order: dict[str, int] = {}
+        self._patients: dict[str, PatientIdentity] = {}
+        self._next_order = next_order
+        self._new: dict[str, list[ReceivedInstance]] = {}
 
     def record(self, instance: ReceivedInstance) -> RecordOutcome:
         known = self._known.get(instance.sop_instance_uid)
         if known is not None:
             return self._record_again(known, instance)
-        exam = self._exam_of(instance)
-        if not _is_same_sender_identity(patient_from_document(exam.patient), instance.patient):
+        if not _is_same_sender_identity(self._patient_of(instance), instance.patient):
             return self._set_aside(
                 instance,
                 RecordOutcome.CONFLICTING_PATIENT,
                 "This Study Instance UID is already held for another patient; correct it at the sender and send again.",
             )
-        self._add(instance, exam)
+        self._new.setdefault(instance.study_instance_uid, []).append(instance)
+        where = instance.location
+        self._known[instance.sop_instance_uid] = _Known(instance.sha256, where.segment, where.offset)
         return RecordOutcome.NEW
 
-    def _record_again(self, known: InstanceRow, instance: ReceivedInstance) -> RecordOutcome:
+    def _record_again(self, known: _Known, instance: ReceivedInstance) -> RecordOutcome:
         if known.sha256 == instance.sha256:
             return RecordOutcome.DUPLICATE
         if (known.segment, known.offset) == (instance.location.segment, instance.location.offset):
@@ -176,11 +226,14 @@ class _Batch:
         )
         return outcome
 
-    def _exam_of(self, instance: ReceivedInstance) -> ExamRow:
+    def _patient_of(self, instance: ReceivedInstance) -> PatientIdentity:
+        """The patient of the instance's exam, which is opened where there is none."""
         uid = instance.study_instance_uid
-        if uid not in self._exams:
-            self._exams[uid] = self._session.get(ExamRow, uid, with_for_update=True) or self._new_exam(instance)
-        return self._exams[uid]
+        if uid not in self._patients:
+            exam = self._session.get(ExamRow, uid, with_for_update=True) or self._new_exam(instance)
+            self._exams[uid] = exam
+            self._patients[uid] = patient_from_document(exam.patient)
+        return self._patients[uid]
 
     def _new_exam(self, instance: ReceivedInstance) -> ExamRow:
         exam = ExamRow(
@@ -196,34 +249,40 @@ class _Batch:
         self._session.add(exam)
         return exam
 
-    def _add(self, instance: ReceivedInstance, exam: ExamRow) -> None:
-        uid = instance.study_instance_uid
-        if uid not in self._next_order:
-            highest = self._session.scalar(
-                select(func.max(InstanceRow.order)).where(InstanceRow.study_instance_uid == uid)
-            )
-            self._next_order[uid] = (highest or 0) + 1
-        row = InstanceRow(
-            sop_instance_uid=instance.sop_instance_uid,
-            study_instance_uid=uid,
-            series_instance_uid=instance.series_instance_uid,
-            sop_class_uid=instance.sop_class_uid,
-            transfer_syntax_uid=instance.transfer_syntax_uid,
-            sha256=instance.sha256,
-            segment=instance.location.segment,
-            offset=instance.location.offset,
-            length=instance.location.length,
-            sender=instance.sender,
-            received_at=instance.received_at,
-            order=self._next_order[uid],
-        )
-        self._next_order[uid] += 1
-        self._session.add(row)
-        self._known[instance.sop_instance_uid] = row
-        exam.last_instance_at = max(exam.last_instance_at, instance.received_at)
-        exam.has_grown = True
-        if exam.state == ExamState.REFERENCE.value and instance.sender != exam.sender:
-            exam.state = ExamState.RECEIVING.value
+    def write(self) -> None:
+        """Add the new instances, and tell their exams."""
+        if not self._new:
+            return
+        for uid, instances in self._new.items():
+            _tell_exam(self._exams[uid], instances)
+        self._session.flush()
+        rows = [self._row(instance) for instances in self._new.values() for instance in instances]
+        self._session.execute(insert(InstanceRow), rows)
+
+    def _row(self, instance: ReceivedInstance) -> dict[str, Any]:
+        where = instance.location
+        return {
+            "sop_instance_uid": instance.sop_instance_uid,
+            "study_instance_uid": instance.study_instance_uid,
+            "series_instance_uid": instance.series_instance_uid,
+            "sop_class_uid": instance.sop_class_uid,
+            "transfer_syntax_uid": instance.transfer_syntax_uid,
+            "sha256": instance.sha256,
+            "segment": where.segment,
+            "offset": where.offset,
+            "length": where.length,
+            "sender": instance.sender,
+            "received_at": instance.received_at,
+            "order": self._next_order.take(self._session, instance.study_instance_uid),
+        }
+
+
+def _tell_exam(exam: ExamRow, new: list[ReceivedInstance]) -> None:
+    """Note in an exam that it grew by these instances."""
+    exam.last_instance_at = max(exam.last_instance_at, *(instance.received_at for instance in new))
+    exam.has_grown = True
+    if exam.state == ExamState.REFERENCE.value and any(instance.sender != exam.sender for instance in new):
+        exam.state = ExamState.RECEIVING.value
 
 
 def batched_uids(uids: Iterable[str]) -> Iterator[list[str]]:
