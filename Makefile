@@ -34,7 +34,7 @@ test-all: ## Run every test, the slow ones too
 	$(PYTHON) -m pytest -rs
 
 .PHONY: bench
-bench: bench-priors bench-pairs ## Run every benchmark; figures go to build/figures
+bench: bench-priors bench-pairs bench-worklist ## Run every benchmark; figures go to build/figures
 
 .PHONY: bench-pairs
 bench-pairs: ## Measure the virtual patients' pairs at full size, against their truth
@@ -45,6 +45,11 @@ bench-pairs: ## Measure the virtual patients' pairs at full size, against their 
 bench-priors: ## Choose references in made-up histories, read labelled spine text
 	@scripts/setup.sh check
 	$(PYTHON) tests/benchmark/priors.py
+
+.PHONY: bench-worklist
+bench-worklist: ## Search, update and be told of a worklist of 10,000 by 20 readers at once
+	@scripts/setup.sh check
+	$(PYTHON) -m tests.benchmark.worklist
 
 .PHONY: check
 check: ## Check format, lint, types, layers, links and lock

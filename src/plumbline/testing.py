@@ -27,10 +27,11 @@ from plumbline.worklist.desk import Worklist
 from plumbline.worklist.events import EventReport, state_report
 from plumbline.worklist.matching import Query, matches
 from plumbline.worklist.refusals import Refusal, WorkitemConflict, WorkitemInvalid
+from plumbline.worklist.rendering import rendered
 from plumbline.worklist.results import ExamResult
 from plumbline.worklist.states import State
 from plumbline.worklist.subscriptions import WELL_KNOWN, PendingEvent, Subscription
-from plumbline.worklist.workitem import PRIORITY_ORDER, SearchPage, Standing, Workitem
+from plumbline.worklist.workitem import PRIORITY_ORDER, RenderedPage, SearchPage, Standing, Workitem
 
 
 @dataclass
@@ -266,6 +267,7 @@ class MemoryWorkitemStore:
         self._subscriptions: dict[tuple[str, str], Subscription] = {}
         self._waiting: list[tuple[str, datetime, PendingEvent]] = []
         self._last_event_id = 0
+        self._change_number = 0
         self._lock = RLock()
 
     def add(self, workitem: Workitem, reports: Sequence[EventReport] = ()) -> None:
@@ -298,6 +300,7 @@ class MemoryWorkitemStore:
     def tell(self, reports: Sequence[EventReport]) -> None:
         """See ``WorkitemStore.tell``."""
         with self._lock:
+            self._change_number += 1
             for report in reports:
                 for receiving_ae, workitem_uid in self._subscriptions:
                     if workitem_uid == report.workitem_uid:
@@ -312,6 +315,15 @@ class MemoryWorkitemStore:
         matching = [found for found in kept if matches(found.dataset, query.keys)]
         stop = query.offset + query.limit
         return SearchPage(tuple(matching[query.offset : stop]), has_more=len(matching) > stop)
+
+    def search_rendered(self, query: Query) -> RenderedPage:
+        """See ``WorkitemStore.search_rendered``."""
+        page = self.search(query)
+        return RenderedPage(tuple(rendered(found.dataset) for found in page.workitems), page.has_more)
+
+    def change_number(self) -> int:
+        """See ``WorkitemStore.change_number``."""
+        return self._change_number
 
     def standing(self) -> list[Standing]:
         """See ``WorkitemStore.standing``."""
@@ -375,6 +387,7 @@ class MemoryWorkitemStore:
         self._subscriptions[key] = Subscription(wanted.receiving_ae, workitem_uid, lock)
 
     def _queue(self, receiving_ae: str, report: EventReport) -> None:
+        self._change_number += 1
         self._last_event_id += 1
         self._waiting.append((receiving_ae, self._clock.now(), PendingEvent(self._last_event_id, report)))
 

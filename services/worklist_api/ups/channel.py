@@ -17,11 +17,12 @@ from plumbline.errors import InvalidInput, PlumblineError
 from plumbline.worklist.dataset import element
 from plumbline.worklist.subscriptions import PendingEvent, Subscriptions, check_ae_title
 from services.worklist_api.context import context_of
+from services.worklist_api.ups.found import FoundAnswers, found_answers
 
 router = APIRouter(prefix="/dicom-web")
 
-POLL_EVERY_S = 0.1
-"""How often the store is asked for new events; workers write them in other processes."""
+POLL_EVERY_S = 0.05
+"""How often the store is asked whether anything changed; workers write events in other processes."""
 
 SEND_WITHIN_S = 10.0
 """A subscriber that takes longer to read is disconnected; its events keep waiting."""
@@ -43,7 +44,7 @@ async def open_channel(websocket: WebSocket, ae_title: str) -> None:
         return
     async with create_task_group() as group:
         group.start_soon(_until_it_leaves, websocket, group.cancel_scope)
-        await _tell(websocket, context_of(websocket).subscriptions, ae_title)
+        await _tell(websocket, context_of(websocket).subscriptions, found_answers(websocket), ae_title)
         group.cancel_scope.cancel()
     with suppress(RuntimeError, WebSocketDisconnect):  # it has gone already
         await websocket.close(_TRY_AGAIN_LATER)
@@ -57,10 +58,18 @@ async def _until_it_leaves(websocket: WebSocket, scope: CancelScope) -> None:
     scope.cancel()
 
 
-async def _tell(websocket: WebSocket, subscriptions: Subscriptions, ae_title: str) -> None:
-    """Hand over waiting events, the oldest first, until the subscriber or the store does not answer."""
+async def _tell(websocket: WebSocket, subscriptions: Subscriptions, found: FoundAnswers, ae_title: str) -> None:
+    """Hand over waiting events, the oldest first, until the subscriber or the store does not answer.
+
+    Events are looked for when something changed in the store, which all channels together ask with one query.
+    """
+    looked_at = -1
     with suppress(WebSocketDisconnect, TimeoutError, PlumblineError):
         while True:
+            number = await found.change_number()
+            if number == looked_at:
+                await sleep(POLL_EVERY_S)
+                continue
             waiting = await run_in_threadpool(subscriptions.pending, ae_title, limit=EVENTS_AT_A_TIME)
             for event in waiting:
                 with fail_after(SEND_WITHIN_S):
@@ -68,7 +77,7 @@ async def _tell(websocket: WebSocket, subscriptions: Subscriptions, ae_title: st
             if waiting:
                 await run_in_threadpool(subscriptions.forget, waiting)
             else:
-                await sleep(POLL_EVERY_S)
+                looked_at = number
 
 
 def event_dataset(event: PendingEvent) -> dict[str, Any]:

@@ -25,7 +25,7 @@ _SENT_AS_XML = frozenset({DICOM_XML, "multipart/related", "multipart/*"})
 _READ_AS_JSON = frozenset({DICOM_JSON, "application/json"})
 
 
-def chosen_media_type(request: Request) -> str:
+async def chosen_media_type(request: Request) -> str:
     """Media type to answer in, by the Accept header or the query parameter for it (PS3.18 8.3.3.1).
 
     JSON where both are as welcome. ``multipart/related`` is taken for ``application/dicom+xml``.
@@ -61,6 +61,12 @@ def datasets_response(
     body = b"".join((*parts, f"--{boundary}--\r\n".encode()))
     content_type = f'multipart/related; type="{DICOM_XML}"; boundary={boundary}'
     return Response(body, status, headers={**(headers or {}), "Content-Type": content_type})
+
+
+def accepts_gzip(request: Request) -> bool:
+    """Whether the Accept-Encoding header names gzip with a weight (RFC 9110 12.5.3)."""
+    codings = [part.partition(";") for part in request.headers.get("accept-encoding", "").split(",")]
+    return any(name.strip().lower() == "gzip" and not _is_refused(parameters) for name, _, parameters in codings)
 
 
 def _is_refused(parameters: str) -> bool:
@@ -116,8 +122,3 @@ async def _limited_body(request: Request) -> bytes:
 
 MediaType = Annotated[str, Depends(chosen_media_type)]
 Body = Annotated[Any, Depends(read_dataset)]
-
-
-def visible(dataset: dict[str, Any], wanted: frozenset[str] | None) -> dict[str, Any]:
-    """Attributes of a dataset that may be sent: the wanted ones, all where None, in order of their tags."""
-    return {tag: dataset[tag] for tag in sorted(dataset) if wanted is None or tag in wanted}

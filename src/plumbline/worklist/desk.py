@@ -35,7 +35,7 @@ from plumbline.worklist.reading import refreshed
 from plumbline.worklist.refusals import Notice, Refusal, WorkitemConflict, WorkitemInvalid
 from plumbline.worklist.requirements import check_final, check_update, completed_for_creation
 from plumbline.worklist.states import Change, Event, State, change_state_event, react, update_event
-from plumbline.worklist.workitem import SearchPage, Standing, Workitem, WorkitemStore
+from plumbline.worklist.workitem import RenderedPage, SearchPage, Standing, Workitem, WorkitemStore
 
 _MAXIMUM_TRIES = 20
 """How often a change is decided anew because another one was stored in between."""
@@ -70,6 +70,14 @@ class Worklist:
     def search(self, query: Query) -> SearchPage:
         """Workitems that match (C-FIND), the most urgent and then the oldest first."""
         return self._store.search(query)
+
+    def search_rendered(self, query: Query) -> RenderedPage:
+        """Answer the same search as the DICOM JSON that every result carries, for many readers at once."""
+        return self._store.search_rendered(query)
+
+    def change_number(self) -> int:
+        """Return a number that stays the same exactly as long as every search gives what it gave before."""
+        return self._store.change_number()
 
     def standing(self) -> list[Standing]:
         """Counts by state and priority, for operators."""
@@ -235,8 +243,9 @@ class Worklist:
             now = self._now()
             dataset = {**changed.dataset, tags.MODIFIED: datetime_element(now)}
             told = reports(stored.dataset, dataset) if reports else _usual(workitem_uid, stored.dataset, dataset)
-            if self._store.replace(replace(changed, dataset=dataset, updated_at=now), tuple(told)):
-                return self._store.get(workitem_uid)
+            changed = replace(changed, dataset=dataset, updated_at=now)
+            if self._store.replace(changed, tuple(told)):
+                return replace(changed, version=changed.version + 1)
         raise OutOfCapacity("the workitem is being changed too often to be changed now", where=workitem_uid)
 
     def _canceled(self, stored: Workitem, request: Dataset) -> Workitem:

@@ -109,12 +109,16 @@ def search_key(attribute_id: str, value: str) -> Key:
     InvalidInput
         When the attribute is not known, or the value cannot be one of its VR.
     """
-    path = attribute_path(attribute_id)
+    return checked_key(attribute_path(attribute_id), value, where=attribute_id[:64])
+
+
+def checked_key(path: tuple[str, ...], value: str, *, where: str | None = None) -> Key:
+    """Matching key from tags; raise ``InvalidInput`` where the value cannot be one of its VR."""
     vr = VR_OF_TAG.get(path[-1])
     if vr in _TEMPORAL_VRS and not _TEMPORAL_VALUE.match(value):
-        raise InvalidInput("this is not a date or time", where=attribute_id[:64])
+        raise InvalidInput("this is not a date or time", where=where or path[-1])
     if vr == "SQ" and value:
-        raise InvalidInput("a sequence is matched by the attributes of its items", where=attribute_id[:64])
+        raise InvalidInput("a sequence is matched by the attributes of its items", where=where or path[-1])
     return Key(path, value)
 
 
@@ -186,16 +190,10 @@ def _matches_time(vr: str, stored: str, wanted: str) -> bool:
 def _matches_moment(stored: str, wanted: str) -> bool:
     """Range matching of DT values; a value without an offset is read as UTC."""
     found = moment_span(stored)
-    if found is None:
+    if found is None or not (moment_span(wanted) or _MOMENT_RANGE.match(wanted)):
         return False
-    single = moment_span(wanted)
-    if single is not None:
-        return single[0] <= found[0] <= single[1]
-    match = _MOMENT_RANGE.match(wanted)
-    if match is None:
-        return False
-    low, high = (moment_span(bound) if bound else None for bound in match.groups())
-    return (low is None or found[0] >= low[0]) and (high is None or found[0] <= high[1])
+    low, high = moment_bounds(wanted)
+    return (low is None or found[0] >= low) and (high is None or found[0] <= high)
 
 
 def moment_span(value: str) -> tuple[datetime, datetime] | None:
@@ -212,6 +210,16 @@ def moment_span(value: str) -> tuple[datetime, datetime] | None:
         return start, _end_of(start, len(given), fraction)
     except (ValueError, OverflowError):
         return None
+
+
+def moment_bounds(wanted: str) -> tuple[datetime | None, datetime | None]:
+    """First and last moment that match a DT key, single value or range; None at an open end and where it is neither."""
+    single = moment_span(wanted)
+    if single is not None:
+        return single
+    match = _MOMENT_RANGE.match(wanted)
+    low, high = (moment_span(bound) if bound else None for bound in (match.groups() if match else (None, None)))
+    return low and low[0], high and high[1]
 
 
 def _end_of(start: datetime, precision: int, fraction: str | None) -> datetime:

@@ -55,6 +55,14 @@ class SearchPage:
 
 
 @dataclass(frozen=True, slots=True)
+class RenderedPage:
+    """Results of a search as ``worklist.rendering.rendered`` writes them, in reading order."""
+
+    datasets: Sequence[bytes]
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """How many workitems are in one state with one priority, and since when the oldest is."""
 
@@ -84,6 +92,14 @@ class WorkitemStore(Protocol):
 
     def search(self, query: Query) -> SearchPage:
         """Workitems that match, in reading order."""
+        ...
+
+    def search_rendered(self, query: Query) -> RenderedPage:
+        """Answer the same search in writing; ``query.include`` is not looked at."""
+        ...
+
+    def change_number(self) -> int:
+        """Return a number that grows with every change of a workitem and with every event, once it can be seen."""
         ...
 
     def tell(self, reports: Sequence[EventReport]) -> None:

@@ -1,5 +1,6 @@
 """The contract of ``WorkitemStore`` and of the port ``Workitems``, on the shipped store and on the real one."""
 
+import json
 import threading
 from datetime import timedelta
 
@@ -10,11 +11,13 @@ from plumbline.adapters.database.workitems import DatabaseWorkitemStore
 from plumbline.testing import ManualClock, MemoryWorkitemStore, invented_ct_study
 from plumbline.triage.priority import Priority, TriageDecision
 from plumbline.worklist import tags
-from plumbline.worklist.dataset import element, text
+from plumbline.worklist.dataset import element, sequence, text
 from plumbline.worklist.desk import Worklist
+from plumbline.worklist.events import state_report
 from plumbline.worklist.matching import Query, search_key
 from plumbline.worklist.reading import RetrievalSource, reading_workitem
 from plumbline.worklist.refusals import Refusal, WorkitemConflict, WorkitemInvalid
+from plumbline.worklist.rendering import rendered
 from plumbline.worklist.states import State
 from plumbline.worklist.workitem import Workitem
 
@@ -206,3 +209,61 @@ def test_concurrent_updates_are_all_applied_one_after_the_other(store, worklist,
     for thread in threads:
         thread.join()
     assert store.get(uid).version == 9
+
+
+def test_a_search_in_writing_finds_what_a_search_finds(store, worklist, clock):
+    for number, priority in enumerate(["ROUTINE", "STAT", "URGENT"], start=1):
+        put(worklist, number, clock, priority)
+    for query in (Query(), Query(limit=2), Query((search_key("PatientID", "PLB*"),)), Query(limit=1, offset=2)):
+        page, written = store.search(query), store.search_rendered(query)
+        expected = [json.loads(rendered(found.dataset)) for found in page.workitems]
+        assert [json.loads(each) for each in written.datasets] == expected
+        assert written.has_more == page.has_more
+
+
+def test_the_change_number_grows_with_every_change_and_event_and_with_nothing_else(store, worklist, clock):
+    numbers = [store.change_number()]
+    uid = put(worklist, 1, clock)
+    numbers.append(store.change_number())
+    worklist.update(uid, {tags.LABEL: element("LO", "Changed")})
+    numbers.append(store.change_number())
+    store.tell([state_report(uid, store.get(uid).dataset)])
+    numbers.append(store.change_number())
+    assert numbers == sorted(set(numbers))
+    worklist.search(Query())
+    worklist.retrieve(uid)
+    worklist.update(uid, {tags.LABEL: element("LO", "Changed")})  # the same again
+    assert store.change_number() == numbers[-1]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "found"),
+    [
+        ("PatientID", "PLB-0001", 2),
+        ("PatientID", "plb-0001", 0),
+        ("ReferencedRequestSequence.AccessionNumber", "A00002", 1),
+        ("ScheduledWorkitemCodeSequence.CodeValue", "110005", 2),
+        ("WorklistLabel", "Postoperative spine", 2),
+        ("ScheduledProcedureStepStartDateTime", "20260302", 2),
+        ("ScheduledProcedureStepStartDateTime", "20260302080030-", 1),
+        ("ScheduledProcedureStepStartDateTime", "-20260302080030", 1),
+        ("ScheduledProcedureStepStartDateTime", "2027-", 0),
+    ],
+)
+def test_the_usual_keys_match_as_the_standard_says(store, worklist, clock, attribute, value, found):
+    put(worklist, 1, clock)
+    put(worklist, 2, clock)
+    key = search_key(attribute, value)
+    assert len(store.search(Query((key,))).workitems) == len(store.search_rendered(Query((key,))).datasets) == found
+
+
+def test_a_key_finds_a_workitem_with_several_requests(store, worklist, clock):
+    dataset = reading(1, clock)
+    requests = dataset[tags.REFERENCED_REQUEST_SEQUENCE]["Value"]
+    second = {**requests[0], tags.ACCESSION_NUMBER: element("SH", "SECOND")}
+    worklist.upsert_reading(
+        "2.25.991", "2.25.771", {**dataset, tags.REFERENCED_REQUEST_SEQUENCE: sequence(*requests, second)}
+    )
+    for accession in ("A00001", "SECOND"):
+        key = search_key("ReferencedRequestSequence.AccessionNumber", accession)
+        assert len(store.search_rendered(Query((key,))).datasets) == 1

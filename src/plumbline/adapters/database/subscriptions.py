@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from plumbline.adapters.database.engine import Store
-from plumbline.adapters.database.tables import SubscriptionRow, WorkitemEventRow, WorkitemRow
+from plumbline.adapters.database.tables import SubscriptionRow, WorkitemEventRow, WorkitemRow, WorklistChangeRow
 from plumbline.pipeline.ports import Clock
 from plumbline.worklist.events import EventReport, EventType, state_report
 from plumbline.worklist.matching import Key, matches
@@ -33,12 +33,14 @@ class DatabaseSubscriptions:
             if subscription.is_global:
                 _keep(session, subscription, self._clock.now())
                 self._subscribe_existing(session, subscription)
+                note_change(session)
                 return
             row = session.get(WorkitemRow, subscription.workitem_uid)
             if row is None:
                 raise WorkitemInvalid(Refusal.NO_SUCH_WORKITEM, where=subscription.workitem_uid)
             _keep(session, subscription, self._clock.now())
             self._tell_state(session, subscription.receiving_ae, row)
+            note_change(session)
 
     def _subscribe_existing(self, session: Session, wanted: Subscription) -> None:
         """Extend a global subscription to the workitems that are there; a lock is added, never taken away."""
@@ -120,6 +122,15 @@ def tell_subscribers(session: Session, reports: Iterable[EventReport], now: Call
         statement = select(SubscriptionRow.receiving_ae).where(SubscriptionRow.workitem_uid == report.workitem_uid)
         receivers = session.scalars(statement).all()
         session.add_all(_event(receiving_ae, report, now()) for receiving_ae in receivers)
+
+
+def note_change(session: Session) -> None:
+    """Count one change, as the last act of the transaction: on PostgreSQL others wait here until it is committed.
+
+    So the numbers grow in the order of the commits, and whoever reads one sees all that it counts.
+    """
+    session.flush()
+    session.execute(update(WorklistChangeRow).values(number=WorklistChangeRow.number + 1))
 
 
 def _keep(session: Session, subscription: Subscription, now: datetime) -> None:

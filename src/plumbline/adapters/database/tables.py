@@ -177,6 +177,25 @@ class WorkitemRow(Base):
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(Moment)
     updated_at: Mapped[datetime] = mapped_column(Moment)
+    patient_id: Mapped[str | None] = mapped_column(Text, index=True)
+    accession_number: Mapped[str | None] = mapped_column(Text, index=True)
+    """Of the one item of Referenced Request Sequence. In this and the other columns of matching keys None means that
+    the dataset has to be looked at: it has several, or was stored before the column was."""
+    worklist_label: Mapped[str | None] = mapped_column(Text)
+    workitem_code: Mapped[str | None] = mapped_column(Text)
+    """Code Value of the one item of Scheduled Workitem Code Sequence."""
+    starts_at: Mapped[datetime | None] = mapped_column(Moment, index=True)
+    rendered: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    """What a search returns, as it goes to the reader; None where nothing changed since before this column was."""
+
+
+class WorklistChangeRow(Base):
+    """One row with a number that grows with every change of the worklist, in the same transaction and its last act."""
+
+    __tablename__ = "worklist_changes"
+
+    row_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(BigInteger)
 
 
 class SubscriptionRow(Base):

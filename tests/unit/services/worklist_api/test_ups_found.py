@@ -1,0 +1,100 @@
+"""Answers held ready: the same as a search gives, never older than what was stored before the request."""
+
+import asyncio
+import gzip
+
+import httpx
+import pytest
+
+from plumbline.worklist import tags
+from plumbline.worklist.dataset import element
+from plumbline.worklist.rendering import rendered
+from services.worklist_api.ups import found
+
+SEARCH = "/dicom-web/workitems"
+
+
+def test_a_ready_answer_is_what_the_workitem_says(client, site):
+    uid = site.add_reading(1, "STAT")
+    answer = client.get(SEARCH)
+    assert answer.content == b"[" + rendered(site.worklist.retrieve(uid).dataset) + b"]"
+    assert list(answer.json()[0]) == sorted(answer.json()[0])
+
+
+def test_a_change_is_in_the_next_answer(client, site):
+    uid = site.add_reading(1)
+    assert client.get(SEARCH).json()[0][tags.LABEL]["Value"] == ["ROUTINE: Nothing to report."]
+    site.worklist.update(uid, {tags.LABEL: element("LO", "Changed")})
+    assert client.get(SEARCH).json()[0][tags.LABEL]["Value"] == ["Changed"]
+
+
+def test_an_unchanged_worklist_is_searched_once(client, site, monkeypatch):
+    site.add_reading(1)
+    searches = []
+    search = site.worklist.search_rendered
+    monkeypatch.setattr(site.worklist, "search_rendered", lambda query: searches.append(query) or search(query))
+    answers = {client.get(SEARCH).content for _ in range(5)}
+    assert (len(searches), len(answers)) == (1, 1)
+
+
+def test_a_reader_that_has_the_answer_is_told_so_until_it_changes(client, site):
+    uid = site.add_reading(1)
+    tag = client.get(SEARCH).headers["etag"]
+    same = client.get(SEARCH, headers={"If-None-Match": tag})
+    assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
+    site.worklist.update(uid, {tags.LABEL: element("LO", "Changed")})
+    assert client.get(SEARCH, headers={"If-None-Match": tag}).status_code == 200
+
+
+@pytest.mark.parametrize(("accepted", "coding"), [("gzip", "gzip"), ("identity", None), ("gzip;q=0", None), ("", None)])
+def test_it_is_compressed_for_those_who_accept_that(client, site, accepted, coding):
+    site.add_reading(1)
+    with client.stream("GET", SEARCH, headers={"Accept-Encoding": accepted}) as answer:
+        raw = b"".join(answer.iter_raw())
+    assert answer.headers.get("content-encoding") == coding
+    plain = gzip.decompress(raw) if coding else raw
+    assert plain.startswith(b"[{")
+
+
+def test_other_attributes_are_still_to_be_had(client, site):
+    site.add_reading(1)
+    assert tags.MODIFIED not in client.get(SEARCH).json()[0]
+    assert tags.MODIFIED in client.get(SEARCH, params={"includefield": "all"}).json()[0]
+
+
+def test_kept_answers_take_a_limited_number_and_memory(client, site, monkeypatch):
+    monkeypatch.setattr(found, "KEPT_ANSWERS", 3)
+    site.add_reading(1)
+    for limit in range(1, 9):
+        assert client.get(SEARCH, params={"limit": limit}).status_code == 200
+    kept = client.app.state.found_answers
+    assert len(kept._answers) == 3
+    monkeypatch.setattr(found, "KEPT_BYTES", 1)
+    client.get(SEARCH, params={"limit": 20})
+    assert not kept._answers
+
+
+def test_readers_at_once_are_never_told_less_than_was_stored_before_they_asked(site):
+    uids = [site.add_reading(number) for number in range(1, 6)]
+    told = []
+
+    async def read(client):
+        for _ in range(10):
+            stored = site.worklist.retrieve(uids[0]).version
+            answer = (await client.get(SEARCH, params={"includefield": tags.LABEL})).json()
+            label = answer[0][tags.LABEL]["Value"][0]
+            told.append((stored, int(label.rpartition(" ")[2]) if label.startswith("Change") else 1))
+            assert [each[tags.SOP_INSTANCE_UID]["Value"][0] for each in answer] == uids
+
+    async def write():
+        for number in range(2, 30):
+            await asyncio.to_thread(site.worklist.update, uids[0], {tags.LABEL: element("LO", f"Change {number}")})
+
+    async def together():
+        transport = httpx.ASGITransport(site.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://worklist") as client:
+            await asyncio.gather(write(), *(read(client) for _ in range(8)))
+
+    asyncio.run(together())
+    assert len(told) == 80
+    assert all(shown >= stored for stored, shown in told)
