@@ -16,16 +16,18 @@ from plumbline.adapters.database.results import DatabasePublications, DatabaseRe
 from plumbline.adapters.database.steps import DatabaseSteps
 from plumbline.adapters.database.workitems import DatabaseWorkitems
 from plumbline.adapters.dicom_files.held import HeldImages
+from plumbline.adapters.dicomweb.remote_archive import DicomWebArchive
+from plumbline.adapters.dimse.query_retrieve import DimseArchive
 from plumbline.adapters.orthanc.archive import OrthancArchive
 from plumbline.adapters.queue.doorbell import CeleryDoorbell
 from plumbline.adapters.spool.journal import Journal
 from plumbline.observability.clock import SystemClock
 from plumbline.observability.metrics import LoggingObserver
 from plumbline.pipeline.fetch import Fetcher
-from plumbline.pipeline.ports import PathPorts
+from plumbline.pipeline.ports import PathPorts, RemoteArchive, Spool
 from plumbline.pipeline.runner import Runner
 from plumbline.pipeline.steps import path_functions, tell_failure
-from plumbline.settings import Settings
+from plumbline.settings import DicomWebRemote, DimseRemote, Settings
 from plumbline.site_policy import site_policy
 
 
@@ -60,7 +62,12 @@ def build_ports(settings: Settings, store: Store) -> PathPorts:
         workitems=DatabaseWorkitems(store, clock),
         results=DatabaseResults(store, clock),
         publications=publications,
+        remotes=tuple(_remote(each, spool) for each in settings.priors.remotes),
     )
+
+
+def _remote(settings: DimseRemote | DicomWebRemote, spool: Spool) -> RemoteArchive:
+    return DimseArchive(settings, spool) if settings.kind == "dimse" else DicomWebArchive(settings, spool)
 
 
 def build_worker(settings: Settings, app: Celery) -> Worker:

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 from plumbline.checks.thresholds import CheckThresholds
 from plumbline.errors import Misconfigured
+from plumbline.exams.history import PhaseLimits
 from plumbline.exams.identity import IdentityPolicy
 from plumbline.pipeline.policy import SitePolicy
 from plumbline.priors.choice import PriorPolicy
@@ -34,7 +35,24 @@ def site_policy(settings: Settings) -> SitePolicy:
         fetch_missing_after_s=settings.path.fetch_missing_after_s,
         maximum_priors=settings.path.maximum_priors,
         thresholds=thresholds_with(settings.thresholds),
-        priors=PriorPolicy(identity=IdentityPolicy(settings.site.default_issuer_of_patient_id)),
+        priors=_priors(settings),
+        phases=PhaseLimits(settings.priors.postoperative_days, settings.priors.intermediate_days),
+        maximum_instances=settings.priors.maximum_instances,
+        maximum_remote_studies=settings.priors.maximum_remote_studies,
+        remote_attempts=settings.priors.remote_attempts,
+        remote_retry_after_s=settings.priors.remote_retry_after_s,
+    )
+
+
+def _priors(settings: Settings) -> PriorPolicy:
+    asked = settings.priors
+    return PriorPolicy(
+        identity=IdentityPolicy(settings.site.default_issuer_of_patient_id),
+        maximum_slice_mm=asked.maximum_slice_mm,
+        maximum_baseline_delay_days=asked.maximum_baseline_delay_days,
+        must_agree_on_position=asked.must_agree_on_position,
+        allows_partial=asked.allows_partial,
+        late_baseline_days=asked.late_baseline_days,
     )
 
 

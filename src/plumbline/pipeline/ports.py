@@ -550,7 +550,7 @@ class RemoteArchive(Protocol):
         ...
 
     def retrieve(self, study: Study, wanted: Sequence[ArchiveInstance]) -> None:
-        """Bring instances here, durably or through the listener; what does not come is found by counting."""
+        """Bring instances here, durably or through the listener; raise ``Unavailable`` where it says not all came."""
         ...
 
 
