@@ -13,6 +13,7 @@ from celery.signals import setup_logging
 from plumbline.adapters.queue.celery_app import RECONCILE, RUN_STEP, TICK, create_celery
 from plumbline.errors import Unavailable
 from plumbline.observability.logging import configure_logging
+from plumbline.pipeline.late_news import open_told_exams
 from plumbline.pipeline.reconcile import reconcile as reconcile_archive
 from plumbline.pipeline.sweep import open_quiet_exams, ring_for_owed
 from plumbline.settings import Settings, load_settings
@@ -42,11 +43,14 @@ def run_step(step_id: int) -> None:
 
 @app.task(name=TICK)
 def tick() -> None:
-    """Count quiet exams and ring for whatever nobody holds."""
+    """Count quiet exams, judge what came late, and ring for whatever nobody holds."""
     here = worker()
     path = here.settings.path
     try:
         open_quiet_exams(here.ports.exams, here.ports.steps, here.ports.clock, quiet_period_s=path.quiet_period_s)
+        open_told_exams(
+            here.ports.news, here.ports.exams, here.ports.steps, here.ports.clock, quiet_s=path.news_quiet_s
+        )
         ring_for_owed(here.ports.steps, here.doorbell, unheard_for_s=path.resend_after_s)
     except Unavailable as error:
         structlog.get_logger("plumbline.tick").warning("tick put off", reason=str(error))

@@ -12,6 +12,8 @@ from celery import Celery
 from plumbline.adapters.database.engine import Store, open_store
 from plumbline.adapters.database.exams import DatabaseExams
 from plumbline.adapters.database.instances import DatabaseInstanceIndex
+from plumbline.adapters.database.news import DatabaseNews, DatabaseOrders
+from plumbline.adapters.database.patients import DatabasePatients
 from plumbline.adapters.database.results import DatabasePublications, DatabaseResults
 from plumbline.adapters.database.steps import DatabaseSteps
 from plumbline.adapters.database.workitems import DatabaseWorkitems
@@ -21,6 +23,7 @@ from plumbline.adapters.dimse.query_retrieve import DimseArchive
 from plumbline.adapters.orthanc.archive import OrthancArchive
 from plumbline.adapters.queue.doorbell import CeleryDoorbell
 from plumbline.adapters.spool.journal import Journal
+from plumbline.exams.identity import IdentityPolicy
 from plumbline.observability.clock import SystemClock
 from plumbline.observability.metrics import LoggingObserver
 from plumbline.pipeline.fetch import Fetcher
@@ -44,6 +47,7 @@ class Worker:
 def build_ports(settings: Settings, store: Store) -> PathPorts:
     """The real adapters behind the path's ports."""
     clock = SystemClock()
+    identity = IdentityPolicy(settings.site.default_issuer_of_patient_id)
     archive = OrthancArchive(settings.orthanc)
     index = DatabaseInstanceIndex(store)
     spool = Journal(settings.spool_dir)
@@ -62,6 +66,9 @@ def build_ports(settings: Settings, store: Store) -> PathPorts:
         workitems=DatabaseWorkitems(store, clock),
         results=DatabaseResults(store, clock),
         publications=publications,
+        patients=DatabasePatients(store, identity),
+        orders=DatabaseOrders(store, identity),
+        news=DatabaseNews(store, clock, identity),
         remotes=tuple(_remote(each, spool) for each in settings.priors.remotes),
     )
 

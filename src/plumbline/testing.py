@@ -12,6 +12,8 @@ from datetime import UTC, date, datetime, timedelta
 from threading import RLock
 
 from plumbline.errors import InvalidInput, Unavailable
+from plumbline.exams.identity import IdentityPolicy, identifiers_of
+from plumbline.exams.notices import OrderNotice
 from plumbline.exams.study import Instance, PatientIdentity, Series, Study
 from plumbline.pipeline.ports import (
     ArchiveChange,
@@ -244,6 +246,62 @@ def invented_ct_study(number: int = 1, *, instance_count: int = 3) -> Study:
         requested_procedure_description="CT lumbar spine without contrast",
         procedure_codes=(("24963-1", "LN", "CT Spine Lumbar"),),
     )
+
+
+@dataclass
+class MemoryPatients:
+    """``Patients`` in a list of merges."""
+
+    merged: list[tuple[tuple[str, str], tuple[str, str]]] = field(default_factory=list)
+    """Pairs of (patient ID, issuer)."""
+    policy: IdentityPolicy = field(default_factory=IdentityPolicy)
+
+    def linked(self, patient: PatientIdentity) -> tuple[tuple[str, str], ...]:
+        """See ``Patients.linked``."""
+        own = identifiers_of(patient, self.policy)
+        known = set(own)
+        while more := {each for pair in self.merged if known & set(pair) for each in pair} - known:
+            known |= more
+        return tuple(sorted(known - own))
+
+
+@dataclass
+class MemoryOrders:
+    """``Orders`` in a list; every one of them is offered for every study."""
+
+    notices: list[OrderNotice] = field(default_factory=list)
+
+    def concerning(self, study: Study) -> tuple[OrderNotice, ...]:
+        """See ``Orders.concerning``."""
+        return tuple(self.notices)
+
+
+@dataclass
+class MemoryNews:
+    """``News`` that is only noted."""
+
+    expected: list[Study] = field(default_factory=list)
+    told: list[tuple[str, str]] = field(default_factory=list)
+    """(Study Instance UID, reason) of the exams whose later ones were told."""
+
+    def expect(self, study: Study) -> None:
+        """See ``News.expect``."""
+        self.expected.append(study)
+
+    def tell_later_exams(self, study: Study, reason: str) -> int:
+        """See ``News.tell_later_exams``."""
+        self.told.append((study.study_instance_uid, reason))
+        return 0
+
+    def unsettled(self, study_instance_uid: str) -> None:
+        """See ``News.unsettled``: there is none here."""
+
+    def settle(self, study_instance_uid: str, last: int, outcome: str) -> None:
+        """See ``News.settle``."""
+
+    def waiting(self, *, quiet_before: datetime, limit: int) -> list[str]:
+        """See ``News.waiting``."""
+        return []
 
 
 # --- workitems ----------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from plumbline.pipeline.ports import (
     StepOutcome,
     Wait,
 )
+from plumbline.pipeline.reopening import what_changed
 
 
 def complete(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome:
@@ -36,7 +37,7 @@ def complete(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome:
         case Waiting():
             return Wait(policy.recount_after_s, judged.sentence)
         case Complete():
-            return _begin(step, ports, held, _with_set_aside(judged.sentence, set_aside))
+            return _begin(step, ports, policy, held, _with_set_aside(judged.sentence, set_aside))
     failed = ports.fetcher.fetch(each for each in listed if each.sop_instance_uid in judged.missing)
     if failed and failed >= set(judged.missing):
         return End(ExamState.FAILED, f"{len(failed)} instances that the archive lists cannot be fetched from it.")
@@ -47,13 +48,28 @@ def _with_set_aside(sentence: str, set_aside: set[str]) -> str:
     return f"{sentence} {len(set_aside)} of them in quarantine." if set_aside else sentence
 
 
-def _begin(step: Step, ports: PathPorts, held: set[str], sentence: str) -> StepOutcome:
+def _begin(step: Step, ports: PathPorts, policy: SitePolicy, held: set[str], sentence: str) -> StepOutcome:
+    uid = step.study_instance_uid
     if not held:
         return End(ExamState.NOT_APPLICABLE, "Nothing usable of this study is held.")
+    told = ports.news.unsettled(uid)
+    changed = _what_news_changed(step, ports, policy, revision_digest(held)) if told else []
     revision = ports.exams.begin_revision(
-        step.study_instance_uid,
+        uid,
         digest=revision_digest(held),
         instance_count=len(held),
         completed_at=ports.clock.now(),
+        reopened_from=step.revision - 1 if changed else None,
     )
-    return Proceed({"revision": revision, "instances": len(held), "sentence": sentence})
+    if told:
+        outcome = f"Revision {revision}, for {', '.join(changed)}." if changed else "Nothing changed."
+        ports.news.settle(uid, told.last, outcome)
+    return Proceed({"revision": revision, "instances": len(held), "sentence": sentence, "news": changed})
+
+
+def _what_news_changed(step: Step, ports: PathPorts, policy: SitePolicy, digest: str) -> list[str]:
+    """What news changes for an exam that has a revision and has not grown; a new revision sees all news anyway."""
+    exam = ports.exams.exam(step.study_instance_uid)
+    if exam.revision == 0 or exam.revision >= step.revision or exam.revision_digest != digest:
+        return []
+    return what_changed(exam, ports, policy)

@@ -194,6 +194,7 @@ def choice_document(choice: ReferenceChoice) -> dict[str, Any]:
         ],
         "missing": {role.value: sentence for role, sentence in choice.missing.items()},
         "notes": list(choice.notes),
+        "conflicts": list(choice.conflicts),
     }
 
 
@@ -214,6 +215,7 @@ def choice_from_document(document: Mapping[str, Any]) -> ReferenceChoice:
         ),
         missing={Role(role): sentence for role, sentence in document["missing"].items()},
         notes=tuple(document["notes"]),
+        conflicts=tuple(document["conflicts"]),
     )
 
 

@@ -15,9 +15,10 @@ from plumbline.exams.recognition import recognise
 from plumbline.exams.study import Study
 from plumbline.pipeline.documents import choice_document
 from plumbline.pipeline.fetch import INDEX_DELAY_S
+from plumbline.pipeline.patient_record import others_of
 from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import ArchiveStudy, PathPorts, Proceed, Step, StepName, StepOutcome, Wait
-from plumbline.pipeline.recognise import listed_studies, others_of, story_document, story_of
+from plumbline.pipeline.recognise import listed_studies, story_document, story_of
 from plumbline.pipeline.reference_fetch import ReferenceFetch, advance, begin_fetches
 from plumbline.pipeline.remote import RemoteFinds, ask_remotes
 from plumbline.pipeline.story import Story, days_since_surgery, tell_story
@@ -63,7 +64,8 @@ def match_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome:
         count = sum(each.listed_count - each.held_count for each in under_way)
         delay = INDEX_DELAY_S if any(_was_just_asked(each, ports) for each in under_way) else policy.recount_after_s
         return Wait(delay, f"{count} instances of the references are on their way.", _kept(found, fetches))
-    return Proceed(_result(story, replace(choice, notes=(*choice.notes, *found.notes)), listed))
+    counted = {uid: each.held_count for uid, each in fetches.items()}
+    return Proceed(_result(story, replace(choice, notes=(*choice.notes, *found.notes)), listed) | {"counted": counted})
 
 
 def _was_just_asked(fetch: ReferenceFetch, ports: PathPorts) -> bool:
@@ -78,15 +80,17 @@ def _told_again(story: Story, listed: _Listed, found: RemoteFinds, ports: PathPo
     """The story with what exams elsewhere add to it."""
     if not found.studies:
         return story
-    return tell_story(
+    told = tell_story(
         story.study,
         ports.images,
         orders=story.orders,
+        other_orders=story.other_orders,
         earlier=others_of(story.study, listed.studies, policy),
         hardware_seen=story.hardware_seen,
         may_open_images=False,
         limits=policy.phases,
     )
+    return replace(told, order_notes=story.order_notes)
 
 
 def _candidate(listed: ArchiveStudy, seen: Mapping[str, bool], everything: _Listed, story: Story) -> Candidate:

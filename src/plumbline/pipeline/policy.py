@@ -31,6 +31,8 @@ class SitePolicy:
     """Exams of which a remote archive is asked for the series."""
     remote_attempts: int = 3
     remote_retry_after_s: float = 20.0
+    order_days: int = 1
+    """Days between exam and order where nothing but the patient ties them."""
     phases: PhaseLimits = field(default_factory=PhaseLimits)
     thresholds: CheckThresholds = field(default_factory=CheckThresholds)
     priors: PriorPolicy = field(default_factory=PriorPolicy)

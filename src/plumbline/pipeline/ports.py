@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.exams.order import Order
 from plumbline.exams.study import PatientIdentity, Study
 from plumbline.imaging.volume import Volume
+from plumbline.pipeline.patient_ports import News, Orders, Patients
 
 
 class Clock(Protocol):
@@ -331,17 +331,22 @@ class Exams(Protocol):
         ...
 
     def begin_revision(
-        self, study_instance_uid: str, *, digest: str, instance_count: int, completed_at: datetime
+        self,
+        study_instance_uid: str,
+        *,
+        digest: str,
+        instance_count: int,
+        completed_at: datetime,
+        reopened_from: int | None = None,
     ) -> int:
         """Make the held instances the next revision; the same digest again returns the revision it has.
+
+        With ``reopened_from`` the same instances make a new revision too, where that one is the newest: what
+        is known besides them has changed.
 
         ``instance_count`` is how many instances were counted; where more have been recorded meanwhile,
         the exam stays marked as grown and is counted again.
         """
-        ...
-
-    def orders_for(self, study: Study) -> tuple[Order, ...]:
-        """Orders that came in by other ways (HL7, FHIR, an operator) for this study."""
         ...
 
 
@@ -352,8 +357,11 @@ class Steps(Protocol):
     refused with ``Conflict``.
     """
 
-    def open(self, study_instance_uid: str, revision: int, name: StepName) -> int | None:
-        """Make a step ready and return its id; None where it exists already."""
+    def open(self, study_instance_uid: str, revision: int, name: StepName, *, again: bool = False) -> int | None:
+        """Make a step ready and return its id; None where it exists already.
+
+        With ``again`` a counting step that has ended is made ready once more.
+        """
         ...
 
     def claim(self, step_id: int, holder: str) -> Step | None:
@@ -577,5 +585,8 @@ class PathPorts:
     workitems: Workitems
     results: Results
     publications: Publications
+    patients: Patients
+    orders: Orders
+    news: News
     remotes: tuple[RemoteArchive, ...] = ()
     """Archives elsewhere, asked for earlier exams that our own does not have."""

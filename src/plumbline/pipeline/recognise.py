@@ -7,9 +7,10 @@ step's result, and the later steps tell the same story from there.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from plumbline.exams.identity import same_patient
+from plumbline.exams.order_links import LinkedOrders
 from plumbline.exams.recognition import ExamKind
 from plumbline.exams.study import Study
 from plumbline.pipeline.documents import (
@@ -20,6 +21,8 @@ from plumbline.pipeline.documents import (
     recognition_document,
     recognition_from_document,
 )
+from plumbline.pipeline.late_news import orders_document, tell_later_exams, withdraw_from_worklist
+from plumbline.pipeline.patient_record import archived_studies, known_study, orders_of, others_of
 from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import ArchiveStudy, End, ExamState, PathPorts, Proceed, Step, StepName, StepOutcome
 from plumbline.pipeline.story import Story, tell_story
@@ -32,33 +35,49 @@ def recognise_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutc
     The exam's own text is read first; the archive is asked only about what may be an operated spine, and
     the images only where all texts leave that open.
     """
-    study = ports.images.study(step.study_instance_uid)
-    orders = ports.exams.orders_for(study)
-    told = tell_story(study, ports.images, orders=orders, may_open_images=False, limits=policy.phases)
+    study = known_study(step.study_instance_uid, ports)
+    ports.news.expect(study)
+    orders = orders_of(study, ports, policy)
+    told = story_from(study, orders, (), ports, policy, may_open_images=False)
     listed: Sequence[ArchiveStudy] = ()
     if told.recognition.kind is not ExamKind.OTHER:
-        listed = ports.archive.studies_of(study.patient.patient_id)
-        earlier = others_of(study, listed, policy)
-        told = tell_story(study, ports.images, orders=orders, earlier=earlier, limits=policy.phases)
+        listed = archived_studies(study, ports)
+        told = story_from(study, orders, listed, ports, policy)
+        tell_later_exams(step, study, ports)
     result = {
         **story_document(told),
         "days_since_surgery": told.days_since_surgery,
+        "orders": orders_document(orders),
         "listed": [archive_study_document(each) for each in listed],
     }
     if told.recognition.kind is ExamKind.POSTOPERATIVE_SPINE:
         return Proceed(result)
+    withdraw_from_worklist(step, told.recognition.reasons, ports)
     return End(ExamState.NOT_APPLICABLE, " ".join(told.recognition.reasons), result)
 
 
-def others_of(study: Study, listed: Sequence[ArchiveStudy], policy: SitePolicy) -> list[Study]:
-    """The same patient's other studies among those that an archive listed. Never another patient's."""
-    identity = policy.priors.identity
-    return [
-        each.study
-        for each in listed
-        if each.study.study_instance_uid != study.study_instance_uid
-        and same_patient(study.patient, each.study.patient, identity).is_same
-    ]
+def story_from(
+    study: Study,
+    orders: LinkedOrders,
+    listed: Sequence[ArchiveStudy],
+    ports: PathPorts,
+    policy: SitePolicy,
+    *,
+    hardware_seen: bool | None = None,
+    may_open_images: bool = True,
+) -> Story:
+    """The story from everything that is known of the patient."""
+    told = tell_story(
+        study,
+        ports.images,
+        orders=orders.of_exam,
+        other_orders=orders.of_patient,
+        earlier=others_of(study, listed, policy),
+        hardware_seen=hardware_seen,
+        may_open_images=may_open_images,
+        limits=policy.phases,
+    )
+    return replace(told, order_notes=orders.refused)
 
 
 def story_document(story: Story) -> dict[str, Any]:
@@ -74,14 +93,17 @@ def story_document(story: Story) -> dict[str, Any]:
 def story_of(step: Step, ports: PathPorts, policy: SitePolicy, *, told_by: StepName = StepName.RECOGNISE) -> Story:
     """The story again, for a later step, as recognising left it, or matching with what archives elsewhere added."""
     recognised = ports.steps.result(step.study_instance_uid, step.revision, told_by)
-    study = ports.images.study(step.study_instance_uid)
+    study = known_study(step.study_instance_uid, ports)
+    orders = orders_of(study, ports, policy)
     return Story(
         study=study,
         recognition=recognition_from_document(recognised["recognition"]),
         history=history_from_document(recognised["history"], policy.phases),
         plan=plan_from_document(recognised["plan"]),
-        orders=ports.exams.orders_for(study),
+        orders=orders.of_exam,
         hardware_seen=recognised["hardware_seen"],
+        other_orders=orders.of_patient,
+        order_notes=orders.refused,
     )
 
 

@@ -26,7 +26,12 @@ class Story:
     history: SurgicalHistory
     plan: Plan | None
     orders: tuple[Order, ...]
+    """Those that belong to the exam."""
     hardware_seen: bool | None = None
+    other_orders: tuple[Order, ...] = ()
+    """Those of other exams and of operations of the same patient: they tell of the history only."""
+    order_notes: tuple[str, ...] = ()
+    """Why orders that seemed to belong here were not used."""
 
     @property
     def days_since_surgery(self) -> int | None:
@@ -39,6 +44,7 @@ def tell_story(
     images: Images,
     *,
     orders: Sequence[Order] = (),
+    other_orders: Sequence[Order] = (),
     plan: Plan | None = None,
     earlier: Sequence[Study] = (),
     hardware_seen: bool | None = None,
@@ -50,18 +56,26 @@ def tell_story(
     Images are opened, where they may be, only when text leaves open whether a spine was operated and
     ``hardware_seen`` does not say so already.
     """
-    studies = (*earlier, study)
+    studies, all_orders = (*earlier, study), (*orders, *other_orders)
     seen: Mapping[str, bool | None] = {study.study_instance_uid: hardware_seen}
-    history = history_from_studies(studies, orders, plan, seen, limits=limits)
+    history = history_from_studies(studies, all_orders, plan, seen, limits=limits)
     recognition = recognise(study, orders=orders, history=history)
     is_open = recognition.kind is ExamKind.SPINE and recognition.modality in SEARCHED_MODALITIES
     if is_open and may_open_images and hardware_seen is None:
         hardware_seen = hardware_in_images(study, recognition, images)
         seen = {study.study_instance_uid: hardware_seen}
-        history = history_from_studies(studies, orders, plan, seen, limits=limits)
+        history = history_from_studies(studies, all_orders, plan, seen, limits=limits)
     if hardware_seen is not None:
         recognition = with_hardware(recognition, hardware_seen)
-    return Story(study, recognition, history, plan or plan_from_history(history, study), tuple(orders), hardware_seen)
+    return Story(
+        study,
+        recognition,
+        history,
+        plan or plan_from_history(history, study),
+        tuple(orders),
+        hardware_seen,
+        tuple(other_orders),
+    )
 
 
 def hardware_in_images(study: Study, recognition: Recognition, images: Images) -> bool | None:

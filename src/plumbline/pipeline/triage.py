@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from plumbline.checks.finding import Finding
 from plumbline.exams.order import Order, order_from_header
@@ -45,9 +46,15 @@ def decide_priority(
     return decide(rules, with_findings(facts, findings, has_baseline=baseline is not None and baseline.comparable))
 
 
+def with_notes(decision: TriageDecision, notes: Sequence[str]) -> TriageDecision:
+    """The decision with what its reader must know besides: orders and exams that were not used, and why."""
+    return replace(decision, reasons=(*decision.reasons, *notes))
+
+
 def provisional_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome:
     """Step function: the workitem exists, with a first priority and its reason, before anything is measured."""
-    decision = decide(policy.rules, facts_of(story_of(step, ports, policy)))
+    story = story_of(step, ports, policy)
+    decision = with_notes(decide(policy.rules, facts_of(story)), story.order_notes)
     show_on_worklist(step, ports, policy, decision)
     return Proceed({"decision": decision_document(decision), **_since_last_instance(step, ports)})
 
@@ -59,6 +66,7 @@ def triage_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome
     choice = choice_from_document(ports.steps.result(uid, revision, StepName.MATCH)["choice"])
     comparison = comparison_from_document(ports.steps.result(uid, revision, StepName.COMPARE)["comparison"])
     decision = decide_priority(policy.rules, facts_of(story), comparison.findings, choice)
+    decision = with_notes(decision, (*story.order_notes, *choice.conflicts))
     show_on_worklist(step, ports, policy, decision)
     ports.results.save(uid, revision, _document(step, story, comparison, choice, decision))
     return Proceed({"decision": decision_document(decision), **_since_last_instance(step, ports)})

@@ -119,6 +119,8 @@ class ReferenceChoice:
     missing: Mapping[Role, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     """What the choice rests on: the operation that counts, and doubts about it."""
+    conflicts: tuple[str, ...] = ()
+    """Why exams under the patient's identifiers were left out as perhaps another person's."""
 
     def chosen(self, role: Role) -> Reference | None:
         """The exam chosen for a role, or None."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from plumbline.exams.history import Operation, SurgicalHistory
-from plumbline.exams.identity import same_patient
+from plumbline.exams.identity import IdentityAnswer, SamePatient, same_patients
 from plumbline.exams.recognition import Recognition
 from plumbline.exams.study import Study
 from plumbline.priors.choice import Candidate, PriorPolicy, Reference, ReferenceChoice, Role
@@ -71,7 +71,9 @@ def choose_references(
     policy = policy or PriorPolicy()
     distinct = {candidate.study.study_instance_uid: candidate for candidate in reversed(candidates)}
     operation, earlier = operation_that_counts(history, current, current_recognition)
-    refused = {uid: reason for uid, one in distinct.items() if (reason := _refusal(current, one, policy))}
+    answers = same_patients(current.patient, [one.study.patient for one in distinct.values()], policy.identity)
+    identities = dict(zip(distinct, answers, strict=True))
+    refused = {uid: reason for uid, one in distinct.items() if (reason := _refusal(current, one, identities[uid]))}
     admissible = [one for uid, one in distinct.items() if uid not in refused]
     standings = _standings(current, current_recognition, admissible, operation, earlier, policy)
     roles = _roles(standings, current_recognition, operation, policy)
@@ -81,14 +83,14 @@ def choose_references(
         considered=tuple(sorted(entries, key=_rank)),
         missing=_missing(roles, standings, current, current_recognition, operation),
         notes=tuple(_notes(operation, history)),
+        conflicts=tuple(_conflicts(answers)),
     )
 
 
-def _refusal(current: Study, candidate: Candidate, policy: PriorPolicy) -> str | None:
+def _refusal(current: Study, candidate: Candidate, identity: IdentityAnswer) -> str | None:
     """Why a candidate is out of the question before its images are even considered."""
     if candidate.study.study_instance_uid == current.study_instance_uid:
         return "It is the current exam itself."
-    identity = same_patient(current.patient, candidate.study.patient, policy.identity)
     if not identity.is_same:
         return identity.sentence
     if candidate.study.performed_at is None:
@@ -298,6 +300,13 @@ def _commonest(standings: Sequence[_Standing]) -> str:
         return "too late after it"
     chosen = max(dict.fromkeys(objections), key=objections.count)
     return chosen[:1].lower() + chosen[1:].rstrip(".")
+
+
+def _conflicts(answers: Sequence[IdentityAnswer]) -> Iterator[str]:
+    """Say that exams were left out although their identifiers agree."""
+    for sentence in sorted({each.sentence for each in answers if each.answer is SamePatient.CONFLICT}):
+        count = sum(each.sentence == sentence for each in answers)
+        yield f"{_exams(count)} left out: {sentence}"
 
 
 def _notes(operation: Operation | None, history: SurgicalHistory) -> Iterator[str]:

@@ -3,7 +3,7 @@ from datetime import date
 
 import pytest
 
-from plumbline.exams.identity import IdentityPolicy, SamePatient, same_patient
+from plumbline.exams.identity import IdentityPolicy, SamePatient, same_patient, same_patients
 from plumbline.exams.study import PatientIdentity
 
 ANNA = PatientIdentity("4711", "NORTH", date(1960, 1, 2), "F")
@@ -56,3 +56,21 @@ def test_the_sentence_names_no_patient_data(other: PatientIdentity):
 def test_the_rule_is_symmetric():
     other = replace(ANNA, issuer="SOUTH")
     assert same_patient(ANNA, other) == same_patient(other, ANNA)
+
+
+def test_records_that_agree_with_the_current_one_must_agree_with_each_other():
+    undated = replace(ANNA, birth_date=None)
+    others = [ANNA, replace(ANNA, birth_date=date(1961, 1, 2))]
+    assert all(same_patient(undated, other).is_same for other in others)
+    assert [each.answer for each in same_patients(undated, others)] == [SamePatient.CONFLICT] * 2
+
+
+def test_a_record_that_leaves_open_what_others_contest_may_be_of_either_person():
+    others = [ANNA, replace(ANNA, birth_date=None), replace(ANNA, birth_date=date(1961, 1, 2)), replace(ANNA, sex=None)]
+    answers = [each.answer for each in same_patients(ANNA, others)]
+    assert answers == [SamePatient.SAME, SamePatient.CONFLICT, SamePatient.CONFLICT, SamePatient.SAME]
+
+
+def test_records_of_other_identifiers_contest_nothing():
+    others = [replace(ANNA, birth_date=None), replace(ANNA, patient_id="4712", birth_date=date(1961, 1, 2))]
+    assert [each.answer for each in same_patients(ANNA, others)] == [SamePatient.SAME, SamePatient.DIFFERENT]

@@ -27,7 +27,7 @@ from plumbline.pipeline.ports import (
     StepName,
     Wait,
 )
-from plumbline.testing import ManualClock, MemoryArchive, MemorySpool
+from plumbline.testing import ManualClock, MemoryArchive, MemoryNews, MemorySpool
 from plumbline.triage.rule_file import default_rules
 
 STUDY = "2.25.1"
@@ -46,6 +46,7 @@ class World:
         self.archive = MemoryArchive()
         self.spool = MemorySpool()
         self.fetcher = Fetcher(self.archive, self.spool, self.clock)
+        self.news = MemoryNews()
 
     def list_in_archive(self, *uids: str) -> None:
         self.archive.instances[STUDY] = [FetchedInstance(b"x", "1.2", uid, "1.2.840.10008.1.2") for uid in uids]
@@ -196,7 +197,7 @@ def test_an_instance_that_comes_while_we_count_is_counted_in_the_next_revision(w
 
 def test_ports_that_are_not_needed_are_not_touched(world):
     """Counting needs neither images nor worklist: a study is counted before anything in it is read."""
-    needed = ("clock", "index", "exams", "archive", "fetcher")
+    needed = ("clock", "index", "exams", "archive", "fetcher", "news")
     world.list_in_archive("1.1")
     world.receive("1.1")
     narrow = SimpleNamespace(**{name: getattr(world, name) for name in needed})

@@ -13,6 +13,7 @@ from plumbline.adapters.database.exams import DatabaseExams
 from plumbline.adapters.database.instances import DatabaseInstanceIndex
 from plumbline.adapters.database.steps import DatabaseSteps
 from plumbline.exams.facts import SourceKind
+from plumbline.exams.notices import OrderNotice, OrderStatus
 from plumbline.exams.order import order_from_text
 from plumbline.exams.study import Study
 from plumbline.pipeline.fetch import REFERENCE_SENDER, Fetcher
@@ -31,7 +32,15 @@ from plumbline.pipeline.ports import (
 )
 from plumbline.pipeline.recognise import recognise_step
 from plumbline.priors.choice import PriorPolicy
-from plumbline.testing import ManualClock, MemoryArchive, MemoryRemoteArchive, MemorySpool
+from plumbline.testing import (
+    ManualClock,
+    MemoryArchive,
+    MemoryNews,
+    MemoryOrders,
+    MemoryPatients,
+    MemoryRemoteArchive,
+    MemorySpool,
+)
 from plumbline.triage.rule_file import default_rules
 from tests.unit.pipeline.test_given import PATIENT, study
 
@@ -68,7 +77,8 @@ class World:
         self.store = open_store(url)
         self.index = DatabaseInstanceIndex(self.store)
         self.exams: Any = DatabaseExams(self.store)
-        self.exams.orders_for = lambda _study: (ORDER,)
+        notice = OrderNotice("1", OrderStatus.ACTIVE, PATIENT, ORDER, CURRENT.study_instance_uid)
+        self.orders, self.patients, self.news = MemoryOrders([notice]), MemoryPatients(), MemoryNews()
         self.archive = MemoryArchive()
         self.spool = MemorySpool()
         self.fetcher = Fetcher(self.archive, self.spool, self.clock)

@@ -12,6 +12,7 @@ import pytest
 from plumbline.checks.finding import CheckName, Finding, Measurement, Status
 from plumbline.errors import Conflict, InvalidInput
 from plumbline.exams.facts import SourceKind
+from plumbline.exams.notices import OrderNotice, OrderStatus
 from plumbline.exams.order import order_from_text
 from plumbline.pipeline.documents import Comparison, choice_document, comparison_document
 from plumbline.pipeline.policy import SitePolicy
@@ -21,7 +22,7 @@ from plumbline.pipeline.story import tell_story
 from plumbline.pipeline.triage import orders_of, provisional_step, triage_step
 from plumbline.pipeline.worklist_entry import workitem_of
 from plumbline.priors.choice import Reference, ReferenceChoice, Role
-from plumbline.testing import ManualClock, MemoryWorkitems
+from plumbline.testing import ManualClock, MemoryOrders, MemoryPatients, MemoryWorkitems
 from plumbline.triage.rule_file import default_rules
 from tests.unit.pipeline.test_given import study
 
@@ -72,7 +73,9 @@ class World:
             results=self.steps,
             workitems=self.workitems,
             clock=ManualClock(now),
-            exams=SimpleNamespace(exam=lambda _uid: exam, orders_for=lambda _study: orders),
+            exams=SimpleNamespace(exam=lambda _uid: exam),
+            orders=MemoryOrders([OrderNotice("1", OrderStatus.ACTIVE, EXAM.patient, orders[0], STUDY)]),
+            patients=MemoryPatients(),
             images=SimpleNamespace(study=lambda _uid: EXAM, headers=lambda _uid: []),
             index=SimpleNamespace(held=lambda _uid: []),
         )

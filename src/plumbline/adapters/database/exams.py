@@ -1,18 +1,16 @@
-"""Exams, revisions and orders in the store (port ``Exams``)."""
+"""Exams and their revisions in the store (port ``Exams``)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 
 from plumbline.adapters.database.engine import Store
 from plumbline.adapters.database.instances import patient_document, patient_from_document
-from plumbline.adapters.database.orders import order_from_document
-from plumbline.adapters.database.tables import ExamRow, InstanceRow, OrderRow
+from plumbline.adapters.database.tables import ExamRow, InstanceRow
 from plumbline.errors import InvalidInput
-from plumbline.exams.order import Order
 from plumbline.exams.study import Study
 from plumbline.pipeline.ports import Exam, ExamState
 
@@ -56,7 +54,13 @@ class DatabaseExams:
                     row.sender = sender
 
     def begin_revision(
-        self, study_instance_uid: str, *, digest: str, instance_count: int, completed_at: datetime
+        self,
+        study_instance_uid: str,
+        *,
+        digest: str,
+        instance_count: int,
+        completed_at: datetime,
+        reopened_from: int | None = None,
     ) -> int:
         """See ``Exams.begin_revision``."""
         with self._store.begin() as session:
@@ -67,7 +71,7 @@ class DatabaseExams:
                 .where(InstanceRow.study_instance_uid == study_instance_uid)
             )
             row.has_grown = held != instance_count
-            if row.revision_digest == digest:
+            if row.revision_digest == digest and row.revision != reopened_from:
                 return row.revision
             row.revision += 1
             row.revision_digest = digest
@@ -75,15 +79,6 @@ class DatabaseExams:
             row.state = ExamState.COMPLETE.value
             row.note = None
             return row.revision
-
-    def orders_for(self, study: Study) -> tuple[Order, ...]:
-        """See ``Exams.orders_for``."""
-        matches = [OrderRow.study_instance_uid == study.study_instance_uid]
-        if study.accession_number:
-            matches.append(OrderRow.accession_number == study.accession_number)
-        with self._store.read() as session:
-            rows = session.scalars(select(OrderRow).where(or_(*matches)).order_by(OrderRow.order_id))
-            return tuple(order_from_document(row.document) for row in rows)
 
 
 def _reference(study: Study, sender: str, at: datetime) -> ExamRow:

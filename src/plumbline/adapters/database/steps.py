@@ -58,12 +58,14 @@ class DatabaseSteps:
         self._lease = timedelta(seconds=lease_s)
         self._maximum_attempts = maximum_attempts
 
-    def open(self, study_instance_uid: str, revision: int, name: StepName) -> int | None:
+    def open(self, study_instance_uid: str, revision: int, name: StepName, *, again: bool = False) -> int | None:
         """See ``Steps.open``."""
         with self._store.begin() as session:
-            return self._open(session, study_instance_uid, revision, name, self._clock.now())
+            return self._open(session, study_instance_uid, revision, name, self._clock.now(), again=again)
 
-    def _open(self, session: Session, study_uid: str, revision: int, name: StepName, now: datetime) -> int | None:
+    def _open(
+        self, session: Session, study_uid: str, revision: int, name: StepName, now: datetime, *, again: bool = False
+    ) -> int | None:
         exam = session.get_one(ExamRow, study_uid, with_for_update=True)  # one opener at a time
         known = session.scalar(
             select(StepRow).where(
@@ -71,7 +73,7 @@ class DatabaseSteps:
             )
         )
         if known is not None:
-            return _count_again(known, now) if name is StepName.COMPLETE and exam.has_grown else None
+            return _count_again(known, now) if name is StepName.COMPLETE and (exam.has_grown or again) else None
         row = StepRow(
             study_instance_uid=study_uid,
             revision=revision,
