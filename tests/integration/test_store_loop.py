@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ from plumbline.adapters.dimse.listener import Listener
 from plumbline.adapters.spool import Journal, JournalTail
 from plumbline.settings import ListenerSettings, Peer
 from tests.benchmark.store_sender import CT_IMAGE_STORAGE, command, instance, negotiate, read_pdu
-from tests.servers import free_port
+from tests.servers import free_port, wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom tells of each odd value
 RELEASE = b"\5\0\0\0\0\4\0\0\0\0"
@@ -298,3 +299,71 @@ def test_an_unknown_private_class_is_kept_where_the_site_says_so(tmp_path, accep
         hold(listener.port, [pdu((3, command(UID, 1))), pdu((2, private))])
     assert observer.statuses == ([0] if accept_unknown_storage else [0x0122])
     assert len(kept(tmp_path)) == accept_unknown_storage
+
+
+def associate(port):
+    """A connection with an association."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    try:
+        negotiate(connection, "BENCH", "PLUMBLINE")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def test_an_association_in_use_outlives_the_idle_time_and_not_the_total_time(tmp_path):
+    with listening(tmp_path, idle_timeout_s=0.5, association_timeout_s=2.0) as (listener, observer):
+        began = time.monotonic()
+        with associate(listener.port) as connection:
+            while True:
+                connection.sendall(pdu((3, STORE)) + pdu((2, DATASET)))
+                kind = read_pdu(connection)[0]
+                if kind != 4:
+                    break
+                time.sleep(0.02)
+    assert kind == 7
+    assert 1.5 < time.monotonic() - began < 10
+    assert len(observer.statuses) > 5
+
+
+def test_an_association_request_with_too_many_user_items_is_aborted(tmp_path):
+    with (
+        listening(tmp_path, maximum_user_items=8) as (listener, _),
+        socket.create_connection(("127.0.0.1", listener.port), timeout=10) as connection,
+    ):
+        items = b"".join(b"\x54\0" + struct.pack(">HH", 9, 5) + b"1.2.%d" % (n % 10) + b"\1\1" for n in range(20))
+        body = struct.pack(">HH16s16s32x", 1, 0, b"PLUMBLINE".ljust(16), b"BENCH".ljust(16))
+        body += b"\x50\0" + struct.pack(">H", len(items)) + items
+        connection.sendall(struct.pack(">BxL", 1, len(body)) + body)
+        assert read_pdu(connection)[0] == 7
+
+
+def test_connections_that_ask_for_nothing_are_limited_and_forgotten_when_they_hang_up(tmp_path):
+    with listening(tmp_path, maximum_waiting=3) as (listener, _):
+        idle = [socket.create_connection(("127.0.0.1", listener.port), timeout=10) for _ in range(3)]
+        with pytest.raises((OSError, SystemExit)):
+            associate(listener.port).close()
+        for connection in idle:
+            connection.close()
+        wait_until(lambda: _comes_in(listener.port), "the places of those that hung up are free")
+
+
+def _comes_in(port):
+    try:
+        associate(port).close()
+    except (OSError, SystemExit):
+        return False
+    return True
+
+
+def test_a_place_is_free_again_however_an_association_ended(tmp_path):
+    with listening(tmp_path, maximum_associations=1) as (listener, _):
+        for ending in (RELEASE, ABORT, b""):
+            with associate(listener.port) as connection:
+                with pytest.raises(SystemExit):
+                    associate(listener.port)
+                if ending:
+                    connection.sendall(ending)
+            wait_until(lambda: _comes_in(listener.port), "the place is free again")
+            time.sleep(0.5)

@@ -100,8 +100,7 @@ class StoreUpperLayer(DULServiceProvider):
 
     def _is_transport_event(self) -> bool:
         if self._is_free() and self.socket is not None and self.socket.ready:
-            self._serve_stores()
-            return True
+            return self._serve_stores()
         return super()._is_transport_event()
 
     def _is_free(self) -> bool:
@@ -133,7 +132,8 @@ class StoreUpperLayer(DULServiceProvider):
             primitive = super().receive_pdu(wait=True, timeout=NOTICED_WITHIN_S)
             if primitive is not None or has_hung_up or time.monotonic() > deadline:
                 return primitive
-            has_hung_up = self.state_machine.current_state == NO_ASSOCIATION and self.event_queue.empty()
+            is_open = self.state_machine.current_state != NO_ASSOCIATION or not self.event_queue.empty()
+            has_hung_up = not (is_open and self.is_alive())
 
     def idle_timer_expired(self) -> bool:
         """Whether the association has been silent for too long, or has lasted too long."""
@@ -150,12 +150,13 @@ class StoreUpperLayer(DULServiceProvider):
             or self.idle_timer_expired()
         )
 
-    def _serve_stores(self) -> None:
+    def _serve_stores(self) -> bool:
+        """Let the loop read; whether anything but silence ended it."""
         association = self._association
         assert association.new_loop is not None
         loop = self._loop = self._loop or association.new_loop(association)
         if not association.turn.acquire(blocking=False):
-            return
+            return False
         association._reactor_checkpoint.clear()
         try:
             ended = loop.run()
@@ -166,6 +167,7 @@ class StoreUpperLayer(DULServiceProvider):
             self.event_queue.put("Evt17")
         elif ended is Ended.INVALID:
             self.event_queue.put("Evt19")
+        return ended is not Ended.IDLE
 
     def is_wanted(self) -> bool:
         """Asked by the loop while nothing comes."""
