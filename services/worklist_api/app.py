@@ -10,6 +10,7 @@ from plumbline.adapters.database.exam_results import DatabaseExamResults
 from plumbline.adapters.database.subscriptions import DatabaseSubscriptions
 from plumbline.adapters.database.workitems import DatabaseWorkitems
 from plumbline.adapters.orthanc.archive import OrthancArchive
+from plumbline.adapters.orthanc.pixels import OrthancPixels
 from plumbline.observability.clock import SystemClock
 from plumbline.settings import Settings
 from services.worklist_api.assembly import serve
@@ -26,6 +27,7 @@ def create_app(settings: Settings) -> FastAPI:
     """
     store = open_store(settings.store_url)
     archive = OrthancArchive(settings.orthanc)
+    pixels = OrthancPixels(settings.orthanc)
     clock = SystemClock()
     context = Context(
         worklist=DatabaseWorkitems(store, clock),
@@ -35,9 +37,11 @@ def create_app(settings: Settings) -> FastAPI:
         probes={"database": store.tell_missing, "archive": archive.tell_missing},
         title=settings.api.title,
         board_source=DatabaseBoardSource(store),
+        pixels=pixels,
     )
 
     def stop() -> None:
+        pixels.close()
         archive.close()
         store.engine.dispose()
 

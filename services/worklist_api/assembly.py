@@ -29,6 +29,7 @@ from services.worklist_api.readings import endpoints as readings
 from services.worklist_api.security import SecurityHeaders
 from services.worklist_api.ups import channel, statuses, subscriptions
 from services.worklist_api.ups import endpoints as ups
+from services.worklist_api.viewer import endpoints as viewer
 
 EVENTS_KEPT = timedelta(days=7)
 """How long an event waits for a subscriber that is away."""
@@ -62,7 +63,7 @@ def serve(context: Context, *, on_stop: Callable[[], None] = lambda: None) -> Fa
     statuses.install(app)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestMetrics)
-    for area in (ups, subscriptions, channel, readings, board, live, pages):
+    for area in (ups, subscriptions, channel, readings, viewer, board, live, pages):
         app.include_router(area.router)
     app.include_router(health.router)
     app.mount("/assets", BuiltAssets(BUILT), name="assets")

@@ -16,6 +16,7 @@ from plumbline.worklist.desk import Worklist
 from plumbline.worklist.results import ExamResults
 from plumbline.worklist.subscriptions import Subscriptions
 from services.worklist_api.board.board import Board
+from services.worklist_api.viewer.ports import Pixels
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Context:
     title: str = "Plumbline worklist"
     board_source: BoardSource | None = None
     """Where the board comes from; the worklist itself, read whole each time, where None."""
+    pixels: Pixels | None = None
 
     @cached_property
     def board(self) -> Board:

@@ -43,6 +43,7 @@ class OrthancClient:
             return_raw_response=True,
             timeout=settings.timeout_s,
         )
+        self._api.headers["Accept-Encoding"] = "identity"  # compressing half a megabyte of pixels takes Orthanc 0.2 s
         self._url = settings.url.rstrip("/")
 
     def close(self) -> None:
@@ -77,6 +78,18 @@ class OrthancClient:
     def file(self, instance: str) -> bytes:
         """The DICOM file of an instance."""
         return _patiently(lambda: _raw(self._api.get_instances_id_file(instance))).content
+
+    def tags_of_series(self, series: str) -> dict[str, dict[str, Any]]:
+        """Values of all instances of a series by tag (``0028,0010``), without pixel data; by instance."""
+        return _patiently(lambda: self._api.get(f"{self._url}/series/{series}/instances-tags?short")).json()
+
+    def raw_frame(self, instance: str, index: int) -> bytes:
+        """Pixel data of one frame as stored, compressed or not; counted from 0."""
+        return _patiently(lambda: self._api.get(f"{self._url}/instances/{instance}/frames/{index}/raw")).content
+
+    def transfer_syntax(self, instance: str) -> str:
+        """Transfer Syntax UID that an instance is stored in."""
+        return _patiently(lambda: self._api.get(f"{self._url}/instances/{instance}/metadata/TransferSyntax")).text
 
     def store(self, part10: bytes) -> dict[str, Any]:
         """Store a DICOM file. Orthanc keeps the first of the same instance, so this may be repeated."""
