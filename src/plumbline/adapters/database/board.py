@@ -10,6 +10,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from plumbline.adapters.database.engine import Store
+from plumbline.adapters.database.reader_tables import ClaimRow
 from plumbline.adapters.database.tables import ResultRow, WorkitemRow
 from plumbline.worklist.board import Changes, Reading
 from plumbline.worklist.results import ExamResult
@@ -51,21 +52,28 @@ class DatabaseBoardSource:
 
 def _changed_since(since: datetime) -> Select[WorkitemRow]:
     studies = select(ResultRow.study_instance_uid).where(ResultRow.created_at >= since)
+    claimed = select(ClaimRow.workitem_uid).where(ClaimRow.changed_at >= since)
     return select(WorkitemRow).where(
-        (WorkitemRow.updated_at >= since) | WorkitemRow.study_instance_uid.in_(studies),
+        (WorkitemRow.updated_at >= since)
+        | WorkitemRow.study_instance_uid.in_(studies)
+        | WorkitemRow.workitem_uid.in_(claimed)
     )
 
 
 def _standing(session: Session) -> tuple[int, datetime | None]:
-    """How many workitems there are, and when one or a result changed last."""
+    """How many workitems there are, and when one, a result or a claim changed last."""
     count, workitem_at = session.execute(select(func.count(), func.max(WorkitemRow.updated_at))).one()
-    result_at = session.scalar(select(func.max(ResultRow.created_at)))
-    return count, max((each for each in (workitem_at, result_at) if each is not None), default=None)
+    others = [session.scalar(select(func.max(column))) for column in (ResultRow.created_at, ClaimRow.changed_at)]
+    return count, max((each for each in (workitem_at, *others) if each is not None), default=None)
 
 
 def _readings(session: Session, rows: Sequence[WorkitemRow]) -> list[Reading]:
     results = _results(session, [row.study_instance_uid for row in rows if row.study_instance_uid])
-    return [Reading(_workitem(row), results.get(row.study_instance_uid or "")) for row in rows]
+    readers = _readers(session, [row.workitem_uid for row in rows])
+    return [
+        Reading(_workitem(row), results.get(row.study_instance_uid or ""), readers.get(row.workitem_uid))
+        for row in rows
+    ]
 
 
 def _workitem(row: WorkitemRow) -> Workitem:
@@ -90,6 +98,14 @@ def _results(session: Session, study_uids: Sequence[str]) -> Mapping[str, ExamRe
             document: dict[str, Any] = {name: row[name] for name in _SHOWN}
             uid = row["study_instance_uid"]
             found[uid] = ExamResult(uid, row["revision"], document, row["created_at"])
+    return found
+
+
+def _readers(session: Session, workitem_uids: Sequence[str]) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for some in _batches(workitem_uids):
+        statement = select(ClaimRow.workitem_uid, ClaimRow.reader).where(ClaimRow.workitem_uid.in_(some))
+        found.update(row.tuple() for row in session.execute(statement))
     return found
 
 
