@@ -21,6 +21,7 @@ from services.dicom_listener.commitment import run_commitments
 from services.dicom_listener.indexer import run_indexer
 from services.dicom_listener.receiver import Receiver, run_receiver
 from services.dicom_listener.stopping import Stop
+from services.dicom_listener.ups_events import has_subscribers, run_ups_events
 
 SUPERVISION_S = 0.5
 AFTER_DRAIN_S = 10.0
@@ -44,11 +45,12 @@ def _serve_alone(settings: Settings, stopping: Stop) -> None:
     receiver = Receiver(settings)
     receiver.start()
     indexer = _Child("indexer", run_indexer, settings)
-    commitments = _Child("commitments", run_commitments, settings)
-    _supervise([indexer, commitments], stopping)
-    commitments.terminate()
+    reporters = _reporters(settings)
+    _supervise([indexer, *reporters], stopping)
+    for child in reporters:
+        child.terminate()
     receiver.stop()
-    for child in (commitments, indexer):
+    for child in (*reporters, indexer):
         child.stop()
 
 
@@ -56,13 +58,19 @@ def _serve_together(settings: Settings, stopping: Stop) -> None:
     """Receive in several processes that share the port; this one only looks after them."""
     with reserve_ports(settings.listener):
         indexer = _Child("indexer", run_indexer, settings)
-        commitments = _Child("commitments", run_commitments, settings)
+        reporters = _reporters(settings)
         receivers = [_Child(f"receiver-{n}", run_receiver, settings) for n in range(settings.listener.processes)]
-        _supervise([indexer, commitments, *receivers], stopping)
-        for child in (*receivers, commitments):
+        _supervise([indexer, *reporters, *receivers], stopping)
+        for child in (*receivers, *reporters):
             child.terminate()
-        for child in (*receivers, commitments, indexer):
+        for child in (*receivers, *reporters, indexer):
             child.stop()
+
+
+def _reporters(settings: Settings) -> list[_Child]:
+    """Who reports to others: on storage commitment, and the events of workitems where anybody can be told."""
+    commitments = _Child("commitments", run_commitments, settings)
+    return [commitments, *([_Child("ups-events", run_ups_events, settings)] if has_subscribers(settings) else [])]
 
 
 class _Child:

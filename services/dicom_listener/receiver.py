@@ -10,9 +10,13 @@ import structlog
 
 from plumbline.adapters.database.commitments import DatabaseCommitments
 from plumbline.adapters.database.engine import Store, create_store_engine
+from plumbline.adapters.database.subscriptions import DatabaseSubscriptions
+from plumbline.adapters.database.workitems import DatabaseWorkitems
 from plumbline.adapters.dimse.listener import Listener
 from plumbline.adapters.dimse.places import SharedPlaces
 from plumbline.adapters.dimse.storage_commitment import CommitmentScp
+from plumbline.adapters.dimse.ups_events import told_by_association
+from plumbline.adapters.dimse.ups_scp import UpsScp
 from plumbline.adapters.spool import Journal
 from plumbline.observability.clock import SystemClock
 from plumbline.observability.logging import configure_logging
@@ -40,6 +44,7 @@ class Receiver:
             observer,
             places=SharedPlaces(settings.spool_dir / PLACES_NAME, settings.listener.maximum_associations),
             commitments=CommitmentScp(DatabaseCommitments(store), SystemClock().now),
+            steps=_steps(settings, store),
         )
 
     def start(self) -> None:
@@ -52,6 +57,13 @@ class Receiver:
         """Let associations finish, then seal what was written."""
         self._listener.stop()
         self._journal.close()
+
+
+def _steps(settings: Settings, store: Store) -> UpsScp:
+    """Workitems over DICOM, on the same worklist as UPS-RS."""
+    told = frozenset(peer.ae_title.strip() for peer in told_by_association(settings.listener))
+    clock = SystemClock()
+    return UpsScp(DatabaseWorkitems(store, clock), DatabaseSubscriptions(store, clock), told.__contains__)
 
 
 def run_receiver(settings: Settings) -> None:

@@ -32,6 +32,8 @@ from plumbline.adapters.dimse.storage import ListenerObserver, Storage
 from plumbline.adapters.dimse.storage_commitment import CommitmentScp
 from plumbline.adapters.dimse.store_loop import StoreLoop
 from plumbline.adapters.dimse.tls import server_context
+from plumbline.adapters.dimse.ups_scp import SERVED as UPS_CLASSES
+from plumbline.adapters.dimse.ups_scp import UpsScp
 from plumbline.errors import Misconfigured
 from plumbline.pipeline.receive import Intake, Label
 from plumbline.settings import ListenerSettings
@@ -104,7 +106,7 @@ class AllowList:
         return any(host in network for network in self._networks.get(ae_title.strip(), ()))
 
 
-_NOT_STORAGE = frozenset({Verification, StorageCommitmentPushModel})
+_NOT_STORAGE = frozenset({Verification, StorageCommitmentPushModel, *UPS_CLASSES})
 _EVERYWHERE = [ip_network("0.0.0.0/0"), ip_network("::/0")]
 
 
@@ -117,6 +119,8 @@ class Listener:
         Places for associations; of this process alone where None.
     commitments
         Who answers requests for storage commitment; nobody where None.
+    steps
+        Who answers requests on workitems; nobody where None.
     """
 
     def __init__(
@@ -127,6 +131,7 @@ class Listener:
         *,
         places: Places | None = None,
         commitments: CommitmentScp | None = None,
+        steps: UpsScp | None = None,
     ) -> None:
         _config.UNRESTRICTED_STORAGE_SERVICE = True  # every Storage class, in the first syntax that is proposed
         self._settings = settings
@@ -138,6 +143,7 @@ class Listener:
         self._places = places or LocalPlaces(settings.maximum_associations)
         self._waiting = LocalPlaces(settings.maximum_waiting)
         self._commitments = commitments
+        self._steps = steps
         self._tls = server_context(settings.tls) if settings.tls else None
         self._ae = self._application_entity()
         self._servers: list[StoreServer] = []
@@ -153,6 +159,8 @@ class Listener:
         ae.add_supported_context(Verification)
         if self._commitments is not None:
             ae.add_supported_context(StorageCommitmentPushModel)
+        for sop_class in UPS_CLASSES if self._steps else ():
+            ae.add_supported_context(sop_class)
         return ae
 
     @property
@@ -208,9 +216,9 @@ class Listener:
             association.abort()
 
     def _handlers(self) -> list[tuple[Any, ...]]:
-        commitments = self._commitments
         return [
-            *([(evt.EVT_N_ACTION, commitments.on_action)] if commitments else []),
+            (evt.EVT_N_ACTION, self._on_action),
+            *(self._steps.handlers() if self._steps else []),
             (evt.EVT_REQUESTED, self._on_requested),
             (evt.EVT_ESTABLISHED, self._on_established),
             (evt.EVT_REJECTED, self._on_rejected),
@@ -279,6 +287,13 @@ class Listener:
     def _on_closed(self, event: Event) -> None:
         if event.assoc.accepted_contexts:
             self._observer.closed(event.assoc.requestor.ae_title)
+
+    def _on_action(self, event: Event) -> Any:
+        """Storage commitment and UPS share the message; its presentation context tells them apart."""
+        is_commitment = event.context.abstract_syntax == StorageCommitmentPushModel
+        service = self._commitments if is_commitment else self._steps
+        assert service is not None  # or its context would not have been accepted
+        return service.on_action(event)
 
     def _on_store(self, event: Event) -> int:
         began = time.perf_counter()
