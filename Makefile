@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 PYTHON := .venv/bin/python
-TIERS := $(wildcard tests/unit tests/property tests/conformance tests/integration)
+TIERS := $(wildcard tests/unit tests/property tests/conformance tests/integration tests/fuzz)
 
 .PHONY: help
 help: ## Show this list
@@ -24,7 +24,7 @@ demo-once: ## The same as make demo ONCE=1
 	@$(MAKE) --no-print-directory demo ONCE=1
 
 .PHONY: test
-test: ## Run the tests that belong to every change (unit, property, conformance, integration)
+test: ## Run the tests that belong to every change (unit, property, conformance, integration, fuzz)
 	@scripts/setup.sh test
 	$(PYTHON) -m pytest -rs -m "not slow" $(TIERS)
 
@@ -33,8 +33,13 @@ test-all: ## Run every test, the slow ones too
 	@scripts/setup.sh test
 	$(PYTHON) -m pytest -rs
 
+.PHONY: fuzz
+fuzz: ## Throw mutated conversations, datasets and journals at the listener for FUZZ_SECONDS each (default 600)
+	@scripts/setup.sh test
+	PLUMBLINE_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) $(PYTHON) -m pytest -rs -o timeout=0 tests/fuzz
+
 .PHONY: bench
-bench: bench-priors bench-pairs bench-worklist ## Run every benchmark; figures go to build/figures
+bench: bench-priors bench-pairs bench-worklist bench-listener ## Run every benchmark; figures go to build/figures
 
 .PHONY: bench-pairs
 bench-pairs: ## Measure the virtual patients' pairs at full size, against their truth
@@ -50,6 +55,11 @@ bench-priors: ## Choose references in made-up histories, read labelled spine tex
 bench-worklist: ## Search, update and be told of a worklist of 10,000 by 20 readers at once
 	@scripts/setup.sh check
 	$(PYTHON) -m tests.benchmark.worklist
+
+.PHONY: bench-listener
+bench-listener: ## Receive beside storescp and Orthanc, and 100,000 instances into one ledger
+	@scripts/setup.sh test
+	$(PYTHON) -m tests.benchmark.listener
 
 .PHONY: check
 check: ## Check format, lint, types, layers, links and lock

@@ -70,8 +70,8 @@ def instance(side: int, study: str, series: str) -> tuple[bytes, int]:
     return encoded, encoded.index(b"2" * UID_LENGTH)
 
 
-def negotiate(connection: socket.socket, calling: str, called: str) -> int:
-    """Open an association for CT; returns the longest PDU that the receiver takes."""
+def association_request(calling: str, called: str) -> bytes:
+    """A-ASSOCIATE-RQ PDU for CT."""
     request = A_ASSOCIATE()
     request.application_context_name = "1.2.840.10008.3.1.1.1"
     request.calling_ae_title, request.called_ae_title = calling, called
@@ -84,7 +84,12 @@ def negotiate(connection: socket.socket, calling: str, called: str) -> int:
     request.user_information = [length, implementation]
     pdu = A_ASSOCIATE_RQ()
     pdu.from_primitive(request)
-    connection.sendall(pdu.encode())
+    return pdu.encode()
+
+
+def negotiate(connection: socket.socket, calling: str, called: str) -> int:
+    """Open an association for CT; returns the longest PDU that the receiver takes."""
+    connection.sendall(association_request(calling, called))
     answer = read_pdu(connection)
     if answer[0] != 2:
         raise SystemExit(f"the association was not accepted (PDU type {answer[0]})")

@@ -35,6 +35,8 @@ LoopFactory = Callable[["StoreAssociation"], StoreLoop]
 LARGEST_NEGOTIATION_BYTES = 1 << 20
 """No A-ASSOCIATE-RQ with every SOP Class and every user item comes near this."""
 NO_ASSOCIATION, DATA_TRANSFER = "Sta1", "Sta6"
+PROVIDER_ABORT = bytes([0x07, 0, 0, 0, 0, 4, 0, 0, 0x02, 0])
+"""A-ABORT of the service provider without a reason (PS3.8 9.3.8)."""
 NOTICED_WITHIN_S = 0.2
 """How soon it is noticed that a peer hung up before it asked for an association."""
 
@@ -134,6 +136,31 @@ class StoreUpperLayer(DULServiceProvider):
                 return primitive
             is_open = self.state_machine.current_state != NO_ASSOCIATION or not self.event_queue.empty()
             has_hung_up = not (is_open and self.is_alive())
+
+    def run_reactor(self) -> None:
+        """As pynetdicom's, but whatever breaks its state machine ends the association, and the connection with it."""
+        try:
+            super().run_reactor()
+        except Exception:  # noqa: BLE001  pynetdicom stumbles over some command sets and some orders of PDUs
+            self._give_up()
+        finally:
+            self._close_connection()
+
+    def _close_connection(self) -> None:
+        """Close it even where the peer was first, which pynetdicom leaves to the garbage collector."""
+        if self.socket is not None:
+            connection = self.socket.socket
+            self.socket.close()
+            if connection is not None:
+                connection.close()
+
+    def _give_up(self) -> None:
+        """Abort without the state machine, as pynetdicom does where reading breaks."""
+        association = self._association
+        if self.socket is not None and self.state_machine.current_state != NO_ASSOCIATION:
+            self.socket.send(PROVIDER_ABORT)
+        association.is_aborted, association.is_established = True, False
+        association._kill = self._kill_thread = True
 
     def idle_timer_expired(self) -> bool:
         """Whether the association has been silent for too long, or has lasted too long."""
