@@ -31,11 +31,11 @@ def orders_of(study: Study, ports: PathPorts, policy: SitePolicy) -> LinkedOrder
 
 
 def archived_studies(study: Study, ports: PathPorts) -> tuple[ArchiveStudy, ...]:
-    """What the archive lists under the patient's ID and those of merged records; whose they are is not judged yet."""
-    linked = (identifier for identifier, _ in ports.patients.linked(study.patient))
+    """What the archive lists under every ID of the patient of a ``known_study``; whose they are is not judged yet."""
+    others = (identifier for identifier, _ in study.patient.other_ids)
     found = {
         each.study.study_instance_uid: each
-        for patient_id in dict.fromkeys((study.patient.patient_id, *linked))
+        for patient_id in dict.fromkeys((study.patient.patient_id, *others))
         for each in ports.archive.studies_of(patient_id)
     }
     return tuple(found.values())
