@@ -6,9 +6,10 @@ roles is worked out from what really happened and never from what was written:
 
 - The *counting operation* is the last one before the current exam in the current exam's region, unless it
   was a kyphoplasty away from an earlier fusion.
-- An exam is *usable* when it is of the same true person under an identifier that ties them, earlier than
-  the current exam, dated as that one is too, and made under the same conditions: modality (CR and DX are one), region,
-  projection and position, slices of at most 5 mm, and holding more than a dose sheet.
+- An exam is *usable* when it is of the same true person under an identifier that ties them (one without a
+  birth date is not tied where a stranger's exam is filed under the same identifier), earlier than the
+  current exam, dated as that one is too, and made under the same conditions: modality (CR and DX are one),
+  region, projection and position, slices of at most 5 mm, and holding more than a dose sheet.
 - *Preoperative* is the last usable exam before the counting operation, *baseline* the first usable one
   after it, *prior* the last usable one of all, unless it already is one of the two.
 """
@@ -115,6 +116,7 @@ class _Draw:
         exams = [self._exam(day, operations, like=current) for day in self._days(operations, current.day)]
         exams += [self._foreign(current, exams) for _ in range(rng.randrange(3))]
         exams = [exam for exam in exams if exam.study.study_instance_uid != current.study.study_instance_uid]
+        exams = _tied(exams)
         rng.shuffle(exams)
         orders, exams = self._written(operations, exams)
         everyone = {exam.study.study_instance_uid: exam.person for exam in (*exams, current)}
@@ -292,6 +294,13 @@ class _Draw:
                 rng.choice(("preop {l}", "OP-Planung {l}", "bilan préopératoire {l}")).format(l=coming[0].levels)
             )
         return replace(exam, study=replace(exam.study, reason_for_study=tuple(texts)))
+
+
+def _tied(exams: list[TrueExam]) -> list[TrueExam]:
+    """Without a birth date an exam is nobody's for certain once a stranger's is filed under the same number."""
+    if not any(exam.person < 0 and exam.study.patient.issuer == "NORTH" for exam in exams):
+        return exams
+    return [exam if exam.study.patient.birth_date else replace(exam, is_tied=False) for exam in exams]
 
 
 def _slices(uid: str, modality: str, thickness_mm: float) -> tuple[Instance, ...]:

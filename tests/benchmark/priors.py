@@ -17,7 +17,7 @@ from patient_histories import PatientHistory, TrueExam, histories
 from spine_text_accuracy import Tally, labelled_lines, table, tally
 
 from plumbline.exams.history import SurgicalHistory, history_from_studies
-from plumbline.exams.identity import IdentityPolicy, same_patient
+from plumbline.exams.identity import IdentityPolicy, same_patients
 from plumbline.exams.recognition import recognise
 from plumbline.exams.spine_text import read_spine_text
 from plumbline.priors.choice import Candidate, PriorPolicy, ReferenceChoice, Role
@@ -48,7 +48,8 @@ class RoleScore:
 def choose(case: PatientHistory) -> tuple[ReferenceChoice, SurgicalHistory]:
     """What the path does with one case: same patients' texts make the history, then the roles are chosen."""
     current = case.current.study
-    own = [exam for exam in case.exams if same_patient(current.patient, exam.study.patient, POLICY.identity).is_same]
+    answers = same_patients(current.patient, [exam.study.patient for exam in case.exams], POLICY.identity)
+    own = [exam for exam, answer in zip(case.exams, answers, strict=True) if answer.is_same]
     seen = {exam.study.study_instance_uid: exam.hardware_seen for exam in (*own, case.current)}
     history = history_from_studies([current, *(exam.study for exam in own)], case.orders, hardware_seen=seen)
     candidates = [Candidate(exam.study, recognise(exam.study), hardware_seen=exam.hardware_seen) for exam in case.exams]

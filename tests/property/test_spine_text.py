@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from plumbline.anatomy.levels import usual_spine
@@ -119,3 +119,49 @@ def test_plain_text_is_plain_already_and_falls_into_statements(text: str):
     once = plain(text)
     assert plain(once) == once
     assert all(part and part == part.strip() for part in clauses(once))
+
+
+_NUMBERS = st.integers(min_value=1, max_value=12)
+_NOT_LEVELS = st.sampled_from(
+    [
+        "L{a} nerve root block", "racine L{a} droite", "Wurzel L{a} links", "radiculopathy S{a}",
+        "C{a} glomerulopathy",
+        "complement C{a} and C{b} low", "S{a} heart sound, S{b} gallop", "heart sounds S{a} + S{b}", "T{a} weighted",
+        "T{a}w and T{b}w images",
+        "T{a} post gadolinium", "grade L{a}", "stage T{a}N{b}M0", "pT{a} N{b} tumour",
+        "vitamin D{a}",
+        "D{a} vitamin", "vitamin B{a}", "room L{a}", "ward C{a}, bed {b}", "Zimmer L{a}", "lit C{a}",
+        "habitación L{a}, cama {b}", "T{a} diabetes", "type {a} diabetes", "L{a} lymph node", "liver segment S{a}",
+        "HbA{a}c {b}.{a} %", "TSH {a}.{b}, T{a} and T{b} normal", "C{a} hepatitis", "block C{a}, floor {b}",
+        "lot L{a}{b}, ref C{b}", "{a}/{b}/2024", "{a}.{b}.2024", "at {a}:{b}0", "series S{a} image {b}",
+        "phase {a}/{b}",
+        "BP 1{a}0/{b}0", "{a} to {b} weeks", "dose {a}-{b} mg", "L{a} tablet", "D{a} dimer", "lead V{a}",
+        "leads C{a} and C{b}",
+        "C-reactive protein {a}", "ECG V{a}-V{b}", "PIRADS {a}", "tooth L{a}", "L{a} rib fracture", "code S{a}{b}.{a}",
+        "finger D{a}", "P{a} G{b}", "score {a}/{b}", "Grad {a}-{b}", "q{a}h", "IV {a}/{b} N", "rev. C{a}",
+    ]
+)  # fmt: skip
+_PROSE = st.sampled_from(
+    [
+        "Chest pain and dyspnoea", "CT abdomen", "renal biopsy pending",
+        "knee swelling", "MRI brain", "follow-up in clinic",
+        "patient seen today", "known hypertension", "cough since Monday", "Husten und Fieber", "douleur du genou",
+        "dolor de rodilla", "Schilddrüse unauffällig", "thyroïde normale", "liver function normal", "no complaint",
+        "low back pain", "lumbar spine MRI", "CT LSPINE", "neck pain", "douleurs lombaires", "vertebral fracture",
+        "Rückenschmerzen", "columna lumbar, control", "scoliosis", "spine follow-up",
+    ]
+)  # fmt: skip
+
+
+@st.composite
+def _other_prose(draw: st.DrawFn) -> str:
+    """Clinical prose about anything but levels, full of what looks like them."""
+    parts = draw(st.lists(st.one_of(_NOT_LEVELS, _PROSE), min_size=1, max_size=6))
+    filled = [part.replace("{a}", str(draw(_NUMBERS))).replace("{b}", str(draw(_NUMBERS))) for part in parts]
+    return draw(st.sampled_from([", ", ". ", "; ", "\n", " - "])).join(filled)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_other_prose())
+def test_no_level_is_invented_in_prose_about_something_else(text: str):
+    assert read_spine_text(text, source=SourceKind.ORDER, reference_date=date(2026, 6, 1)).levels == ()

@@ -368,6 +368,8 @@ def _word_pairs(text: str) -> Iterator[Level]:
 def _run_together(text: str) -> Iterator[Level]:
     """``L45`` and ``L51``; two-digit codes of other kinds begin with other letters or have a decimal point."""
     for found in _RUN_TOGETHER.finditer(text):
+        if _NOT_SPINE_BEFORE.search(text[max(0, found.start() - _CHARACTERS_BEFORE) : found.start()]):
+            continue
         above = Vertebra(f"L{found['above']}")
         below = _numbered_after(above, int(found["below"]))
         if below is not None and _are_neighbours(above, below):

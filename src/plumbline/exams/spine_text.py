@@ -7,6 +7,7 @@ Whose word counts more is not decided here, but in ``exams.history``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -108,7 +109,8 @@ def read_spine_text(text: str, *, source: SourceKind, reference_date: date | Non
     whole = plain(text)
     named = read_levels(whole)
     statements = clauses(whole)
-    operations = _join_fragments([op for part in statements if (op := _read_operation(part, reference_date))])
+    told = [_read_operation(each, reference_date) for part in statements for each in _undenied_parts(part)]
+    operations = _join_fragments([operation for operation in told if operation is not None])
     return SpineText(
         text=text,
         source=source,
@@ -121,6 +123,18 @@ def read_spine_text(text: str, *, source: SourceKind, reference_date: date | Non
         operations=tuple(op for op in operations if op.tense is not Tense.DENIED),
         red_flags=read_red_flags(whole),
     )
+
+
+def _undenied_parts(statement: str) -> Iterator[str]:
+    """The statement whole, or what it denies apart from the rest: "TLIF planned, no prior surgery"."""
+    parts = [part.strip() for part in statement.split(",") if part.strip()]
+    denied = [part for part in parts if read_tense(part) is Tense.DENIED]
+    rest = ", ".join(part for part in parts if part not in denied)
+    if not denied or not read_procedures(rest):
+        yield statement
+        return
+    yield rest
+    yield from denied
 
 
 def _read_operation(statement: str, reference_date: date | None) -> OperationText | None:

@@ -139,7 +139,8 @@ _DONE = words(
     r"|plif|alif|acdf|kyphoplasty|instrumentation|[clts]\d)",
     r"(?:verlaufs)?kontrolle (?:nach |der |einer )?(?:osteosynthese|spondylodese|tlif|plif|dekompression"
     r"|stabilisierung)",
-    r"portador[a]? de|porteu(?:r|se) d[e']|trager(?:in)? einer|reprise chirurgicale|au decours d\S+|a j ?\d+",
+    r"portador[a]? de|porteu(?:r|se) d[e']|trager(?:in)? einer|reprise chirurgicale|au (?:decours|reveil) d(?:'|e l)\S+"
+    r"|a j ?\d+",
     r"failed back(?: surgery)?|fbss|psps|revision(?! planned)|z\.? ?n\.?|zustand nach|zust\.? ?n\.?|st\.? ?n\.?",
     r"status nach",
     r"nach (?:\w+ )?(?:op|operation|tlif|plif|alif|acdf|spondylodese|dekompression|laminektomie|nukleotomie"
