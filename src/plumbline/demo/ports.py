@@ -20,6 +20,7 @@ class DemoPorts:
     listener_metrics: int = 9112
     api: int = 8080
     redis: int = 6390
+    hl7: int = 2575
 
 
 def free_ports() -> DemoPorts:

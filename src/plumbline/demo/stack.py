@@ -90,6 +90,7 @@ def _write_settings(directory: Path, ports: DemoPorts, further: dict[str, Any]) 
         "redis_url": f"redis://{HOST}:{ports.redis}/0",
         "orthanc": {"url": f"http://{HOST}:{ports.orthanc_http}"},
         "listener": {"port": ports.listener, "metrics_port": ports.listener_metrics, "reserve_bytes": 0},
+        "hl7": {"port": ports.hl7},
         "api": {"port": ports.api},
         "path": {"quiet_period_s": 1.0, "recount_after_s": 1.0, "fetch_missing_after_s": 10.0},
         "site": {"name": "demonstration", "default_issuer_of_patient_id": "PHANTOM-HOSPITAL"},
@@ -141,7 +142,13 @@ def _archive(stack: Stack) -> LocalArchive:
 def _readiness(stack: Stack, process: dict[str, Any]) -> Callable[[], bool]:
     """How to tell that a process works, on the port that this demonstration gave it."""
     ports = stack.ports
-    by_name = {"redis": ports.redis, "orthanc": ports.orthanc_http, "listener": ports.listener, "api": ports.api}
+    by_name = {
+        "redis": ports.redis,
+        "orthanc": ports.orthanc_http,
+        "listener": ports.listener,
+        "hl7-listener": ports.hl7,
+        "api": ports.api,
+    }
     ready = process.get("ready", {})
     if "http" in ready:
         url = f"http://{HOST}:{by_name[process['name']]}{ready['path']}"

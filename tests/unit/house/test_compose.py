@@ -199,14 +199,14 @@ def test_secrets_are_files_and_never_values(valid: Compose) -> None:
             assert not re.search(r"://[^/@]*:[^/@]*@", value), f"{name}: {variable} holds a password"
 
 
-def test_only_the_archive_and_the_worklist_are_open_to_the_network(valid: Compose) -> None:
+def test_only_archive_orders_and_worklist_are_open_to_the_network(valid: Compose) -> None:
     opened = {
         (name, port)
         for name, service in valid.services.items()
         for port in service.ports
         if not port.startswith("127.0.0.1:")
     }
-    assert opened == {("orthanc", "4242:4242"), ("api", "8080:8080")}
+    assert opened == {("orthanc", "4242:4242"), ("hl7-listener", "2575:2575"), ("api", "8080:8080")}
 
 
 def test_the_settings_file_is_one_that_the_processes_accept(house: Path, valid: Compose) -> None:
