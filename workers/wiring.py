@@ -16,6 +16,7 @@ from plumbline.adapters.database.news import DatabaseNews, DatabaseOrders
 from plumbline.adapters.database.patients import DatabasePatients
 from plumbline.adapters.database.results import DatabasePublications, DatabaseResults
 from plumbline.adapters.database.steps import DatabaseSteps
+from plumbline.adapters.database.studies import DatabaseStudies
 from plumbline.adapters.database.workitems import DatabaseWorkitems
 from plumbline.adapters.dicom_files.held import HeldImages
 from plumbline.adapters.dicomweb.remote_archive import DicomWebArchive
@@ -69,6 +70,7 @@ def build_ports(settings: Settings, store: Store) -> PathPorts:
         patients=DatabasePatients(store, identity),
         orders=DatabaseOrders(store, identity),
         news=DatabaseNews(store, clock, identity),
+        studies=DatabaseStudies(store),
         remotes=tuple(_remote(each, spool) for each in settings.priors.remotes),
     )
 

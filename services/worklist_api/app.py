@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from plumbline.adapters.database.board import DatabaseBoardSource
 from plumbline.adapters.database.engine import open_store
 from plumbline.adapters.database.exam_results import DatabaseExamResults
+from plumbline.adapters.database.studies import DatabaseStudies
 from plumbline.adapters.database.subscriptions import DatabaseSubscriptions
 from plumbline.adapters.database.workitems import DatabaseWorkitems
 from plumbline.adapters.orthanc.archive import OrthancArchive
@@ -38,6 +39,7 @@ def create_app(settings: Settings) -> FastAPI:
         title=settings.api.title,
         board_source=DatabaseBoardSource(store),
         pixels=pixels,
+        studies=DatabaseStudies(store),
     )
 
     def stop() -> None:

@@ -27,6 +27,7 @@ from services.worklist_api.pages import endpoints as pages
 from services.worklist_api.pages.rendering import BUILT
 from services.worklist_api.readings import endpoints as readings
 from services.worklist_api.security import SecurityHeaders
+from services.worklist_api.studies import endpoints as studies
 from services.worklist_api.ups import channel, statuses, subscriptions
 from services.worklist_api.ups import endpoints as ups
 from services.worklist_api.viewer import endpoints as viewer
@@ -65,6 +66,8 @@ def serve(context: Context, *, on_stop: Callable[[], None] = lambda: None) -> Fa
     app.add_middleware(RequestMetrics)
     for area in (ups, subscriptions, channel, readings, viewer, board, live, pages):
         app.include_router(area.router)
+    if context.studies is not None:
+        app.include_router(studies.router)
     app.include_router(health.router)
     app.mount("/assets", BuiltAssets(BUILT), name="assets")
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")

@@ -11,6 +11,7 @@ from typing import Annotated, cast
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from plumbline.pipeline.studies import Studies
 from plumbline.worklist.board import BoardSource, SearchedBoardSource
 from plumbline.worklist.desk import Worklist
 from plumbline.worklist.results import ExamResults
@@ -35,6 +36,8 @@ class Context:
     board_source: BoardSource | None = None
     """Where the board comes from; the worklist itself, read whole each time, where None."""
     pixels: Pixels | None = None
+    studies: Studies | None = None
+    """Completeness of studies; its area is not served where None."""
 
     @cached_property
     def board(self) -> Board:

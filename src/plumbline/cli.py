@@ -79,6 +79,30 @@ def demo(
 
 
 @app.command()
+def complete(
+    study_instance_uid: Annotated[str, typer.Argument(help="Study Instance UID of a study that is waited for.")],
+    by: Annotated[str, typer.Option(help="Who says that nothing more will come.")],
+    because: Annotated[str, typer.Option(help="Why, for those who read it later; no patient's name.")],
+) -> None:
+    """Declare a study complete as it is held; the site's settings say in which store."""
+    from plumbline.study_commands import declare_complete  # noqa: PLC0415
+
+    declare_complete(study_instance_uid, by=by, reason=because)
+    typer.echo(f"{study_instance_uid} is taken as it is held; its comparison begins in a few seconds.")
+
+
+@app.command()
+def studies(
+    waiting: Annotated[bool, typer.Option("--waiting", help="Only those that are still waited for.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 50,
+) -> None:
+    """Show what is held, listed and missing of each study, since when, and why."""
+    from plumbline.study_commands import print_studies  # noqa: PLC0415
+
+    print_studies(Console(), limit=limit, only_waiting=waiting)
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     typer.echo(__version__)

@@ -154,6 +154,9 @@ class PathSettings(_Section):
     """Wait before counting again where the archive holds more than we do or does not know the study yet."""
     fetch_missing_after_s: float = Field(default=30.0, ge=0)
     """How long to wait for the sender before missing instances are fetched from the archive."""
+    unlisted_after_s: float | None = Field(default=600.0, gt=0)
+    """Silence after which a study that the archive does not list is taken as it is held, not confirmed by the
+    archive; null where only a person may declare it complete."""
     lease_s: float = Field(default=300.0, gt=0)
     """How long a worker holds a step before others may take it over."""
     maximum_attempts: int = Field(default=3, ge=1)

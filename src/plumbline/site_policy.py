@@ -33,6 +33,7 @@ def site_policy(settings: Settings) -> SitePolicy:
         site_name=settings.site.name,
         recount_after_s=settings.path.recount_after_s,
         fetch_missing_after_s=settings.path.fetch_missing_after_s,
+        unlisted_after_s=settings.path.unlisted_after_s,
         maximum_priors=settings.path.maximum_priors,
         thresholds=thresholds_with(settings.thresholds),
         priors=_priors(settings),

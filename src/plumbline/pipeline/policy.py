@@ -24,6 +24,8 @@ class SitePolicy:
     archive_ae_title: str = "ORTHANC"
     recount_after_s: float = 5.0
     fetch_missing_after_s: float = 30.0
+    unlisted_after_s: float | None = 600.0
+    """Silence after which a study that the archive does not list is taken as it is; None where only a person may."""
     maximum_priors: int = 6
     maximum_instances: int = 5000
     """Instances fetched of one earlier exam at most, so that a match is never a flood."""

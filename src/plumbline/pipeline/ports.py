@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from plumbline.exams.study import PatientIdentity, Study
 from plumbline.imaging.volume import Volume
 from plumbline.pipeline.patient_ports import News, Orders, Patients
+from plumbline.pipeline.studies import Studies
 
 
 class Clock(Protocol):
@@ -330,6 +331,13 @@ class Exams(Protocol):
         """
         ...
 
+    def stop_counting(self, study_instance_uid: str, *, instance_count: int) -> None:
+        """Count an exam no more until it grows, or somebody declares it complete.
+
+        It is counted again where more than ``instance_count`` instances have been recorded meanwhile.
+        """
+        ...
+
     def begin_revision(
         self,
         study_instance_uid: str,
@@ -588,5 +596,6 @@ class PathPorts:
     patients: Patients
     orders: Orders
     news: News
+    studies: Studies
     remotes: tuple[RemoteArchive, ...] = ()
     """Archives elsewhere, asked for earlier exams that our own does not have."""

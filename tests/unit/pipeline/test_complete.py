@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from plumbline.adapters.database.engine import open_store
 from plumbline.adapters.database.exams import DatabaseExams
 from plumbline.adapters.database.instances import DatabaseInstanceIndex
-from plumbline.errors import Unavailable
+from plumbline.adapters.database.studies import DatabaseStudies
+from plumbline.errors import Conflict, InvalidInput, Unavailable
 from plumbline.exams.study import PatientIdentity
 from plumbline.pipeline.complete import complete
 from plumbline.pipeline.fetch import Fetcher
@@ -27,12 +29,13 @@ from plumbline.pipeline.ports import (
     StepName,
     Wait,
 )
+from plumbline.pipeline.studies import Basis
 from plumbline.testing import ManualClock, MemoryArchive, MemoryNews, MemorySpool
 from plumbline.triage.rule_file import default_rules
 
 STUDY = "2.25.1"
 STEP = Step(1, STUDY, 0, StepName.COMPLETE, 1)
-POLICY = SitePolicy(default_rules(), "2.25.9", recount_after_s=5.0, fetch_missing_after_s=30.0)
+POLICY = SitePolicy(default_rules(), "2.25.9", recount_after_s=5.0, fetch_missing_after_s=30.0, unlisted_after_s=600.0)
 
 
 class World:
@@ -47,27 +50,27 @@ class World:
         self.spool = MemorySpool()
         self.fetcher = Fetcher(self.archive, self.spool, self.clock)
         self.news = MemoryNews()
+        self.studies = DatabaseStudies(self.store)
 
     def list_in_archive(self, *uids: str) -> None:
         self.archive.instances[STUDY] = [FetchedInstance(b"x", "1.2", uid, "1.2.840.10008.1.2") for uid in uids]
 
+    def received(self, uid: str) -> ReceivedInstance:
+        return ReceivedInstance(
+            uid,
+            "1.2",
+            "1.2.840.10008.1.2",
+            STUDY,
+            "2.25.2",
+            PatientIdentity("P1"),
+            uid.rjust(64, "0"),
+            Location("s", int(uid.rsplit(".", 1)[1]), 1),
+            "ORTHANC",
+            self.clock.now(),
+        )
+
     def receive(self, *uids: str) -> None:
-        received = [
-            ReceivedInstance(
-                uid,
-                "1.2",
-                "1.2.840.10008.1.2",
-                STUDY,
-                "2.25.2",
-                PatientIdentity("P1"),
-                uid.rjust(64, "0"),
-                Location("s", int(uid.rsplit(".", 1)[1]), 1),
-                "ORTHANC",
-                self.clock.now(),
-            )
-            for uid in uids
-        ]
-        self.index.record(received)
+        self.index.record([self.received(uid) for uid in uids])
 
     def quarantine(self, uid: str) -> None:
         location = Location("q", int(uid.rsplit(".", 1)[1]), 1)
@@ -143,6 +146,9 @@ def test_what_the_archive_lists_and_cannot_give_fails_the_exam_visibly(world, mo
     assert isinstance(outcome, End)
     assert outcome.state is ExamState.FAILED
     assert outcome.reason == "1 instances that the archive lists cannot be fetched from it."
+    assert world.exams.quiet_since(world.clock.now()) == [], "it is not counted over and over"
+    count = world.studies.study(STUDY).count
+    assert (count.held, count.listed, count.missing, count.basis) == (1, 2, 1, None)
 
 
 def test_an_instance_in_quarantine_is_accounted_for_and_said(world):
@@ -165,10 +171,95 @@ def test_reports_of_our_own_are_not_counted(world, monkeypatch):
 
 def test_a_study_that_the_archive_does_not_list_yet_is_waited_for(world):
     world.receive("1.1")
-    world.clock.advance(600)
+    world.clock.advance(599)
     outcome = world.count()
     assert isinstance(outcome, Wait)
     assert "does not list the study yet" in outcome.reason
+    count = world.studies.study(STUDY).count
+    assert (count.held, count.listed, count.missing, count.basis) == (1, None, 0, None)
+
+
+def test_a_study_that_the_archive_never_lists_is_taken_as_it_is_and_says_that_nobody_confirmed_it(world):
+    world.receive("1.1")
+    world.clock.advance(600)
+    outcome = world.count()
+    assert isinstance(outcome, Proceed)
+    assert outcome.result["basis"] == "not-confirmed"
+    assert "not confirmed by the archive" in outcome.result["sentence"]
+    assert world.studies.study(STUDY).count.basis is Basis.NOT_CONFIRMED
+
+
+def test_where_only_a_person_may_an_unlisted_study_waits_for_one(world):
+    world.receive("1.1")
+    world.clock.advance(86400)
+    assert isinstance(complete(STEP, world, replace(POLICY, unlisted_after_s=None)), Wait)
+    world.studies.declare(STUDY, by="A. Operator", reason="sent from a CD", at=world.clock.now())
+    outcome = complete(STEP, world, replace(POLICY, unlisted_after_s=None))
+    assert isinstance(outcome, Proceed)
+    assert outcome.result["basis"] == "person"
+
+
+def test_a_persons_word_goes_before_the_count_and_is_kept_with_its_revision(world):
+    world.list_in_archive("1.1", "1.2")
+    world.receive("1.1")
+    world.studies.declare(STUDY, by="A. Operator", reason="the scanner lost one", at=world.clock.now())
+    outcome = world.count()
+    assert isinstance(outcome, Proceed)
+    assert outcome.result["sentence"] == "1 held, declared complete by A. Operator: the scanner lost one"
+    state = world.studies.study(STUDY)
+    assert (state.count.held, state.count.listed, state.count.missing) == (1, 2, 1)
+    assert [(each.declared_by, each.revision) for each in state.declarations] == [("A. Operator", 1)]
+    assert world.studies.declaration(STUDY) is None, "it is not used for what comes later"
+    world.receive("1.3")
+    assert isinstance(world.count(), Wait)
+
+
+def test_a_persons_word_does_not_need_the_archive(world):
+    world.receive("1.1")
+    world.archive.is_away = True
+    world.studies.declare(STUDY, by="A. Operator", reason="the archive is down", at=world.clock.now())
+    assert isinstance(world.count(), Proceed)
+
+
+def test_a_study_whose_count_came_to_nothing_is_counted_again_on_a_persons_word(world):
+    world.receive("1.1")
+    world.exams.stop_counting(STUDY, instance_count=1)
+    assert world.exams.quiet_since(world.clock.now()) == []
+    world.studies.declare(STUDY, by="A. Operator", reason="as it is", at=world.clock.now())
+    assert world.exams.quiet_since(world.clock.now()) == [STUDY]
+
+
+def test_a_study_that_grew_while_its_count_came_to_nothing_stays_to_be_counted(world):
+    world.receive("1.1", "1.2")
+    world.exams.stop_counting(STUDY, instance_count=1)
+    assert world.exams.quiet_since(world.clock.now()) == [STUDY]
+
+
+def test_a_word_that_cannot_be_used_is_refused(world):
+    world.list_in_archive("1.1")
+    with pytest.raises(InvalidInput, match="no such study"):
+        world.studies.declare("2.25.404", by="A. Operator", reason="as it is", at=world.clock.now())
+    world.receive("1.1")
+    for by, reason in (("", "as it is"), ("A. Operator", "  "), ("x" * 200, "as it is")):
+        with pytest.raises(InvalidInput, match="who says so"):
+            world.studies.declare(STUDY, by=by, reason=reason, at=world.clock.now())
+    world.count()
+    with pytest.raises(Conflict, match="complete already"):
+        world.studies.declare(STUDY, by="A. Operator", reason="as it is", at=world.clock.now())
+
+
+def test_studies_are_listed_the_newest_first_and_the_waiting_ones_alone(world):
+    world.list_in_archive("1.1")
+    world.receive("1.1")
+    world.count()
+    world.clock.advance(10)
+    waiting = replace(world.received("1.7"), study_instance_uid="2.25.7")
+    world.index.record([waiting])
+    assert [each.count.study_instance_uid for each in world.studies.studies(limit=10)] == ["2.25.7", STUDY]
+    (only,) = world.studies.studies(limit=10, only_waiting=True)
+    assert (only.count.held, only.count.sentence) == (1, "Not counted against the archive yet.")
+    assert only.since == waiting.received_at
+    assert [each.count.study_instance_uid for each in world.studies.studies(limit=1, offset=1)] == [STUDY]
 
 
 def test_an_archive_that_is_away_is_no_answer(world):
@@ -197,7 +288,7 @@ def test_an_instance_that_comes_while_we_count_is_counted_in_the_next_revision(w
 
 def test_ports_that_are_not_needed_are_not_touched(world):
     """Counting needs neither images nor worklist: a study is counted before anything in it is read."""
-    needed = ("clock", "index", "exams", "archive", "fetcher", "news")
+    needed = ("clock", "index", "exams", "archive", "fetcher", "news", "studies")
     world.list_in_archive("1.1")
     world.receive("1.1")
     narrow = SimpleNamespace(**{name: getattr(world, name) for name in needed})

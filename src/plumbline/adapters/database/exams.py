@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from plumbline.adapters.database.engine import Store
 from plumbline.adapters.database.instances import patient_document, patient_from_document
@@ -53,6 +54,17 @@ class DatabaseExams:
                 elif row.state == ExamState.REFERENCE.value:
                     row.sender = sender
 
+    def stop_counting(self, study_instance_uid: str, *, instance_count: int) -> None:
+        """See ``Exams.stop_counting``."""
+        with self._store.begin() as session:
+            row = session.get_one(ExamRow, study_instance_uid, with_for_update=True)
+            row.has_grown = self._held(session, study_instance_uid) != instance_count
+
+    @staticmethod
+    def _held(session: Session, study_instance_uid: str) -> int | None:
+        counted = select(func.count()).select_from(InstanceRow)
+        return session.scalar(counted.where(InstanceRow.study_instance_uid == study_instance_uid))
+
     def begin_revision(
         self,
         study_instance_uid: str,
@@ -65,12 +77,7 @@ class DatabaseExams:
         """See ``Exams.begin_revision``."""
         with self._store.begin() as session:
             row = session.get_one(ExamRow, study_instance_uid, with_for_update=True)
-            held = session.scalar(
-                select(func.count())
-                .select_from(InstanceRow)
-                .where(InstanceRow.study_instance_uid == study_instance_uid)
-            )
-            row.has_grown = held != instance_count
+            row.has_grown = self._held(session, study_instance_uid) != instance_count
             if row.revision_digest == digest and row.revision != reopened_from:
                 return row.revision
             row.revision += 1
