@@ -1,8 +1,8 @@
 """Exact inference over whole labellings: a hidden Markov chain of names over the ordered bodies.
 
 Between two bodies that are vertebrae others may have been missed (skipped) and bodies that are none may lie
-(false). What is common to the whole spine (the person's size and posture, a label map shifted as a whole)
-is a *setting* of the chain: the labelling's probability is summed over all of them.
+(false). What is common to the whole spine (how it counts, the person's size and posture, a label map shifted as
+a whole) is a *setting* of the chain: the labelling's probability is summed over all of them.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class ChainModel:
     Parameters
     ----------
     start
-        Shape (k,): prior of the first vertebra's name.
+        Shape (k, h): prior of the first vertebra's name.
     end
-        Shape (k,): likelihood that nothing more is found below this name.
+        Shape (k, h): likelihood that nothing more is found below this name.
     emission
         Shape (n, k, h): of what each body says, given its name.
     false
@@ -56,18 +56,19 @@ class ChainModel:
         """How many bodies there are."""
         return len(self.false)
 
-    def _lead(self, last: int) -> float:
+    def lead(self, last: int) -> float:
         """Likelihood of the bodies before ``last`` being false."""
         return float(np.prod(self.false[:last]))
 
-    def _tail(self, first: int) -> float:
+    def tail(self, first: int) -> float:
+        """Likelihood of the bodies after ``first`` being false."""
         return float(np.prod(self.false[first + 1 :]))
 
     def forward(self) -> Table:
         """Sum over all labellings of the bodies up to each one, that one a vertebra; shape (n, k, h)."""
         alpha = np.zeros_like(self.emission)
         for lower in range(self.count):
-            alpha[lower] = self._lead(lower) * self.start[:, None]
+            alpha[lower] = self.lead(lower) * self.start
             for upper in range(lower):
                 if (upper, lower) in self.steps:
                     alpha[lower] += (alpha[upper][:, None] * self.steps[upper, lower]).sum(axis=0)
@@ -77,7 +78,7 @@ class ChainModel:
     def evidence(self) -> Table:
         """Likelihood of everything found, by setting, its prior included; shape (h,)."""
         alpha = self.forward()
-        closed = [self._tail(last) * self.end @ alpha[last] for last in range(self.count)]
+        closed = [self.tail(last) * (self.end * alpha[last]).sum(axis=0) for last in range(self.count)]
         return self.settings * (np.sum(closed, axis=0) + np.prod(self.false))
 
     def score(self, path: tuple[int, ...]) -> Table:
@@ -85,7 +86,7 @@ class ChainModel:
         named = [index for index, name in enumerate(path) if name != IS_FALSE]
         if not named:
             return self.settings * np.prod(self.false)
-        value = self.settings * self.start[path[named[0]]] * self._lead(named[0])
+        value = self.settings * self.start[path[named[0]]] * self.lead(named[0])
         for upper, lower in pairwise(named):
             step = self.steps.get((upper, lower))
             if step is None:
@@ -93,7 +94,7 @@ class ChainModel:
             value = value * step[path[upper], path[lower]]
         for index in named:
             value = value * self.emission[index, path[index]]
-        return value * self.end[path[named[-1]]] * self._tail(named[-1])
+        return value * self.end[path[named[-1]]] * self.tail(named[-1])
 
     def candidates(self, setting: int, least_share: float) -> set[tuple[int, ...]]:
         """For every body and every name, the best labelling in which it has that name, the hopeless left out."""
@@ -108,6 +109,7 @@ class _BestPaths:
         self._model = model
         self._steps = {pair: step[:, :, setting] for pair, step in model.steps.items()}
         self._emission = model.emission[:, :, setting]
+        self._start, self._end = model.start[:, setting], model.end[:, setting]
         shape = self._emission.shape
         self._up, self._up_from = np.zeros(shape), np.full((*shape, 2), IS_FALSE)
         self._down, self._down_to = np.zeros(shape), np.full((*shape, 2), IS_FALSE)
@@ -117,7 +119,7 @@ class _BestPaths:
             self._reach_from_below(body)
 
     def _reach_from_above(self, body: int) -> None:
-        self._up[body] = self._model._lead(body) * self._model.start
+        self._up[body] = self._model.lead(body) * self._start
         for upper in range(body):
             if (upper, body) in self._steps:
                 value = self._up[upper][:, None] * self._steps[upper, body]
@@ -125,7 +127,7 @@ class _BestPaths:
         self._up[body] *= self._emission[body]
 
     def _reach_from_below(self, body: int) -> None:
-        self._down[body] = self._model._tail(body) * self._model.end
+        self._down[body] = self._model.tail(body) * self._end
         for lower in range(body + 1, self._model.count):
             if (body, lower) in self._steps:
                 value = self._steps[body, lower] * (self._down[lower] * self._emission[lower])[None]

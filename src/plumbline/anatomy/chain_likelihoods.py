@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.anatomy.chain_inference import ChainModel
-from plumbline.anatomy.numbering_statistics import CHAIN, NumberingStatistics, region_category, step_between
-from plumbline.anatomy.spine_chain import INDEX, Edges, Prevalence, edges_of, sacrum_follows
+from plumbline.anatomy.numbering_statistics import CHAIN, USUAL, NumberingStatistics, region_category, step_between
+from plumbline.anatomy.spine_chain import INDEX, Prevalence, Variant, edges_of, variants_of
 from plumbline.anatomy.spine_evidence import BodyEvidence, SpineEvidence
 from plumbline.errors import InvalidInput
 
@@ -19,8 +19,8 @@ Table = NDArray[Any]
 SHIFTS = (-1, 0, 1)
 """By how many places a label map may be off as a whole; the fastest varying of a chain's settings."""
 
-_SIZES = np.linspace(-2.0, 2.0, 5)
-_POSTURES = np.linspace(-2.0, 2.0, 5)
+_PERSONS = np.linspace(-1.6, 1.6, 3)
+"""Sizes and postures that are summed over, in standard deviations between persons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +74,19 @@ def chain_model(evidence: SpineEvidence, settings: NumberingSettings, statistics
     shared = _shared_settings(settings, statistics, is_labelled=any(body.label for body in bodies))
     missed = statistics.missed if settings.missed is None else settings.missed
     false = statistics.false if settings.false is None else settings.false
-    edges = edges_of(statistics, settings.prevalence, settings.longest_skip)
-    expected = _Expected(edges, shared, missed, settings)
+    expected = _Expected(shared, missed, settings, statistics)
     steps = {
         (upper, lower): expected.table(bodies[upper], bodies[lower]) * false ** (lower - upper - 1)
         for upper in range(len(bodies))
         for lower in range(upper + 1, min(upper + 2 + settings.longest_false_run, len(bodies)))
         if false > 0.0 or lower == upper + 1
     }
-    emission = [_emission(i, evidence, shared.shift, settings, statistics) for i in range(len(bodies))]
+    emission = [_emission(i, evidence, shared, settings, statistics) for i in range(len(bodies))]
     return ChainModel(
-        start=np.full(len(CHAIN), 1.0 / len(CHAIN)),
-        end=_end(evidence.sacrum_below, missed, settings, statistics),
+        start=shared.per_variant([_has_name(variant) for variant in shared.variants]) / len(CHAIN),
+        end=shared.per_variant(
+            [_end(variant, evidence.sacrum_below, missed, settings, statistics) for variant in shared.variants]
+        ),
         emission=np.stack(emission) * (1.0 - false),
         false=np.full(len(bodies), false),
         steps=steps,
@@ -94,44 +95,65 @@ def chain_model(evidence: SpineEvidence, settings: NumberingSettings, statistics
     )
 
 
-def _end(sacrum_below: float, missed: float, settings: NumberingSettings, statistics: NumberingStatistics) -> Table:
+def _has_name(variant: Variant) -> Table:
+    return np.isin(CHAIN, variant.names).astype(float)
+
+
+def _end(
+    variant: Variant,
+    sacrum_below: float,
+    missed: float,
+    settings: NumberingSettings,
+    statistics: NumberingStatistics,
+) -> Table:
     """Likelihood that nothing is found below a name: the sacrum comes, or the view ends; shape (k,)."""
-    sacrum = sacrum_follows(settings.prevalence, missed) * (1.0 - statistics.sacrum_found)
-    sacrum[INDEX["S1"]] = statistics.sacrum_found
-    return sacrum_below * sacrum + (1.0 - sacrum_below) * settings.unseen_end
+    *_, last_but_one, last, sacrum = variant.names
+    value = np.zeros(len(CHAIN))
+    value[INDEX[last]] = 1.0 - statistics.sacrum_found
+    value[INDEX[last_but_one]] = missed * (1.0 - statistics.sacrum_found)
+    value[INDEX[sacrum]] = statistics.sacrum_found
+    return sacrum_below * value + (1.0 - sacrum_below) * settings.unseen_end
 
 
 @dataclass(frozen=True, eq=False)
 class _Shared:
-    """What is common to the whole spine, for every setting: shape (h,) each.
+    """What is common to the whole spine, for every setting.
 
     Parameters
     ----------
-    size
-        Of the person, as a logarithm.
-    posture_deg
-        Lean of the whole spine.
-    shift
-        By how many places a label map is off.
-    prior
-        Of the setting.
+    variants
+        The ways to count.
+    variant, size, posture_deg, shift, prior
+        Shape (h,) each: index of the way to count, size of the person as a logarithm, lean of the whole
+        spine, by how many places a label map is off; and the prior of the setting.
     """
 
+    variants: tuple[Variant, ...]
+    variant: NDArray[np.intp]
     size: Table
     posture_deg: Table
     shift: Table
     prior: Table
 
+    def per_variant(self, tables: list[Table]) -> Table:
+        """One column per setting from one table (k,) per variant; shape (k, h)."""
+        return np.stack(tables, axis=1)[:, self.variant]
+
 
 def _shared_settings(settings: NumberingSettings, statistics: NumberingStatistics, *, is_labelled: bool) -> _Shared:
+    variants = variants_of(settings.prevalence)
     shifted = settings.label_map_shifted if is_labelled else 0.0
-    shift_prior = np.array([shifted, 1.0 - 2.0 * shifted, shifted])
-    size, posture, shift = np.meshgrid(
-        _SIZES * statistics.size_sd, _POSTURES * statistics.posture_sd_deg, SHIFTS, indexing="ij"
+    priors = (
+        np.array([variant.prior for variant in variants]),
+        _normal(_PERSONS),
+        _normal(_PERSONS),
+        np.array([shifted, 1.0 - 2.0 * shifted, shifted]),
     )
-    prior = _normal(_SIZES)[:, None, None] * _normal(_POSTURES)[:, None] * shift_prior
-    possible = prior.ravel() > 0.0
-    return _Shared(*(each.ravel()[possible] for each in (size, posture, shift, prior)))
+    values = (np.arange(len(variants)), _PERSONS * statistics.size_sd, _PERSONS * statistics.posture_sd_deg, SHIFTS)
+    variant, size, posture, shift = (each.ravel() for each in np.meshgrid(*values, indexing="ij"))
+    prior = np.prod([each.ravel() for each in np.meshgrid(*priors, indexing="ij")], axis=0)
+    possible = prior > 0.0
+    return _Shared(variants, variant[possible], size[possible], posture[possible], shift[possible], prior[possible])
 
 
 def _normal(at: Table) -> Table:
@@ -142,39 +164,36 @@ def _normal(at: Table) -> Table:
 class _Expected:
     """The step tables of one spine; what does not depend on the two bodies is kept."""
 
-    def __init__(self, edges: Edges, shared: _Shared, missed: float, settings: NumberingSettings) -> None:
+    def __init__(
+        self, shared: _Shared, missed: float, settings: NumberingSettings, statistics: NumberingStatistics
+    ) -> None:
+        self._shared = shared
         self._settings = settings
         self._size = np.unique(shared.size)
         self._posture = np.unique(shared.posture_deg)
         self._size_of = np.searchsorted(self._size, shared.size)
         self._posture_of = np.searchsorted(self._posture, shared.posture_deg)
-        self._runs = range(settings.longest_skip + 1 if missed > 0.0 else 1)
-        kept = np.isin(edges.skipped, self._runs)
-        self._edges = Edges(*(getattr(edges, name)[kept] for name in edges.__slots__))
-        self._weight = np.exp(self._edges.log_prior) * missed**self._edges.skipped
+        skip = settings.longest_skip if missed > 0.0 else 0
+        self._edges = [edges_of(variant, statistics, skip) for variant in shared.variants]
+        self._weight = [missed**edges.skipped for edges in self._edges]
+        self._columns = [np.flatnonzero(shared.variant == index) for index in range(len(shared.variants))]
 
     def table(self, upper: BodyEvidence, lower: BodyEvidence) -> Table:
         """Likelihood of the step between two bodies for every pair of names and every setting; shape (k, k, h)."""
-        edges = self._edges
         log_distance, lean_deg = step_between(upper.centre_lps_mm, lower.centre_lps_mm)
-        distance = self._density(log_distance, edges.log_distance, edges.log_distance_sd, self._size)
-        lean = self._density(lean_deg, edges.lean_deg, edges.lean_sd_deg, self._posture)
-        distance, lean = distance * _BROAD_LOG_DISTANCE**self._exponent, lean * _BROAD_LEAN_DEG**self._exponent
-        value = self._weight[:, None] * distance[:, self._size_of] * lean[:, self._posture_of]
         table = np.zeros((len(CHAIN), len(CHAIN), len(self._size_of)))
-        for skipped in self._runs:
-            chosen = edges.skipped == skipped
-            table[edges.upper[chosen], edges.lower[chosen]] += value[chosen]
+        for edges, weight, columns in zip(self._edges, self._weight, self._columns, strict=True):
+            distance = self._density(log_distance, edges.log_distance, edges.log_distance_sd, self._size)
+            lean = self._density(lean_deg, edges.lean_deg, edges.lean_sd_deg, self._posture)
+            distance *= weight[:, None] * (_BROAD_LOG_DISTANCE * _BROAD_LEAN_DEG) ** self._settings.geometry_weight
+            value = distance[:, self._size_of[columns]] * lean[:, self._posture_of[columns]]
+            table[edges.upper[:, None], edges.lower[:, None], columns] = value
         return table
-
-    @property
-    def _exponent(self) -> float:
-        return self._settings.geometry_weight
 
     def _density(self, value: float, mean: Table, spread: Table, offsets: Table) -> Table:
         """Weighted density for every edge (rows) and every offset of the person (columns)."""
         off = (value - mean[:, None] - offsets) / spread[:, None]
-        return (_tolerant(off, self._settings.outlier_share) / spread[:, None]) ** self._exponent
+        return (_tolerant(off, self._settings.outlier_share) / spread[:, None]) ** self._settings.geometry_weight
 
 
 _BROAD_LOG_DISTANCE = 0.3
@@ -193,26 +212,30 @@ def _tolerant(deviation: Table, outlier_share: float) -> Table:
 def _emission(
     index: int,
     evidence: SpineEvidence,
-    shift: Table,
+    shared: _Shared,
     settings: NumberingSettings,
     statistics: NumberingStatistics,
 ) -> Table:
     """Likelihood of what one body says, for every name and setting; shape (k, h)."""
     body = evidence.bodies[index]
-    value = _region_likelihood(body, statistics) * _width_likelihood(body, settings, statistics)
+    value = _region_likelihood(body, statistics)
     value = value * _claim(body.is_sacral, _IS_SACRAL) * _claim(body.bears_rib, _IS_THORACIC)
-    value = value * _claim(evidence.last_rib.get(index, 0.0) if evidence.last_rib else None, _IS_LAST_THORACIC)
     value = value * _claim(evidence.second_cervical.get(index), _IS_AXIS)
     if evidence.written_names:
         value = value * np.where(np.isin(CHAIN, evidence.written_names), settings.text_weight, 1.0)
-    return value[:, None] * _label_likelihood(body.label, shift, evidence.label_reliability)
+    last_rib = evidence.last_rib.get(index, 0.0) if evidence.last_rib else None
+    own = [
+        _width_likelihood(body, variant, settings, statistics) * _claim(last_rib, _is_last_thoracic(variant))
+        for variant in shared.variants
+    ]
+    labelled = _label_likelihood(body.label, shared.shift, evidence.label_reliability)
+    return value[:, None] * shared.per_variant(own) * labelled
 
 
 _NAMES = np.array(CHAIN)
 _IS_SACRAL = (_NAMES == "S1").astype(float)
 _IS_AXIS = (_NAMES == "C2").astype(float)
 _IS_THORACIC = np.char.startswith(_NAMES, "T").astype(float)
-_IS_LAST_THORACIC = np.select([np.isin(_NAMES, ("T12", "T13")), _NAMES == "T11"], [1.0, 0.02], 0.0)
 _LEAST_CLAIM = 1e-3
 
 
@@ -231,14 +254,22 @@ def _region_likelihood(body: BodyEvidence, statistics: NumberingStatistics) -> T
     return np.array([statistics.region[name][category] for name in CHAIN]) * len(statistics.region[CHAIN[0]])
 
 
-def _width_likelihood(body: BodyEvidence, settings: NumberingSettings, statistics: NumberingStatistics) -> Table:
-    if body.pedicle_width_mm is None:
-        return np.ones(len(CHAIN))
-    measured = float(np.log(max(body.pedicle_width_mm, 1.0)))
+def _is_last_thoracic(variant: Variant) -> Table:
+    last = max((name for name in variant.names if name[0] == "T"), key=lambda name: INDEX[name])
+    return (np.array(CHAIN) == last).astype(float)
+
+
+def _width_likelihood(
+    body: BodyEvidence, variant: Variant, settings: NumberingSettings, statistics: NumberingStatistics
+) -> Table:
     value = np.ones(len(CHAIN))
-    for name, (mean, spread) in statistics.log_width.items():
-        density = _tolerant(np.array((measured - mean) / spread), settings.outlier_share) / spread * _BROAD_LOG_WIDTH
-        value[INDEX[name]] = float(density) ** settings.geometry_weight
+    if body.pedicle_width_mm is None:
+        return value
+    known = [name for name in variant.names if variant.place[name] in statistics.log_width]
+    mean, spread = np.array([statistics.log_width[variant.place[name]] for name in known]).T
+    measured = float(np.log(max(body.pedicle_width_mm, 1.0)))
+    density = _tolerant((measured - mean) / spread, settings.outlier_share) / spread * _BROAD_LOG_WIDTH
+    value[[INDEX[name] for name in known]] = density**settings.geometry_weight
     return value
 
 
@@ -250,17 +281,20 @@ def _label_likelihood(label: str | None, shift: Table, reliability: float) -> Ta
         raise InvalidInput(f"{label!r} is not the name of a vertebra")
     value = np.full((len(CHAIN), len(shift)), (1.0 - reliability) / (len(CHAIN) - 1))
     for column, by in enumerate(shift.astype(int)):
-        value[[named_when_shifted(name, by) == label for name in CHAIN], column] = reliability
+        value[[label in names_when_shifted(name, by) for name in CHAIN], column] = reliability
     return value * len(CHAIN)
 
 
-_USUAL = tuple(name for name in CHAIN if name not in ("T13", "L6"))
 _BESIDE = {"T13": ("T12", "T13", "L1"), "L6": ("L5", "L6", "S1")}
 
 
-def named_when_shifted(name: str, by: int) -> str | None:
-    """What a map that is ``by`` places too caudal (-1, 0 or 1) calls a vertebra; None beyond the spine."""
+def names_when_shifted(name: str, by: int) -> tuple[str, ...]:
+    """What a map that is ``by`` places too caudal (-1, 0 or 1) calls a vertebra.
+
+    A map that is one off among the lumbar vertebrae may still call the sacrum what it is.
+    """
     if name in _BESIDE:
-        return _BESIDE[name][by + 1]
-    place = _USUAL.index(name) + by
-    return _USUAL[place] if 0 <= place < len(_USUAL) else None
+        return (_BESIDE[name][by + 1],)
+    place = USUAL.index(name) + by
+    shifted = USUAL[place : place + 1] if place >= 0 else ()
+    return (*shifted, "S1") if name == "S1" else shifted

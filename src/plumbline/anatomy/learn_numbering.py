@@ -23,6 +23,7 @@ from plumbline.anatomy.labelling import log_likelihood_per_body
 from plumbline.anatomy.numbering_statistics import (
     CHAIN,
     REGION_CATEGORIES,
+    USUAL,
     NumberingStatistics,
     StepFigures,
     region_category,
@@ -38,18 +39,11 @@ SACRUM_BELOW_MM = (24.0, 48.0)
 UNUSUAL_QUANTILE = 0.005
 _FITTED_SPINES = 400
 _LEAST_STEPS = 8
-_FALLBACKS = {
-    "T12-T13": "T12-L1",
-    "T13-L1": "T12-L1",
-    "T11-L1": "T12-L1",
-    "L4-S1": "L5-S1",
-    "L6-S1": "L5-S1",
-    "L5-L6": "L4-L5",
-}
+_PRIOR_COUNT = 0.3
 _ALIKE = (
     ("C1", "C2", "C3", "C4", "C5", "C6"),
-    tuple(f"T{n}" for n in range(2, 11)),
-    ("L2", "L3", "L4", "L5", "L6"),
+    tuple(f"T{n}" for n in range(3, 10)),
+    ("L4", "L5", "L6"),
     ("T12", "T13"),
 )
 """Names that are counted together where they are alike or rare."""
@@ -179,11 +173,8 @@ def _step_figures(
         for key in by_step
         if len(by_step[key]) >= _LEAST_STEPS
     }
-    for key, like in _FALLBACKS.items():
-        figures.setdefault(key, figures[like])
     size_sd, posture_sd = _robust_sd(np.array([p for p, steps in zip(person, observed, strict=True) if len(steps) > 3]))
-    names = set(pairwise(CHAIN)) | {("T12", "L1"), ("T11", "L1"), ("L5", "S1"), ("L4", "S1")}
-    kept = {(upper, lower): figures[f"{upper}-{lower}"] for upper, lower in sorted(names)}
+    kept = {(upper, lower): figures[f"{upper}-{lower}"] for upper, lower in pairwise(USUAL)}
     return kept, _rounded(float(size_sd)), _rounded(float(posture_sd))
 
 
@@ -202,11 +193,11 @@ def _width_figures(spines: Sequence[KeyPointSpine]) -> dict[str, tuple[float, fl
         for name, values in widths.items()
         if len(values) >= _LEAST_STEPS
     }
-    return {name: figures[name] for name in CHAIN if name in figures}
+    return {name: figures[name] for name in USUAL if name in figures}
 
 
 def _region_figures(spines: Sequence[KeyPointSpine], matches: Sequence[Match]) -> dict[str, tuple[float, ...]]:
-    """Per name, how often each category of region scores was seen, one of each added."""
+    """Per name, how often each category of region scores was seen, a part of one of each added."""
     counts = {name: np.zeros(REGION_CATEGORIES) for name in CHAIN}
     for spine, match in zip(spines, matches, strict=True):
         seen = [(spine.names[t], d) for t, d in match.pairs] + [("S1", d) for _, d in _sacra(spine, match)]
@@ -218,7 +209,9 @@ def _region_figures(spines: Sequence[KeyPointSpine], matches: Sequence[Match]) -
         total = np.sum([counts[name] for name in group], axis=0)
         for name in group:
             counts[name] = total
-    return {name: tuple(_rounded(v) for v in (n + 0.5) / (n + 0.5).sum()) for name, n in counts.items()}
+    return {
+        name: tuple(_rounded(v) for v in (n + _PRIOR_COUNT) / (n + _PRIOR_COUNT).sum()) for name, n in counts.items()
+    }
 
 
 def _robust_sd(values: NDArray[Any]) -> NDArray[Any]:

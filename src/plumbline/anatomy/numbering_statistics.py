@@ -26,9 +26,13 @@ CHAIN = (
 )
 """Every name that a vertebra may have, cranial to caudal; no one spine has them all."""
 
+USUAL = tuple(name for name in CHAIN if name not in ("T13", "L6"))
+"""The vertebrae of a spine that counts as most do; also the *places* whose shape the figures describe."""
+
 REGIONS = "CTL"
-_REGION_MARGINS = (0.5, 0.9, 0.96)
-REGION_CATEGORIES = len(REGIONS) * (len(_REGION_MARGINS) + 1)
+_BEST_SCORE_BOUNDS = (0.8, 0.96)
+_SECOND_SCORE_BOUNDS = (0.018, 0.022, 0.027, 0.035, 0.05, 0.1, 0.3)
+REGION_CATEGORIES = len(REGIONS) * (len(_BEST_SCORE_BOUNDS) + 1) * (len(_SECOND_SCORE_BOUNDS) + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +62,9 @@ class NumberingStatistics:
     Parameters
     ----------
     steps
-        By upper and lower name; every pair that may be neighbours.
+        By upper and lower place, of neighbours in a usual spine.
     log_width
-        By name: mean and spread of the logarithm of the distance between the pedicles in mm.
+        By place: mean and spread of the logarithm of the distance between the pedicles in mm.
     region
         By name: how often a detector's region scores fall into each category of ``region_category``.
     size_sd, posture_sd_deg
@@ -131,10 +135,15 @@ class NumberingStatistics:
 
 
 def region_category(scores: tuple[float, float, float]) -> int:
-    """Which region a detector scores highest, and by how wide a margin, as one number."""
-    ranked = np.argsort(scores)
-    margin = scores[ranked[-1]] - scores[ranked[-2]]
-    return int(ranked[-1]) * (len(_REGION_MARGINS) + 1) + int(np.searchsorted(_REGION_MARGINS, margin))
+    """Which region a detector scores highest, how high, and how high it scores the neighbouring region, as one number.
+
+    The neighbour's score tells how near to the border of two regions a vertebra lies.
+    """
+    best = int(np.argmax(scores))
+    neighbour = scores[1] if best != 1 else max(scores[0], scores[2])
+    level = int(np.searchsorted(_BEST_SCORE_BOUNDS, scores[best]))
+    second = int(np.searchsorted(_SECOND_SCORE_BOUNDS, neighbour))
+    return (best * (len(_BEST_SCORE_BOUNDS) + 1) + level) * (len(_SECOND_SCORE_BOUNDS) + 1) + second
 
 
 def step_between(upper: NDArray[Any], lower: NDArray[Any]) -> tuple[float, float]:

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
 from plumbline.errors import AnalysisFailed
 from plumbline.imaging.hardware import HardwareSettings, metal_mask, segment_hardware
+from plumbline.imaging.label_maps import LabelMap
 from plumbline.imaging.localise import localise_spine
+from plumbline.imaging.mapped_spine import spine_from_label_map, with_disagreement
 from plumbline.imaging.motion import ExamAnatomy
+from plumbline.imaging.spine import LocalisedSpine
 from plumbline.imaging.volume import Volume
 
 
-def analyse_exam(volume: Volume, settings: HardwareSettings | None = None) -> ExamAnatomy:
+def analyse_exam(
+    volume: Volume, settings: HardwareSettings | None = None, *, label_maps: Sequence[LabelMap] = ()
+) -> ExamAnatomy:
     """Find vertebrae and implants in a CT.
+
+    Parameters
+    ----------
+    label_maps
+        What others have labelled in it; the first choice for where the vertebrae are and what they are called.
 
     Raises
     ------
@@ -19,8 +35,23 @@ def analyse_exam(volume: Volume, settings: HardwareSettings | None = None) -> Ex
     """
     settings = settings or HardwareSettings()
     metal = metal_mask(volume, settings)
-    spine = localise_spine(volume, metal=metal)
+    spine = _spine(volume, label_maps, metal)
     return ExamAnatomy(volume, spine, segment_hardware(volume, spine, metal=metal, settings=settings))
+
+
+def _spine(volume: Volume, label_maps: Sequence[LabelMap], metal: NDArray[np.bool_]) -> LocalisedSpine:
+    """The spine of the fullest label map that fits the volume, else that of the built-in localiser."""
+    refusals: list[str] = []
+    for label_map in sorted(label_maps, key=lambda each: -len(each.segments)):
+        try:
+            spine = spine_from_label_map(volume, label_map, metal=metal)
+        except AnalysisFailed as error:
+            refusals.append(f"A label map was not used: {error.what}.")
+            continue
+        others = [each for each in label_maps if each is not label_map]
+        return with_disagreement(spine, others)
+    spine = localise_spine(volume, metal=metal)
+    return replace(spine, doubts=(*spine.doubts, *refusals))
 
 
 def contains_spinal_hardware(volume: Volume, settings: HardwareSettings | None = None) -> bool | None:

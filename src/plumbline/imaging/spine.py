@@ -80,3 +80,8 @@ class LocalisedSpine:
         """Names of the most probable labelling, or an empty tuple."""
         best = self.numbering.best
         return best.names if best else ()
+
+    @property
+    def doubts_beside_names(self) -> tuple[str, ...]:
+        """Doubts that the numbering does not state itself."""
+        return tuple(doubt for doubt in self.doubts if doubt != self.numbering.conflict)

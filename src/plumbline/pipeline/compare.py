@@ -111,8 +111,11 @@ class _Opened:
             self.measured_series[study_uid] = series_uid
             if volume.note:
                 self.warnings.append(volume.note)
+            found = self._images.label_maps(study_uid, series_uid)
             self._progress("Finding vertebrae and implants")
-            return analyse_exam(volume)
+            anatomy = analyse_exam(volume, label_maps=found.maps)
+            self.warnings += [*found.refusals, *anatomy.spine.doubts_beside_names]
+            return anatomy
         reasons = [role.reason for role in recognition.series if not role.measurable]
         raise InvalidInput("; ".join(refusals or reasons) or "it has no series that may be measured")
 

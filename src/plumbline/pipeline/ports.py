@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.exams.study import PatientIdentity, Study
+from plumbline.imaging.label_maps import FoundLabelMaps
 from plumbline.imaging.volume import Volume
 from plumbline.pipeline.patient_ports import News, Orders, Patients
 from plumbline.pipeline.studies import Studies
@@ -515,6 +516,10 @@ class Images(Protocol):
 
     def volume(self, study_instance_uid: str, series_instance_uid: str) -> Volume:
         """The series as one volume; raise ``InvalidInput`` where no sound geometry can be made of it."""
+        ...
+
+    def label_maps(self, study_instance_uid: str, series_instance_uid: str) -> FoundLabelMaps:
+        """Label maps of vertebrae in the study that describe this series; none is an answer, too."""
         ...
 
 

@@ -10,9 +10,11 @@ from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 
 from plumbline.adapters.dicom_files.headers import study_from_headers
+from plumbline.adapters.dicom_files.segmentation import find_label_maps
 from plumbline.adapters.dicom_files.volumes import volume_from_datasets
 from plumbline.errors import InvalidInput
 from plumbline.exams.study import Study
+from plumbline.imaging.label_maps import FoundLabelMaps
 from plumbline.imaging.volume import Volume
 
 _NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
@@ -91,6 +93,13 @@ class FolderImages:
         folder = self.folders[study_instance_uid]
         paths = [folder.paths[str(h.SOPInstanceUID)] for h in self.headers(study_instance_uid, series_instance_uid)]
         return volume_from_datasets([_read(path) for path in paths])
+
+    def label_maps(self, study_instance_uid: str, series_instance_uid: str) -> FoundLabelMaps:
+        """See ``Images.label_maps``."""
+        folder = self.folders[study_instance_uid]
+        return find_label_maps(
+            folder.headers, series_instance_uid, lambda header: _read(folder.paths[str(header.SOPInstanceUID)])
+        )
 
 
 def _read(path: Path) -> Dataset:

@@ -13,9 +13,11 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
 from plumbline.adapters.dicom_files.headers import study_from_headers
+from plumbline.adapters.dicom_files.segmentation import find_label_maps
 from plumbline.adapters.dicom_files.volumes import volume_from_datasets
 from plumbline.errors import InvalidInput
 from plumbline.exams.study import Study
+from plumbline.imaging.label_maps import FoundLabelMaps
 from plumbline.imaging.volume import Volume
 from plumbline.pipeline.ports import InstanceIndex, Publications, ReceivedInstance, Spool
 
@@ -81,6 +83,15 @@ class HeldImages:
     def volume(self, study_instance_uid: str, series_instance_uid: str) -> Volume:
         """See ``Images.volume``."""
         return volume_from_datasets(self._read(study_instance_uid, series_instance_uid, with_pixels=True))
+
+    def label_maps(self, study_instance_uid: str, series_instance_uid: str) -> FoundLabelMaps:
+        """See ``Images.label_maps``."""
+        held = {each.sop_instance_uid: each for each in self._index.held(study_instance_uid)}
+        return find_label_maps(
+            self._study_headers(study_instance_uid),
+            series_instance_uid,
+            lambda header: read_held(self._spool, held[str(header.SOPInstanceUID)], with_pixels=True),
+        )
 
     def _read(self, study_uid: str, series_uid: str | None, *, with_pixels: bool) -> list[Dataset]:
         own = self._publications.own_objects(study_uid)
