@@ -7,11 +7,15 @@ from fastapi import FastAPI
 from plumbline.adapters.database.board import DatabaseBoardSource
 from plumbline.adapters.database.engine import open_store
 from plumbline.adapters.database.exam_results import DatabaseExamResults
+from plumbline.adapters.database.message_intake import DatabaseMessageIntake
 from plumbline.adapters.database.studies import DatabaseStudies
 from plumbline.adapters.database.subscriptions import DatabaseSubscriptions
 from plumbline.adapters.database.workitems import DatabaseWorkitems
+from plumbline.adapters.fhir.desk import FhirDesk
+from plumbline.adapters.fhir.reading import SiteSystems
 from plumbline.adapters.orthanc.archive import OrthancArchive
 from plumbline.adapters.orthanc.pixels import OrthancPixels
+from plumbline.exams.identity import IdentityPolicy
 from plumbline.observability.clock import SystemClock
 from plumbline.settings import Settings
 from services.worklist_api.assembly import serve
@@ -37,6 +41,10 @@ def create_app(settings: Settings) -> FastAPI:
         now=clock.now,
         probes={"database": store.tell_missing, "archive": archive.tell_missing},
         title=settings.api.title,
+        fhir=FhirDesk(
+            DatabaseMessageIntake(store, clock, IdentityPolicy(settings.site.default_issuer_of_patient_id)),
+            SiteSystems(settings.site.issuers, settings.site.default_issuer_of_patient_id),
+        ),
         board_source=DatabaseBoardSource(store),
         pixels=pixels,
         studies=DatabaseStudies(store),

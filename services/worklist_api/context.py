@@ -11,6 +11,7 @@ from typing import Annotated, cast
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from plumbline.adapters.fhir.desk import FhirDesk
 from plumbline.pipeline.studies import Studies
 from plumbline.worklist.board import BoardSource, SearchedBoardSource
 from plumbline.worklist.desk import Worklist
@@ -33,6 +34,8 @@ class Context:
     now: Callable[[], datetime]
     probes: dict[str, Callable[[], None]]
     title: str = "Plumbline worklist"
+    fhir: FhirDesk | None = None
+    """Where orders go that come as FHIR; their area is not served where None."""
     board_source: BoardSource | None = None
     """Where the board comes from; the worklist itself, read whole each time, where None."""
     pixels: Pixels | None = None

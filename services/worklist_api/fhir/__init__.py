@@ -1,0 +1,1 @@
+"""``/fhir``: orders and operations as FHIR R4 resources."""
