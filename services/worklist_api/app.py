@@ -8,6 +8,8 @@ from plumbline.adapters.database.board import DatabaseBoardSource
 from plumbline.adapters.database.engine import open_store
 from plumbline.adapters.database.exam_results import DatabaseExamResults
 from plumbline.adapters.database.message_intake import DatabaseMessageIntake
+from plumbline.adapters.database.patient_exams import DatabasePatientExams
+from plumbline.adapters.database.readers import DatabaseReaders
 from plumbline.adapters.database.studies import DatabaseStudies
 from plumbline.adapters.database.subscriptions import DatabaseSubscriptions
 from plumbline.adapters.database.workitems import DatabaseWorkitems
@@ -19,7 +21,7 @@ from plumbline.exams.identity import IdentityPolicy
 from plumbline.observability.clock import SystemClock
 from plumbline.settings import Settings
 from services.worklist_api.assembly import serve
-from services.worklist_api.context import Context
+from services.worklist_api.context import Context, Records
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -47,6 +49,12 @@ def create_app(settings: Settings) -> FastAPI:
         ),
         board_source=DatabaseBoardSource(store),
         pixels=pixels,
+        records=Records(
+            readers=DatabaseReaders(store, clock),
+            patients=DatabasePatientExams(store, IdentityPolicy(settings.site.default_issuer_of_patient_id)),
+        ),
+        reader_header=settings.api.reader_header,
+        viewer_links=settings.api.viewer_links,
         studies=DatabaseStudies(store),
     )
 

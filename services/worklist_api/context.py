@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Annotated, cast
@@ -11,7 +11,10 @@ from typing import Annotated, cast
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from plumbline.adapters.database.patient_exams import DatabasePatientExams
+from plumbline.adapters.database.readers import DatabaseReaders
 from plumbline.adapters.fhir.desk import FhirDesk
+from plumbline.errors import Unavailable
 from plumbline.pipeline.studies import Studies
 from plumbline.worklist.board import BoardSource, SearchedBoardSource
 from plumbline.worklist.desk import Worklist
@@ -19,6 +22,14 @@ from plumbline.worklist.results import ExamResults
 from plumbline.worklist.subscriptions import Subscriptions
 from services.worklist_api.board.board import Board
 from services.worklist_api.viewer.ports import Pixels
+
+
+@dataclass(frozen=True)
+class Records:
+    """What the store keeps beside worklist and results, for the pages."""
+
+    readers: DatabaseReaders
+    patients: DatabasePatientExams
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,11 @@ class Context:
     board_source: BoardSource | None = None
     """Where the board comes from; the worklist itself, read whole each time, where None."""
     pixels: Pixels | None = None
+    records: Records | None = None
+    reader_header: str | None = None
+    """Header in which the site's proxy names the reader it has signed on."""
+    viewer_links: Mapping[str, str] = field(default_factory=dict)
+    """Addresses of other viewers by name, with ``{current}``, ``{reference}`` and ``{studies}`` to be filled in."""
     studies: Studies | None = None
     """Completeness of studies; its area is not served where None."""
 
@@ -51,6 +67,14 @@ class Context:
 def context_of(connection: HTTPConnection) -> Context:
     """Return the context of the application that serves this connection."""
     return cast(Context, connection.app.state.context)
+
+
+def records_of(connection: HTTPConnection) -> Records:
+    """Return the store's further records; raise ``Unavailable`` where this application has none."""
+    records = context_of(connection).records
+    if records is None:
+        raise Unavailable("this API keeps no records")
+    return records
 
 
 InContext = Annotated[Context, Depends(context_of)]

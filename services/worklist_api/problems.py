@@ -28,6 +28,10 @@ class NotFound(InvalidInput):
     """The address names something that is not there."""
 
 
+class Forbidden(InvalidInput):
+    """The request does not come from one of our own pages, or who sends it is not known."""
+
+
 class NotAcceptable(InvalidInput):
     """None of the media types that the client accepts can be sent."""
 
@@ -41,6 +45,7 @@ class TooLarge(InvalidInput):
 
 
 STATUS_OF: dict[type[PlumblineError], tuple[int, str]] = {
+    Forbidden: (403, "This is not allowed"),
     NotFound: (404, "There is nothing here"),
     NotAcceptable: (406, "This media type cannot be sent"),
     TooLarge: (413, "The body is too large"),

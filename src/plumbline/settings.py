@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from string import Formatter
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from plumbline.errors import Misconfigured
@@ -137,12 +138,32 @@ class Hl7Settings(_Section):
     """Where orders carry the accession number; the first field that is filled counts."""
 
 
+VIEWER_LINK_PLACES = frozenset({"current", "reference", "studies"})
+"""What an address of another viewer may leave to be filled in."""
+
+
 class ApiSettings(_Section):
     """The worklist API."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
     title: str = "Plumbline worklist"
+    reader_header: str | None = None
+    """Header in which a proxy that signs readers on names them, e.g. X-Remote-User. It has to be one that the proxy
+    removes from what comes in. Where None, readers name themselves, unverified."""
+    viewer_links: dict[str, str] = {}
+    """Other viewers by name, e.g. OHIF: https://HOST/viewer?StudyInstanceUIDs={studies}. ``{current}`` and
+    ``{reference}`` are Study Instance UIDs, ``{studies}`` is both with a comma between."""
+
+    @field_validator("viewer_links")
+    @classmethod
+    def _known_places(cls, links: dict[str, str]) -> dict[str, str]:
+        for name, address in links.items():
+            unknown = {place for _, place, _, _ in Formatter().parse(address) if place} - VIEWER_LINK_PLACES
+            if unknown:
+                known = ", ".join(sorted(VIEWER_LINK_PLACES))
+                raise ValueError(f"the address of {name} has {{{unknown.pop()}}}; known are {known}")
+        return links
 
 
 class PathSettings(_Section):

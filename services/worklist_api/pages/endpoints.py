@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from services.worklist_api.context import InContext
 from services.worklist_api.pages import presentation
+from services.worklist_api.pages.exam_page import exam_page
 from services.worklist_api.pages.rendering import render
 from services.worklist_api.problems import NotFound
+from services.worklist_api.readers.identity import Reader
 from services.worklist_api.readings import service
 from services.worklist_api.readings.endpoints import StudyUid
+from services.worklist_api.security import CONTENT_SECURITY_POLICY_OF_VIEWER
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/exams/{study_instance_uid}")
-def exam(study_instance_uid: StudyUid, request: Request, context: InContext) -> Response:
-    """Why an exam has its priority: findings, references, evidence."""
+def exam(
+    study_instance_uid: StudyUid,
+    request: Request,
+    context: InContext,
+    reader: Reader,
+    view: Annotated[int, Query(ge=0, le=99)] = 0,
+) -> Response:
+    """Why an exam has its priority: findings, references, images, and what readers made of it."""
     try:
         details = service.exam_details(context, study_instance_uid)
     except NotFound:
         entry = service.entry_of_study(context, study_instance_uid, None)
-        shown: dict[str, Any] = {"entry": entry, "study_instance_uid": study_instance_uid}
+        shown: dict[str, Any] = {"entry": entry, "study_instance_uid": study_instance_uid, "reader": reader}
         return render(request, "no_result.html", shown, status_code=200 if entry else 404)
-    shown = {"details": details, "entry": details.workitem, "view": presentation.exam_view(details)}
-    return render(request, "exam.html", shown)
+    shown = {
+        "details": details,
+        "entry": details.workitem,
+        "view": presentation.exam_view(details),
+        "page": exam_page(context, details, viewed=view),
+        "reader": reader,
+        "can_read": context.records is not None,
+        "names_itself": context.reader_header is None,
+    }
+    answer = render(request, "exam.html", shown)
+    answer.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY_OF_VIEWER
+    return answer
 
 
 @router.get("/docs")

@@ -59,13 +59,10 @@ class FindingView:
 class ExamView:
     """The parts of a result document in the order a reader wants them."""
 
-    headline: str
-    further_reasons: Sequence[str]
+    reasons: Sequence[str]
     priority: str
     findings: Sequence[FindingView]
     quiet_findings: Sequence[FindingView]
-    chosen: Sequence[Mapping[str, Any]]
-    rejected: Sequence[Mapping[str, Any]]
     missing: Mapping[str, str]
     current: Mapping[str, Any]
     exam: Mapping[str, Any]
@@ -78,16 +75,12 @@ def exam_view(details: ExamDetails) -> ExamView:
     document = details.result
     triage = document.get("triage") or {}
     reasons = list(triage.get("reasons") or [])
-    references = document.get("references") or []
     findings = sorted(map(_finding, document.get("findings") or []), key=_finding_order)
     return ExamView(
-        headline=reasons[0] if reasons else "Nothing was found that changes the order of reading.",
-        further_reasons=reasons[1:],
+        reasons=reasons or ["Nothing was found that changes the order of reading."],
         priority=triage.get("priority") or Priority.ROUTINE.value,
         findings=[each for each in findings if each.status != Status.NOT_APPLICABLE.value],
         quiet_findings=[each for each in findings if each.status == Status.NOT_APPLICABLE.value],
-        chosen=[each for each in references if each.get("role")],
-        rejected=[*(each for each in references if not each.get("role")), *(document.get("considered") or [])],
         missing=document.get("missing") or {},
         current=document.get("current") or {},
         exam=document.get("exam") or {},
@@ -160,6 +153,11 @@ def day(value: date | datetime | str | None) -> str:
     return f"{value.day} {value:%b %Y}" if value else "–"
 
 
+def moment(value: datetime | None) -> str:
+    """``1 Mar 2026, 09:30`` in UTC, or a dash."""
+    return f"{value.day} {value:%b %Y, %H:%M} UTC" if value else "–"
+
+
 def age(since: datetime | None, now: datetime) -> str:
     """Time that has passed, as ``12 min``, ``3 h`` or ``2 d``."""
     if since is None:
@@ -216,6 +214,7 @@ def status_words(status: str) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     "day": day,
     "age": age,
+    "moment": moment,
     "state_words": state_words,
     "words": words,
     "check_name": check_name,

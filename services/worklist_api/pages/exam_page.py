@@ -1,0 +1,94 @@
+"""Everything that the exam page shows, put together from result, story, claims and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from plumbline.adapters.database.readers import Claim, Opinion
+from services.worklist_api.context import Context
+from services.worklist_api.pages.presentation import day
+from services.worklist_api.pages.timeline import CURRENT, Moment, timeline
+from services.worklist_api.readings.schemas import ExamDetails
+
+
+@dataclass(frozen=True)
+class ExamPage:
+    """What the exam page shows beside the result itself."""
+
+    moments: Sequence[Moment]
+    basis: str
+    views: Sequence[Mapping[str, Any]]
+    viewed: int
+    dates: Mapping[str, str]
+    links: Mapping[str, str]
+    claim: Claim | None
+    opinions: Sequence[Opinion]
+
+
+def exam_page(context: Context, details: ExamDetails, *, viewed: int = 0) -> ExamPage:
+    """Gather the page of one exam; ``viewed`` is the view that the viewer opens."""
+    uid, document, records = details.study_instance_uid, details.result, context.records
+    story = records.patients.story(uid, details.revision) if records else {}
+    others = [str(each.get("study_instance_uid")) for each in _candidates(document)]
+    results = records.patients.results_of(others) if records else {}
+    moments = timeline(uid, document, story, results)
+    views = [each for each in document.get("views") or [] if (each.get("current") or {}).get("series_instance_uid")]
+    viewed = viewed if 0 <= viewed < len(views) else 0
+    reference = (views[viewed].get("reference") or {}).get("study_instance_uid") if views else None
+    workitem_uid = details.workitem.workitem_uid if details.workitem else None
+    return ExamPage(
+        moments=moments,
+        basis=basis(document, moments),
+        views=views,
+        viewed=viewed,
+        dates=_dates(moments, reference),
+        links=viewer_links(context.viewer_links, uid, reference or _baseline(document)),
+        claim=records.readers.claim_of(workitem_uid) if records and workitem_uid else None,
+        opinions=records.readers.opinions(uid) if records else (),
+    )
+
+
+def basis(document: Mapping[str, Any], moments: Sequence[Moment]) -> str:
+    """Against what, and how certainly: the sentence below the headline."""
+    chosen = [each for each in document.get("references") or [] if each.get("comparable")]
+    by_uid = {each.study_instance_uid: each for each in moments}
+    against = [
+        f"the {each['role']} of {day(moment.on)}"
+        if (moment := by_uid.get(each["study_instance_uid"])) and moment.on
+        else f"the {each['role']}"
+        for each in chosen
+    ]
+    compared = f"Compared with {' and '.join(against)}." if against else "Compared with no earlier exam."
+    numbering = (document.get("current") or {}).get("numbering") or {}
+    anchor, confidence = numbering.get("anchor"), numbering.get("confidence")
+    if not anchor or confidence is None:
+        return f"{compared} The levels could not be named from an anchor."
+    return f"{compared} Levels named from the {anchor}, confidence {confidence:.2f}."
+
+
+def viewer_links(templates: Mapping[str, str], current: str, reference: str | None) -> dict[str, str]:
+    """Addresses of the site's other viewers with the exams filled in; those that need a reference want one."""
+    found: dict[str, str] = {}
+    for name, template in templates.items():
+        if reference is None and "{reference}" in template:
+            continue
+        studies = ",".join(uid for uid in (current, reference) if uid)
+        found[name] = template.format(current=current, reference=reference, studies=studies)
+    return found
+
+
+def _candidates(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [*(document.get("references") or []), *(document.get("considered") or [])]
+
+
+def _baseline(document: Mapping[str, Any]) -> str | None:
+    chosen = (each.get("study_instance_uid") for each in document.get("references") or [])
+    return next((uid for uid in chosen if uid), None)
+
+
+def _dates(moments: Sequence[Moment], reference: str | None) -> dict[str, str]:
+    current = next((each.on for each in moments if each.kind == CURRENT), None)
+    other = next((each.on for each in moments if reference and each.study_instance_uid == reference), None)
+    return {"current": day(current), "reference": day(other)}

@@ -1,0 +1,62 @@
+"""What pages tell of a patient's exams: the story that a comparison was made from, and results over time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from plumbline.adapters.database.engine import Store
+from plumbline.adapters.database.exam_results import DatabaseExamResults
+from plumbline.adapters.database.exams import exam_from_row
+from plumbline.adapters.database.tables import ExamRow, StepRow
+from plumbline.exams.identity import IdentityPolicy, same_patient
+from plumbline.pipeline.ports import StepName
+from plumbline.worklist.results import ExamResult
+
+
+class DatabasePatientExams:
+    """Exams of one patient, reached from any one of them: no patient identifier is asked for or told."""
+
+    def __init__(self, store: Store, identity: IdentityPolicy | None = None) -> None:
+        self._store = store
+        self._results = DatabaseExamResults(store)
+        self._identity = identity
+
+    def story(self, study_instance_uid: str, revision: int) -> Mapping[str, Any]:
+        """What matching left of a revision: surgical history, choice of references, days since surgery by study.
+
+        Empty where it has not been matched.
+        """
+        statement = select(StepRow.result).where(
+            StepRow.study_instance_uid == study_instance_uid,
+            StepRow.revision == revision,
+            StepRow.name == StepName.MATCH.value,
+        )
+        with self._store.read() as session:
+            return session.scalar(statement) or {}
+
+    def results_of_patient(self, study_instance_uid: str) -> Sequence[ExamResult]:
+        """Newest results of all exams of the same patient, the given exam's among them."""
+        with self._store.read() as session:
+            uids = self._same_patient(session, study_instance_uid)
+        return list(self._results.newest_of(uids).values())
+
+    def results_of(self, study_instance_uids: Sequence[str]) -> Mapping[str, ExamResult]:
+        """Newest results by Study Instance UID; exams without one are left out."""
+        return self._results.newest_of(study_instance_uids)
+
+    def _same_patient(self, session: Session, study_instance_uid: str) -> list[str]:
+        own = session.get(ExamRow, study_instance_uid)
+        if own is None:
+            return [study_instance_uid]
+        patient = exam_from_row(own).patient
+        alike = select(ExamRow).where(ExamRow.patient["patient_id"].as_string() == patient.patient_id)
+        return [
+            row.study_instance_uid
+            for row in session.scalars(alike)
+            if row.study_instance_uid == study_instance_uid
+            or same_patient(patient, exam_from_row(row).patient, self._identity).is_same
+        ]
