@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from plumbline.exams.best_series import BestSeries, best_series
+from plumbline.exams.coverage import extent_lps_mm, length_mm, most_vertebrae, named_places, vertebrae_within
 from plumbline.exams.facts import SourceKind
 from plumbline.exams.history import SurgicalHistory
 from plumbline.exams.order import Order
@@ -21,6 +23,7 @@ from plumbline.exams.region_text import (
     vertebrae_in,
 )
 from plumbline.exams.series_roles import (
+    CROSS_SECTIONAL_MODALITIES,
     IMAGE_MODALITIES,
     RADIOGRAPH_MODALITIES,
     SeriesPolicy,
@@ -56,7 +59,7 @@ class Recognition:
     position: str | None
     """``standing``, ``supine``, ``flexion``, ``extension``... None when unknown."""
     levels_in_view: tuple[str, ...]
-    """Vertebrae, from header text only; measurement replaces it."""
+    """Vertebrae, from header text and from where the best series lies; measurement replaces it."""
     series: tuple[SeriesRole, ...]
     reasons: tuple[str, ...]
     regions: tuple[str, ...] = ()
@@ -80,6 +83,11 @@ class Recognition:
     def views(self) -> frozenset[tuple[str | None, str | None]]:
         """(projection, position) of each measurable radiograph."""
         return frozenset((role.projection, role.position) for role in self.series if role.measurable)
+
+    @property
+    def best_series(self) -> tuple[BestSeries, ...]:
+        """The best series for each check, with the reason."""
+        return best_series(self.series)
 
     def _by_preference(self) -> list[SeriesRole]:
         return sorted((role for role in self.series if role.measurable), key=lambda role: -role.preference)
@@ -111,18 +119,40 @@ def recognise(
     kind, kind_reason = _kind(study, modality, regions, tense, history)
     best = max((role for role in roles if role.measurable), key=lambda role: role.preference, default=None)
     shown = regions or ()
+    in_view, view_reason = levels_in_view(study, shown, best.series_instance_uid if best else None)
     return Recognition(
         kind=kind,
         modality=modality,
         projection=best.projection if best and modality in RADIOGRAPH_MODALITIES else None,
         position=best.position if best else None,
-        levels_in_view=vertebrae_in(shown),
+        levels_in_view=in_view,
         series=roles,
-        reasons=tuple(reason for reason in (region_reason, tense_reason, kind_reason) if reason),
+        reasons=tuple(reason for reason in (region_reason, view_reason, tense_reason, kind_reason) if reason),
         regions=shown,
         own_tense=tense,
         has_contrast=_has_contrast(study.series),
     )
+
+
+def levels_in_view(study: Study, regions: tuple[str, ...], best_uid: str | None) -> tuple[tuple[str, ...], str]:
+    """Vertebrae that the best series shows, with a sentence where its geometry says more than the region's name.
+
+    Known levels of other series in the same Frame of Reference come first; else the region's vertebrae, unless
+    the series is too short to hold them, which leaves open which it shows.
+    """
+    named = vertebrae_in(regions)
+    series = next((one for one in study.series if one.series_instance_uid == best_uid), None)
+    interval = extent_lps_mm(series) if series and series.modality in CROSS_SECTIONAL_MODALITIES else None
+    if series is None or interval is None or not regions:
+        return named, ""
+    known = named_places(study.series).get(series.frame_of_reference_uid or "", {})
+    if placed := vertebrae_within(interval, known):
+        return placed, f"Series of the same frame of reference show that it reaches from {placed[0]} to {placed[-1]}."
+    most = most_vertebrae(interval, regions)
+    if most >= len(named):
+        return named, ""
+    held = f"Its {length_mm(interval):.0f} mm hold at most {most} vertebrae of the {_region_words(regions)}"
+    return (), f"{held}; which ones the header does not tell."
 
 
 def with_hardware(recognition: Recognition, seen: bool) -> Recognition:

@@ -99,6 +99,9 @@ _POSITIONS = {
         r"neutral\w*|neutre|neutro",
     ),
 }
+_LATERAL_WITHIN_DEG = 15.0
+_FRONTAL_WITHIN_DEG = 15.0
+"""Degrees that a positioner may be off and still make a lateral or a frontal view."""
 _LATERAL_VIEWS = frozenset({"LL", "RL", "LLD", "RLD", "LAT", "LATERAL", "L", "R"})
 _FRONTAL_VIEWS = frozenset({"AP", "PA"})
 _OBLIQUE_VIEWS = frozenset({"LAO", "RAO", "LPO", "RPO", "LLO", "RLO", "OBL"})
@@ -149,12 +152,23 @@ def vertebrae_in(regions: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in spine if name in shown)
 
 
-def projection_of(view_position: str | None, patient_orientation: tuple[str, ...], description: str) -> str | None:
-    """``lateral``, ``ap`` or ``oblique`` of a radiograph: View Position first, then Patient Orientation, then words."""
+def projection_of(
+    view_position: str | None,
+    patient_orientation: tuple[str, ...],
+    description: str,
+    *,
+    angles_deg: tuple[float, float] | None = None,
+) -> str | None:
+    """``lateral``, ``ap`` or ``oblique`` of a radiograph.
+
+    View Position first, then the positioner's angles where it was turned, then Patient Orientation, then words.
+    """
     view = (view_position or "").strip().upper()
     for projection, views in (("lateral", _LATERAL_VIEWS), ("ap", _FRONTAL_VIEWS), ("oblique", _OBLIQUE_VIEWS)):
         if view in views:
             return projection
+    if turned := _turned(angles_deg):
+        return turned
     row = patient_orientation[0].strip().upper() if patient_orientation else ""
     if row in ("A", "P"):
         return "lateral"
@@ -163,6 +177,16 @@ def projection_of(view_position: str | None, patient_orientation: tuple[str, ...
     if re.fullmatch(r"[LR][AP]|[AP][LR]", row):
         return "oblique"
     return _first_named(_PROJECTIONS, plain(description).replace("_", " "))
+
+
+def _turned(angles_deg: tuple[float, float] | None) -> str | None:
+    """Projection from Positioner Primary Angle; a positioner that was not turned says nothing: the patient may be."""
+    if angles_deg is None:
+        return None
+    turn = abs(angles_deg[0])
+    if abs(turn - 90.0) <= _LATERAL_WITHIN_DEG:
+        return "lateral"
+    return "oblique" if _FRONTAL_WITHIN_DEG < turn < 90.0 - _LATERAL_WITHIN_DEG else None
 
 
 def position_of(description: str) -> str | None:

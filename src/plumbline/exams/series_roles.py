@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from plumbline.exams.mr_sequences import judge_mr
 from plumbline.exams.plain_text import plain, words
 from plumbline.exams.region_text import position_of, projection_of
 from plumbline.exams.study import Instance, Series
@@ -19,6 +20,8 @@ RADIOGRAPH_MODALITIES = frozenset({"CR", "DX", "RG", "XR"})
 CROSS_SECTIONAL_MODALITIES = frozenset({"CT", "MR"})
 IMAGE_MODALITIES = RADIOGRAPH_MODALITIES | CROSS_SECTIONAL_MODALITIES
 
+_NEAR_AN_AXIS = 0.8
+"""Cosine to an axis of the body from which on slices are named after it: about 37 degrees."""
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 """Secondary Capture Image Storage and, as a prefix with a dot, its multi-frame kinds."""
 
@@ -78,6 +81,11 @@ class SeriesRole:
     projection: str | None = None
     position: str | None = None
     slice_thickness_mm: float | None = None
+    modality: str | None = None
+    kind: str | None = None
+    """``bone``, ``standard``, ``soft``, ``lung`` for CT; a kind of ``mr_sequences`` for MR."""
+    plane: str | None = None
+    """``axial``, ``sagittal``, ``coronal`` or ``oblique`` slices; None where not known or not of slices."""
 
 
 def judge_series(series: Series, policy: SeriesPolicy | None = None) -> SeriesRole:
@@ -85,7 +93,8 @@ def judge_series(series: Series, policy: SeriesPolicy | None = None) -> SeriesRo
     policy = policy or SeriesPolicy()
     refusal = _refusal(series, policy)
     if refusal:
-        return SeriesRole(series.series_instance_uid, measurable=False, preference=0.0, reason=refusal)
+        uid, modality = series.series_instance_uid, series.modality
+        return SeriesRole(uid, measurable=False, preference=0.0, reason=refusal, modality=modality)
     if series.modality in RADIOGRAPH_MODALITIES:
         return _radiograph(series)
     return _cross_sectional(series, policy)
@@ -189,6 +198,17 @@ def _field_mm(instance: Instance) -> float | None:
     return min(between_rows * instance.rows, between_columns * instance.columns)
 
 
+def slice_plane(series: Series) -> str | None:
+    """``axial``, ``sagittal``, ``coronal``, or ``oblique`` where no axis of the body is near to the slice normal."""
+    orientation = next((i.image_orientation for i in series.instances if i.image_orientation), None)
+    if orientation is None:
+        return None
+    rx, ry, rz, cx, cy, cz = orientation
+    normal = {"sagittal": abs(ry * cz - rz * cy), "coronal": abs(rz * cx - rx * cz), "axial": abs(rx * cy - ry * cx)}
+    plane = max(normal, key=lambda name: normal[name])
+    return plane if normal[plane] >= _NEAR_AN_AXIS else "oblique"
+
+
 def _is_secondary_capture(instances: Sequence[Instance]) -> bool:
     def is_capture(uid: str) -> bool:
         return uid == _SECONDARY_CAPTURE or uid.startswith(f"{_SECONDARY_CAPTURE}.")
@@ -197,19 +217,31 @@ def _is_secondary_capture(instances: Sequence[Instance]) -> bool:
 
 
 def _radiograph(series: Series) -> SeriesRole:
-    said = " ".join(part for part in (series.description, series.protocol_name) if part)
-    projection = projection_of(series.view_position, series.patient_orientation, said)
-    position = position_of(said)
+    said = " ".join(part for part in (series.view_code_meaning, series.description, series.protocol_name) if part)
+    projection = projection_of(
+        series.view_position, series.patient_orientation, said, angles_deg=series.positioner_angles_deg
+    )
+    position = position_of(" ".join(part for part in (said, series.orientation_code_meaning) if part))
     preference = {"lateral": 1.0, "ap": 0.6, "oblique": 0.2}.get(projection or "", 0.3)
     view = f"{projection or 'unknown'} projection, {position or 'unknown'} position"
     reason = f"Radiograph, {view}; the lateral one is measured first."
-    return SeriesRole(series.series_instance_uid, True, preference, reason, projection=projection, position=position)
+    return SeriesRole(
+        series.series_instance_uid,
+        True,
+        preference,
+        reason,
+        projection=projection,
+        position=position,
+        modality=series.modality,
+    )
 
 
 def _cross_sectional(series: Series, policy: SeriesPolicy) -> SeriesRole:
     thickness = slice_distance_mm(series) or series.slice_thickness_mm
-    kind = kernel_kind(series.kernel) if series.modality == "CT" else None
-    kernel_part = _kernel_preference(kind, policy) if series.modality == "CT" else policy.standard_bonus
+    is_ct = series.modality == "CT"
+    mr = None if is_ct else judge_mr(series)
+    kind = kernel_kind(series.kernel) if is_ct else mr.kind.value if mr and mr.kind else None
+    kernel_part = _kernel_preference(kind, policy) if is_ct else policy.standard_bonus
     thickness_part = policy.best_thickness_mm / max(thickness, policy.best_thickness_mm) if thickness else 0.3
     said = _plain_words(series.description, series.kernel)
     reduction = policy.metal_reduction_bonus if _METAL_REDUCTION.search(said) else 0.0
@@ -217,9 +249,12 @@ def _cross_sectional(series: Series, policy: SeriesPolicy) -> SeriesRole:
         series.series_instance_uid,
         measurable=True,
         preference=round(thickness_part * kernel_part + reduction, 4),
-        reason=_measurable_reason(series, thickness, kind, bool(reduction)),
+        reason=_measurable_reason(series, thickness, kind, bool(reduction), mr.reason if mr else ""),
         position=_lying(series.patient_position),
         slice_thickness_mm=thickness,
+        modality=series.modality,
+        kind=kind,
+        plane=slice_plane(series),
     )
 
 
@@ -232,9 +267,9 @@ def _kernel_preference(kind: str | None, policy: SeriesPolicy) -> float:
     }.get(kind or "", policy.unknown_bonus)
 
 
-def _measurable_reason(series: Series, thickness: float | None, kind: str | None, reduced: bool) -> str:
+def _measurable_reason(series: Series, thickness: float | None, kind: str | None, reduced: bool, told: str) -> str:
     slices = f"slices of {thickness:.2f} mm" if thickness else "slices of unknown thickness"
-    kernel = f", {kind or 'unknown'} kernel" if series.modality == "CT" else ""
+    kernel = f", {kind or 'unknown'} kernel" if series.modality == "CT" else f", {kind or 'unknown sequence'} ({told})"
     metal = ", metal artefact reduction" if reduced else ""
     plane = "axial " if series.modality == "CT" and series.instances else ""
     return f"{plane}{series.modality} with {slices}{kernel}{metal}.".replace("axial CT", "Axial CT")

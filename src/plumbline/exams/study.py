@@ -72,6 +72,15 @@ class Series:
     echo_time_ms: float | None = None
     repetition_time_ms: float | None = None
     inversion_time_ms: float | None = None
+    sequence_name: str | None = None
+    """Sequence Name (0018,0024), a vendor's own."""
+    scan_options: tuple[str, ...] = ()
+    view_code_meaning: str | None = None
+    """Code Meaning of View Code Sequence (0054,0220) and its modifiers."""
+    orientation_code_meaning: str | None = None
+    """Code Meaning of Patient Orientation Code Sequence (0054,0410): erect, recumbent."""
+    positioner_angles_deg: tuple[float, float] | None = None
+    """Positioner Primary and Secondary Angle (0018,1510), (0018,1511)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from plumbline.exams.surgery_text import Tense
 
 
 def test_a_lumbar_ct_of_an_operated_patient_is_postoperative(exams):
-    recognition = recognise(exams.study(description="CT LUMBAR SPINE", reason_for_study=("s/p L4-L5 TLIF",)))
+    whole = exams.series(slices=200)
+    recognition = recognise(exams.study(whole, description="CT LUMBAR SPINE", reason_for_study=("s/p L4-L5 TLIF",)))
     assert recognition.kind is ExamKind.POSTOPERATIVE_SPINE
     assert recognition.modality == "CT"
     assert recognition.regions == ("L",)

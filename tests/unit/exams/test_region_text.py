@@ -112,3 +112,16 @@ def test_the_vertebrae_of_a_region_include_the_junctions():
     assert vertebrae_in(("L",)) == ("L1", "L2", "L3", "L4", "L5", "S1")
     assert vertebrae_in(("C", "L"))[0] == "C1"
     assert vertebrae_in(()) == ()
+
+
+@pytest.mark.parametrize(
+    ("angles", "expected"),
+    [((90.0, 0.0), "lateral"), ((-92.0, 3.0), "lateral"), ((45.0, 0.0), "oblique"), ((-30.0, 0.0), "oblique")],
+)
+def test_a_positioner_that_was_turned_tells_the_projection(angles, expected):
+    assert projection_of(None, (), "LSPINE", angles_deg=angles) == expected
+
+
+def test_a_positioner_that_was_not_turned_leaves_it_to_the_words():
+    assert projection_of(None, (), "LSPINE lateral", angles_deg=(0.0, 0.0)) == "lateral"
+    assert projection_of(None, (), "LSPINE", angles_deg=(0.0, 0.0)) is None

@@ -113,7 +113,26 @@ def _one_series(uid: str, headers: list[Dataset]) -> Series:
         echo_time_ms=_number(first, "EchoTime"),
         repetition_time_ms=_number(first, "RepetitionTime"),
         inversion_time_ms=_number(first, "InversionTime"),
+        sequence_name=_text(first, "SequenceName") or _text(first, "PulseSequenceName"),
+        scan_options=tuple(_texts(first, "ScanOptions")),
+        view_code_meaning=_meanings(first, "ViewCodeSequence", "ViewModifierCodeSequence"),
+        orientation_code_meaning=_meanings(
+            first, "PatientOrientationCodeSequence", "PatientOrientationModifierCodeSequence"
+        ),
+        positioner_angles_deg=_angles(first),
     )
+
+
+def _meanings(header: Dataset, sequence: str, modifiers: str) -> str | None:
+    """Code meanings of a sequence and of the modifiers within it, in one text."""
+    items: list[Dataset] = list(header.get(sequence) or ())
+    items += [modifier for item in items for modifier in item.get(modifiers) or ()]
+    return " ".join(text for item in items if (text := _text(item, "CodeMeaning"))) or None
+
+
+def _angles(header: Dataset) -> tuple[float, float] | None:
+    primary = _number(header, "PositionerPrimaryAngle")
+    return None if primary is None else (primary, _number(header, "PositionerSecondaryAngle") or 0.0)
 
 
 def _reasons(headers: Sequence[Dataset]) -> tuple[str, ...]:

@@ -36,6 +36,8 @@ SERIES_FIELDS = (
     "00180010",  # Contrast/Bolus Agent
     "00180015",  # Body Part Examined
     "00180020",  # Scanning Sequence
+    "00180022",  # Scan Options
+    "00180024",  # Sequence Name
     "00180050",  # Slice Thickness
     "00180060",  # KVP
     "00180080",  # Repetition Time
@@ -142,6 +144,8 @@ def _series(series: Json) -> Series:
         echo_time_ms=_number(series, "00180081"),
         repetition_time_ms=_number(series, "00180080"),
         inversion_time_ms=_number(series, "00180082"),
+        sequence_name=_text(series, "00180024") or None,
+        scan_options=_texts(series, "00180022"),
     )
 
 

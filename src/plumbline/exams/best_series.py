@@ -1,0 +1,93 @@
+"""The best series of an exam for each check, with the reason: what shows bone is not what shows fluid.
+
+What a check needs is stated as the facts of imaging (B26, clinical.md); the series' own preference decides
+among those that serve it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from plumbline.exams.mr_sequences import MrKind
+from plumbline.exams.series_roles import RADIOGRAPH_MODALITIES, SeriesRole
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a check is read from: kinds of series, the most wanted first, and why."""
+
+    kinds: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class BestSeries:
+    """The series chosen for one check."""
+
+    check: str
+    series_instance_uid: str
+    reason: str
+
+
+_BONE = ("CT bone", "CT standard", "CT unknown", "CT soft")
+_T2 = (MrKind.T2.value, MrKind.T2_FAT_SAT.value, MrKind.STIR.value)
+_FLUID = (MrKind.STIR.value, MrKind.T2_FAT_SAT.value, MrKind.T1_CONTRAST_FAT_SAT.value, MrKind.T2.value, "CT soft")
+NEEDS = {
+    **dict.fromkeys(
+        ("spacer-migration", "spacer-position"),
+        Need((*_BONE, "radiograph lateral"), "the posterior wall and the implant's edges are sharpest on it"),
+    ),
+    **dict.fromkeys(
+        ("screw-loosening", "screw-position", "fusion-status", "new-fracture"),
+        Need(_BONE, "bone is drawn sharpest on it"),
+    ),
+    "hardware-integrity": Need(
+        ("radiograph lateral", "radiograph ap", *_BONE), "a break without displacement is missed on CT first"
+    ),
+    "vacuum-gas": Need(("CT standard", "CT soft", "CT bone", "CT unknown"), "gas is told from streaks best on it"),
+    **dict.fromkeys(
+        ("level-error", "level-labelling"),
+        Need((*_BONE, *_T2, "radiograph lateral"), "vertebrae can be counted on it"),
+    ),
+    "dynamic-instability": Need(
+        ("radiograph lateral flexion", "radiograph lateral extension"), "the positions must differ"
+    ),
+    "spinopelvic-alignment": Need(("radiograph lateral standing",), "the body must bear its weight"),
+    "dural-sac": Need(_T2, "the fluid in the sac is bright on it"),
+    "herniation-recurrence": Need((*_T2, MrKind.T1_CONTRAST_FAT_SAT.value), "disc and sac stand apart on it"),
+    "adjacent-segment": Need((*_T2, *_BONE), "discs and joints beside the operated level are seen on it"),
+    "collection": Need(_FLUID, "fluid stands out on it"),
+}
+"""By the name of the check (design section 4)."""
+
+
+def best_series(roles: Sequence[SeriesRole]) -> tuple[BestSeries, ...]:
+    """The best measurable series for each check that any series can serve."""
+    chosen: list[BestSeries] = []
+    for check, need in NEEDS.items():
+        ranked = [(rank, -role.preference, role) for role in roles if (rank := _rank(role, need)) is not None]
+        if ranked:
+            rank, _, role = min(ranked, key=lambda one: (one[0], one[1], one[2].series_instance_uid))
+            kind = need.kinds[rank]
+            chosen.append(BestSeries(check, role.series_instance_uid, f"{_upper(kind)}: {need.why}."))
+    return tuple(chosen)
+
+
+def _rank(role: SeriesRole, need: Need) -> int | None:
+    """Place of the first wanted kind that a series is; None where it serves not at all."""
+    if not role.measurable:
+        return None
+    own = _kinds(role)
+    return next((place for place, kind in enumerate(need.kinds) if kind in own), None)
+
+
+def _kinds(role: SeriesRole) -> frozenset[str]:
+    if role.modality in RADIOGRAPH_MODALITIES:
+        view = f"radiograph {role.projection or 'unknown'}"
+        return frozenset({view, f"{view} {role.position}"})
+    return frozenset({f"CT {role.kind or 'unknown'}"}) if role.modality == "CT" else frozenset({role.kind or "unknown"})
+
+
+def _upper(kind: str) -> str:
+    return kind[:1].upper() + kind[1:]
