@@ -10,6 +10,7 @@ Needs Orthanc 1.10.1 or later and its Python plugin; it uses nothing but the RES
 import hashlib
 import json
 import os
+import re
 import threading
 
 import orthanc
@@ -22,19 +23,28 @@ OWN_MODALITIES = frozenset({"SR", "KO", "OT", "SC", "PR"})
 CURSOR_PROPERTY = 5467
 """Global property that holds the number of the last change dealt with."""
 SENT_METADATA = "4010"
-"""Study metadata (``plumbline-sent``): which series were delivered, and with which instances."""
+"""Study metadata (``plumbline-sent``): which instances of which series were delivered, or refused."""
 PAGE = 100
+CHUNK = 200
+"""Instances in one job: what was delivered is noted after each, so an outage repeats at most one."""
 IDLE_WAIT_S = 5.0
-POLL_S = 0.1
+FIRST_POLL_S, LONGEST_POLL_S = 0.02, 0.2
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
-REFUSALS_BEFORE_GOING_ON = 1
-"""A peer that answers an echo but refuses instances has its reasons: what it accepts is delivered, and that is all."""
-OUT_OF_RESOURCES = ("0xa7", "0xA7")
+UNCLEAR_BEFORE_GOING_ON = 5
+"""A peer that answers an echo, and yet something fails without a reason so often, will not take it."""
+STATUS = re.compile(r"DIMSE status 0x([0-9A-F]{4})", re.IGNORECASE)
+"""How every release since 1.7 words the refusal of an instance in a job's ErrorDetails."""
+NOT_NEGOTIATED = "No valid presentation context was negotiated"
+OUT_OF_RESOURCES = "A7"
 
 
 class Deleted(Exception):
     """The study is not there any more."""
+
+
+class Changed(Exception):
+    """Instances were deleted while their receiver was away."""
 
 
 class Stopping(Exception):
@@ -52,24 +62,34 @@ def is_own(series):
     return tags.get("Manufacturer", "").strip() == OWN_MANUFACTURER and tags.get("Modality", "") in OWN_MODALITIES
 
 
-def fingerprints(study):
-    """The study's foreign series, each with a digest of the instances it has now."""
+def short(instance):
+    """Beginning of Orthanc's identifier of an instance, a SHA-1: enough to tell the instances of a study apart."""
+    return instance.replace("-", "")[:12]
+
+
+def wanted_of(study):
+    """Instances of the study's foreign series, by series."""
     try:
         series = get(f"/studies/{study}/series")
     except orthanc.OrthancException as error:
         raise Deleted from error
-    return {
-        one["ID"]: hashlib.sha256(" ".join(sorted(one["Instances"])).encode()).hexdigest()[:16]
-        for one in series
-        if not is_own(one)
-    }
+    return {one["ID"]: sorted(one["Instances"]) for one in series if not is_own(one)}
 
 
-def delivered(study):
-    """What was delivered of a study before."""
+def delivered(study, wanted):
+    """What was dealt with before, by series: the short identifiers of its instances."""
     if SENT_METADATA not in {name_or_number(entry) for entry in get(f"/studies/{study}/metadata")}:
         return {}
-    return json.loads(orthanc.RestApiGet(f"/studies/{study}/metadata/{SENT_METADATA}"))
+    noted = json.loads(orthanc.RestApiGet(f"/studies/{study}/metadata/{SENT_METADATA}"))
+    return {series: known(value, wanted.get(series, [])) for series, value in noted.items()}
+
+
+def known(noted, instances):
+    """What a note means: a list, or (as it was written at first) a digest of all instances of a series."""
+    if isinstance(noted, list):
+        return set(noted)
+    digest = hashlib.sha256(" ".join(instances).encode()).hexdigest()[:16]
+    return {short(instance) for instance in instances} if digest == noted else set()
 
 
 def name_or_number(entry):
@@ -128,43 +148,77 @@ class Router(threading.Thread):
         orthanc.SetGlobalProperty(CURSOR_PROPERTY, str(sequence))
 
     def _deliver(self, study):
-        """Send the series that were not sent as they are now; returns when they are delivered."""
-        wait_s, refusals = FIRST_WAIT_S, 0
+        """Send the instances that were not sent yet; returns when each is delivered or refused."""
         while True:
-            wanted, sent = fingerprints(study), delivered(study)
-            owed = [series for series, digest in wanted.items() if sent.get(series) != digest]
+            wanted = wanted_of(study)
+            done = delivered(study, wanted)
+            owed = [(s, i) for s, instances in wanted.items() for i in instances if short(i) not in done.get(s, ())]
             if not owed:
                 return
-            job = self._send(owed, permissive=refusals > 0)
+            chunk = owed[:CHUNK]
+            try:
+                refused = self._account_for(study, [instance for _, instance in chunk])
+            except Changed:
+                continue
+            if refused:
+                orthanc.LogWarning(f"plumbline-router: {len(refused)} instances of study {study} were refused")
+            for series, instance in chunk:
+                done.setdefault(series, set()).add(short(instance))
+            note = json.dumps({series: sorted(instances) for series, instances in done.items()})
+            orthanc.RestApiPut(f"/studies/{study}/metadata/{SENT_METADATA}", note)
+
+    def _account_for(self, study, instances):
+        """Send instances; those that are refused, found by halving what a refusal broke off."""
+        if self._is_taken(study, instances):
+            return []
+        if len(instances) == 1:
+            return instances
+        middle = len(instances) // 2
+        return self._account_for(study, instances[:middle]) + self._account_for(study, instances[middle:])
+
+    def _is_taken(self, study, instances):
+        """Send instances with endless patience for a receiver that is away or full; false where one is refused."""
+        wait_s, unclear = FIRST_WAIT_S, 0
+        while True:
+            job = self._send(instances)
             if job["State"] == "Success":
-                failed = job["Content"].get("FailedInstancesCount", 0)
-                if failed:
-                    orthanc.LogWarning(f"plumbline-router: {failed} instances of study {study} were refused")
-                if not failed or refusals >= REFUSALS_BEFORE_GOING_ON:
-                    orthanc.RestApiPut(f"/studies/{study}/metadata/{SENT_METADATA}", json.dumps(wanted))
-                    return
+                return True
             if self._refuses_content(job):
-                refusals += 1
+                return False
+            if self._echoes() and not self._has_no_room(job):
+                unclear += 1
+                if unclear >= UNCLEAR_BEFORE_GOING_ON:
+                    return False
             orthanc.LogWarning(f"plumbline-router: study {study} waits {wait_s:.0f} s for its receiver")
             if self._stopping.wait(wait_s):
                 raise Stopping
+            if not set(instances) <= {one for series in wanted_of(study).values() for one in series}:
+                raise Changed
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
-    def _send(self, series, permissive):
-        """Run one C-STORE job to its end."""
-        order = {"Resources": series, "Synchronous": False, "Permissive": permissive}
+    def _send(self, instances):
+        """Run one C-STORE job to its end; it stops at the first instance that is not taken."""
+        order = {"Resources": instances, "Synchronous": False, "Permissive": False}
         job_id = json.loads(orthanc.RestApiPost(f"/modalities/{MODALITY}/store", json.dumps(order)))["ID"]
+        poll_s = FIRST_POLL_S
         while True:
             job = get(f"/jobs/{job_id}")
             if job["State"] in ("Success", "Failure"):
                 return job
-            if self._stopping.wait(POLL_S):
+            if self._stopping.wait(poll_s):
                 raise Stopping
+            poll_s = min(2 * poll_s, LONGEST_POLL_S)
 
     def _refuses_content(self, job):
-        """Whether the receiver is there and has room, and still does not take everything."""
-        if any(code in job.get("ErrorDetails", "") for code in OUT_OF_RESOURCES):
-            return False
+        """Whether the receiver said that it does not take an instance for what it is."""
+        told = job.get("ErrorDetails", "")
+        return NOT_NEGOTIATED in told or (bool(STATUS.search(told)) and not self._has_no_room(job))
+
+    def _has_no_room(self, job):
+        status = STATUS.search(job.get("ErrorDetails", ""))
+        return status is not None and status.group(1).upper().startswith(OUT_OF_RESOURCES)
+
+    def _echoes(self):
         try:
             orthanc.RestApiPost(f"/modalities/{MODALITY}/echo", "{}")
         except orthanc.OrthancException:

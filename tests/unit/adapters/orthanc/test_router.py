@@ -5,6 +5,7 @@ With the real Orthanc it is tested in tests/integration.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import sys
@@ -29,7 +30,8 @@ class FakeOrthanc(ModuleType):
     def __init__(self):
         super().__init__("orthanc")
         self.properties, self.metadata, self.studies, self.changes = {}, {}, {}, []
-        self.outcomes, self.sent, self.is_listening, self.warnings = [], [], True, []
+        self.sent, self.received, self.warnings = [], [], []
+        self.is_listening, self.refused, self.troubles = True, {}, []
 
     def GetGlobalProperty(self, number, default):
         return self.properties.get(number, default)
@@ -44,7 +46,7 @@ class FakeOrthanc(ModuleType):
             since = int(path.partition("since=")[2].partition("&")[0])
             return json.dumps({"Changes": self.changes[since:], "Done": True, "Last": len(self.changes)})
         if path.startswith("/jobs/"):
-            return json.dumps(self.outcomes.pop(0))
+            return json.dumps(self.outcome)
         _, _, study, what, *name = path.split("/")
         if study not in self.studies:
             raise OrthancError(404)
@@ -59,8 +61,19 @@ class FakeOrthanc(ModuleType):
             if not self.is_listening:
                 raise OrthancError(9)
             return "{}"
-        self.sent.append(json.loads(body))
+        self.sent.append(json.loads(body)["Resources"])
+        self.outcome = self._store(self.sent[-1])
         return json.dumps({"ID": "job"})
+
+    def _store(self, instances):
+        """As a job that is not permissive: it stops at the first instance that is not taken."""
+        if self.troubles:
+            return {"State": "Failure", "Content": {}, "ErrorDetails": self.troubles.pop(0)}
+        for instance in instances:
+            if instance in self.refused:
+                return {"State": "Failure", "Content": {}, "ErrorDetails": self.refused[instance]}
+            self.received.append(instance)
+        return {"State": "Success", "Content": {"FailedInstancesCount": 0}}
 
     def RestApiPut(self, path, body):
         self.metadata[path.split("/")[2]] = body
@@ -77,11 +90,10 @@ class FakeOrthanc(ModuleType):
     LogError = LogWarning
 
 
-SUCCESS = {"State": "Success", "Content": {"FailedInstancesCount": 0}}
-PARTLY = {"State": "Success", "Content": {"FailedInstancesCount": 1}}
-FAILURE = {"State": "Failure", "Content": {}, "ErrorDetails": "cannot connect"}
-REFUSED = {"State": "Failure", "Content": {}, "ErrorDetails": "C-STORE has failed with DIMSE status 0xc000"}
-FULL = {"State": "Failure", "Content": {}, "ErrorDetails": "C-STORE has failed with DIMSE status 0xa700"}
+AWAY = "Error in the network protocol: cannot connect"
+REFUSED = 'C-STORE SCU to AET "PLUMBLINE" has failed with DIMSE status 0xC000'
+NOT_NEGOTIATED = "No valid presentation context was negotiated for SOP class UID [1.2.3]"
+FULL = 'C-STORE SCU to AET "PLUMBLINE" has failed with DIMSE status 0xA700'
 
 
 def series(name, *instances, manufacturer="SIEMENS", modality="CT"):
@@ -118,21 +130,27 @@ def became_stable(fake, study, *content):
 
 def test_a_stable_study_is_sent_and_the_position_kept(fake, router):
     became_stable(fake, "study", series("a", "1", "2"))
-    fake.outcomes = [SUCCESS]
     router._drain()
-    assert [order["Resources"] for order in fake.sent] == [["a"]]
+    assert fake.sent == [["1", "2"]]
     assert fake.properties[5467] == "1"
 
 
-def test_what_was_delivered_is_not_sent_again_and_what_grew_is(fake, router):
-    fake.outcomes = [SUCCESS, SUCCESS]
+def test_what_was_delivered_is_not_sent_again_and_only_what_is_new_is(fake, router):
     became_stable(fake, "study", series("a", "1", "2"))
     router._drain()
     became_stable(fake, "study", series("a", "2", "1"))
     router._drain()
+    became_stable(fake, "study", series("a", "1", "2", "4"), series("b", "3"))
+    router._drain()
+    assert fake.sent == [["1", "2"], ["4", "3"]]
+
+
+def test_a_note_of_the_first_release_is_understood(fake, router):
+    digest = hashlib.sha256(b"1 2").hexdigest()[:16]
+    fake.metadata["study"] = json.dumps({"a": digest, "b": "of other instances"})
     became_stable(fake, "study", series("a", "1", "2"), series("b", "3"))
     router._drain()
-    assert [order["Resources"] for order in fake.sent] == [["a"], ["b"]]
+    assert fake.sent == [["3"]]
 
 
 def test_our_own_series_are_never_sent(fake, router):
@@ -145,27 +163,75 @@ def test_our_own_series_are_never_sent(fake, router):
 def test_an_absent_receiver_is_waited_for_with_growing_patience(fake, router):
     fake.is_listening = False
     became_stable(fake, "study", series("a", "1"))
-    fake.outcomes = [FAILURE] * 8 + [SUCCESS]
+    fake.troubles = [AWAY] * 8
     router._drain()
-    waits = [seconds for seconds in router.waits if seconds >= 1]
-    assert waits == [1, 2, 4, 8, 16, 30, 30, 30]
-    assert not any(order["Permissive"] for order in fake.sent)
+    assert [seconds for seconds in router.waits if seconds >= 1] == [1, 2, 4, 8, 16, 30, 30, 30]
+    assert fake.received == ["1"]
 
 
-def test_a_receiver_without_room_is_waited_for_too(fake, router):
+def test_a_receiver_without_room_is_waited_for_however_long(fake, router):
     became_stable(fake, "study", series("a", "1"))
-    fake.outcomes = [FULL, FULL, SUCCESS]
+    fake.troubles = [FULL] * 20
     router._drain()
-    assert not any(order["Permissive"] for order in fake.sent)
+    assert fake.received == ["1"]
+    assert not any("refused" in text for text in fake.warnings)
 
 
-def test_what_is_refused_for_its_content_does_not_hold_up_the_rest(fake, router):
-    became_stable(fake, "study", series("a", "1", "2"))
-    fake.outcomes = [REFUSED, PARTLY]
+@pytest.mark.parametrize("why", [REFUSED, NOT_NEGOTIATED])
+def test_what_is_refused_does_not_hold_up_the_rest_and_is_not_sent_again(fake, router, why):
+    instances = [f"{n:02}" for n in range(40)]
+    became_stable(fake, "study", series("a", *instances))
+    fake.refused = {"07": why, "31": why}
     router._drain()
-    assert [order["Permissive"] for order in fake.sent] == [False, True]
+    assert set(fake.received) == set(instances) - {"07", "31"}
+    assert len(fake.received) < 3 * len(instances), "only what a refusal broke off is repeated"
     assert fake.properties[5467] == "1"
+    assert any("2 instances" in text and "refused" in text for text in fake.warnings)
+    sent = len(fake.sent)
+    became_stable(fake, "study", series("a", *instances, "40"))
+    router._drain()
+    assert fake.sent[sent:] == [["40"]]
+
+
+def test_an_outage_repeats_one_chunk_and_not_the_study(fake, script, router, monkeypatch):
+    monkeypatch.setattr(script, "CHUNK", 2)
+    became_stable(fake, "study", series("a", "1", "2", "3", "4", "5"))
+
+    def stops(seconds):
+        return seconds >= 1
+
+    store = fake._store
+    monkeypatch.setattr(
+        fake, "_store", lambda instances: store(instances) if "3" not in instances else {"State": "Failure"}
+    )
+    monkeypatch.setattr(router._stopping, "wait", stops)
+    fake.is_listening = False
+    with pytest.raises(script.Stopping):
+        router._drain()
+    monkeypatch.setattr(fake, "_store", store)
+    script.Router()._drain()
+    assert fake.received == ["1", "2", "3", "4", "5"]
+
+
+def test_what_fails_without_a_reason_again_and_again_is_passed_over(fake, router):
+    became_stable(fake, "study", series("a", "1", "2"))
+    fake.refused = {"2": "something else"}
+    router._drain()
+    assert fake.received == ["1", "1", "1", "1", "1", "1"]
     assert any("refused" in text for text in fake.warnings)
+
+
+def test_instances_deleted_while_their_receiver_is_away_are_not_waited_for(fake, router, monkeypatch):
+    became_stable(fake, "study", series("a", "1", "2"))
+    fake.is_listening, fake.troubles = False, [AWAY] * 3
+
+    def deletes(_seconds):
+        fake.studies["study"] = [series("a", "1")]
+
+    monkeypatch.setattr(router._stopping, "wait", deletes)
+    router._drain()
+    assert fake.received == ["1"]
+    assert fake.properties[5467] == "1"
 
 
 def test_a_study_deleted_before_it_was_sent_is_passed_over(fake, router):
@@ -183,7 +249,6 @@ def test_the_first_start_ever_leaves_history_alone(fake, script):
 
 def test_a_restart_goes_on_where_it_stopped(fake, script, router):
     became_stable(fake, "study", series("a", "1"))
-    fake.outcomes = [SUCCESS]
     script.Router()._drain()
     assert len(fake.sent) == 1
 
