@@ -5,6 +5,7 @@ A task carries a row id or nothing; what there is to do is in the database.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import lru_cache
 
 import structlog
@@ -15,6 +16,7 @@ from plumbline.errors import Unavailable
 from plumbline.observability.logging import configure_logging
 from plumbline.pipeline.late_news import open_told_exams
 from plumbline.pipeline.reconcile import reconcile as reconcile_archive
+from plumbline.pipeline.retention import release_safe
 from plumbline.pipeline.sweep import open_quiet_exams, ring_for_owed
 from plumbline.settings import Settings, load_settings
 from workers.wiring import Worker, build_worker
@@ -58,9 +60,12 @@ def tick() -> None:
 
 @app.task(name=RECONCILE)
 def reconcile() -> None:
-    """Fetch what the archive has and never arrived."""
-    ports = worker().ports
+    """Fetch what the archive has and never arrived; give back the images of exams that are over and safe there."""
+    here = worker()
+    ports = here.ports
     try:
         reconcile_archive(ports.archive, ports.index, ports.spool, limit=RECONCILE_LIMIT)
+        quiet_since = ports.clock.now() - timedelta(hours=here.settings.path.retention_h)
+        release_safe(here.retention, ports.index, ports.archive, quiet_since=quiet_since)
     except Unavailable as error:
         structlog.get_logger("plumbline.reconcile").warning("reconciling put off", reason=str(error))

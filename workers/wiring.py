@@ -15,6 +15,7 @@ from plumbline.adapters.database.instances import DatabaseInstanceIndex
 from plumbline.adapters.database.news import DatabaseNews, DatabaseOrders
 from plumbline.adapters.database.patients import DatabasePatients
 from plumbline.adapters.database.results import DatabasePublications, DatabaseResults
+from plumbline.adapters.database.retention import DatabaseRetention
 from plumbline.adapters.database.steps import DatabaseSteps
 from plumbline.adapters.database.studies import DatabaseStudies
 from plumbline.adapters.database.workitems import DatabaseWorkitems
@@ -29,6 +30,7 @@ from plumbline.observability.clock import SystemClock
 from plumbline.observability.metrics import LoggingObserver
 from plumbline.pipeline.fetch import Fetcher
 from plumbline.pipeline.ports import PathPorts, RemoteArchive, Spool
+from plumbline.pipeline.retention import Retention
 from plumbline.pipeline.runner import Runner
 from plumbline.pipeline.steps import path_functions, tell_failure
 from plumbline.settings import DicomWebRemote, DimseRemote, Settings
@@ -43,6 +45,7 @@ class Worker:
     ports: PathPorts
     doorbell: CeleryDoorbell
     runner: Runner
+    retention: Retention
 
 
 def build_ports(settings: Settings, store: Store) -> PathPorts:
@@ -81,7 +84,8 @@ def _remote(settings: DimseRemote | DicomWebRemote, spool: Spool) -> RemoteArchi
 
 def build_worker(settings: Settings, app: Celery) -> Worker:
     """A worker of this process; call it after the fork, never before."""
-    ports = build_ports(settings, open_store(settings.store_url))
+    store = open_store(settings.store_url)
+    ports = build_ports(settings, store)
     doorbell = CeleryDoorbell(app)
     policy = site_policy(settings)
     runner = Runner(
@@ -93,4 +97,4 @@ def build_worker(settings: Settings, app: Celery) -> Worker:
         extend_every_s=settings.path.lease_s / 4,
         on_failure=lambda step, sentence: tell_failure(step, sentence, ports, policy),
     )
-    return Worker(settings, ports, doorbell, runner)
+    return Worker(settings, ports, doorbell, runner, DatabaseRetention(store))

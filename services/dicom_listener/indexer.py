@@ -14,13 +14,15 @@ from pathlib import Path
 
 import structlog
 
-from plumbline.adapters.database.engine import open_store
+from plumbline.adapters.database.engine import Store, open_store
 from plumbline.adapters.database.instances import DatabaseInstanceIndex
+from plumbline.adapters.database.retention import DatabaseRetention
 from plumbline.adapters.dimse.header import read_header
 from plumbline.adapters.spool import JournalTail
 from plumbline.errors import Unavailable
 from plumbline.observability.logging import configure_logging
 from plumbline.pipeline.receive import BATCH, Ledger
+from plumbline.pipeline.retention import Reclaimer
 from plumbline.settings import Settings
 from services.dicom_listener.observer import count_taken_in
 
@@ -28,7 +30,7 @@ POLL_S = 0.1
 """Wait between two looks at the journal; with the time of one batch it bounds how soon an instance is readable.
 
 A shorter one makes more and smaller transactions, on the cores and the disk that the receivers need."""
-SWEEP_EVERY_S = 60.0
+UPKEEP_EVERY_S = 60.0
 NICENESS = 5
 """Senders are answered first; the ledger follows as soon as there is a core for it."""
 RETRY_S = 1.0
@@ -58,18 +60,14 @@ def run_indexer(settings: Settings) -> None:
 
 def _index(settings: Settings, tail: JournalTail, stop: _Stop) -> None:
     log = structlog.get_logger("plumbline.indexer")
-    ledger = None
-    swept_at = -SWEEP_EVERY_S
+    work = None
     while True:
         is_last_pass = stop.is_set
         pause_s = POLL_S
         try:
-            if ledger is None:
-                ledger = Ledger(tail, DatabaseInstanceIndex(open_store(settings.store_url)), read_header)
-            if time.monotonic() - swept_at > SWEEP_EVERY_S:
-                swept_at = time.monotonic()
-                tail.sweep()
-            taken = ledger.take_in()
+            work = work or _Work(tail, open_store(settings.store_url))
+            work.keep_up()
+            taken = work.ledger.take_in()
             count_taken_in(taken)
             if taken.entries:
                 log.info("indexed", **taken.outcomes)
@@ -77,9 +75,29 @@ def _index(settings: Settings, tail: JournalTail, stop: _Stop) -> None:
                 continue
         except Unavailable as error:
             log.error("the ledger is away", sentence=str(error))
-            ledger, pause_s = None, RETRY_S
+            work, pause_s = None, RETRY_S
         if is_last_pass or _pause(pause_s):
             return
+
+
+class _Work:
+    """What the indexer does while the store answers: the ledger, and from time to time the spool's upkeep."""
+
+    def __init__(self, tail: JournalTail, store: Store) -> None:
+        self.ledger = Ledger(tail, DatabaseInstanceIndex(store), read_header)
+        self._tail = tail
+        self._reclaimer = Reclaimer(tail, DatabaseRetention(store))
+        self._kept_up_at = -UPKEEP_EVERY_S
+
+    def keep_up(self) -> None:
+        """Remove what crashes left behind and segments that nothing points to any more, when it is time."""
+        if time.monotonic() - self._kept_up_at < UPKEEP_EVERY_S:
+            return
+        self._kept_up_at = time.monotonic()
+        self._tail.sweep()
+        given_back = self._reclaimer.reclaim()
+        if given_back:
+            structlog.get_logger("plumbline.indexer").info("room given back", bytes=given_back)
 
 
 def _give_way() -> None:

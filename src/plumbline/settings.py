@@ -188,6 +188,8 @@ class PathSettings(_Section):
     news_quiet_s: float = Field(default=3.0, ge=0)
     """Silence after the last order, merge or new reference for an exam that was done already before it is judged
     whether the exam has to be compared again: a burst of messages makes one new revision."""
+    retention_h: float = Field(default=168.0, ge=0)
+    """How long images stay here after the last of them came, once their exam is over and the archive lists each."""
     maximum_priors: int = Field(default=6, ge=1)
     """How many earlier exams may be fetched for one comparison."""
 

@@ -22,6 +22,8 @@ from plumbline.pipeline.ports import (
 from plumbline.pipeline.reopening import what_changed
 from plumbline.pipeline.studies import Basis, Declaration, StudyCount
 
+GIVEN_BACK = "The images of this study were given back to the archive; they are fetched again."
+
 
 def complete(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome:
     """Make the held instances a revision once every instance that the archive lists is accounted for.
@@ -37,6 +39,9 @@ def complete(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome:
         return _begin_on_word(step, ports, policy, held, word)
     listed = [each for each in ports.archive.instances_of(uid) if not each.is_own]
     set_aside = ports.index.set_aside(each.sop_instance_uid for each in listed) - held
+    if listed and not held | set_aside:
+        missing = {each.sop_instance_uid for each in listed}
+        return _fetch_missing(ports, listed, missing, _count(uid, held, set_aside, listed, GIVEN_BACK))
     quiet_s = (ports.clock.now() - ports.exams.exam(uid).last_instance_at).total_seconds()
     judged = judge_completeness(
         held | set_aside,

@@ -6,11 +6,13 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import delete
 
 from plumbline.adapters.database.engine import open_store
 from plumbline.adapters.database.exams import DatabaseExams
 from plumbline.adapters.database.instances import DatabaseInstanceIndex
 from plumbline.adapters.database.studies import DatabaseStudies
+from plumbline.adapters.database.tables import InstanceRow
 from plumbline.errors import Conflict, InvalidInput, Unavailable
 from plumbline.exams.study import PatientIdentity
 from plumbline.pipeline.complete import complete
@@ -293,3 +295,21 @@ def test_ports_that_are_not_needed_are_not_touched(world):
     world.receive("1.1")
     narrow = SimpleNamespace(**{name: getattr(world, name) for name in needed})
     assert isinstance(complete(STEP, narrow, POLICY), Proceed)  # type: ignore[arg-type]
+
+
+def test_a_study_that_was_given_back_to_the_archive_is_fetched_again(world):
+    world.receive("2.25.11", "2.25.12")
+    world.list_in_archive("2.25.11", "2.25.12")
+    world.clock.advance(60)
+    assert isinstance(world.count(), Proceed)
+    revision = world.exams.exam(STUDY).revision
+    with world.store.begin() as session:
+        session.execute(delete(InstanceRow))
+    outcome = world.count()
+    assert isinstance(outcome, Wait)
+    assert "given back" in outcome.reason
+    assert [each.sop_instance_uid for each in world.spool.appended] == ["2.25.11", "2.25.12"]
+    world.receive("2.25.11", "2.25.12")
+    world.clock.advance(60)
+    assert isinstance(world.count(), Proceed)
+    assert world.exams.exam(STUDY).revision == revision, "the same instances are the same revision"

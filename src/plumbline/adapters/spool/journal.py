@@ -10,7 +10,6 @@ import os
 import secrets
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -43,7 +42,6 @@ from plumbline.pipeline.ports import Location
 from plumbline.pipeline.receive import Bytes, Label
 
 SEGMENT_BYTES = 256 << 20
-_OPEN_READERS = 64
 FREE_BYTES_HOLD_S = 0.05
 """How long an answer about the room on the disk is good for; asking takes as long as receiving a small instance."""
 
@@ -142,8 +140,6 @@ class Journal:
         self._segment: SegmentWriter | None = None
         self._process = os.getpid()
         self._preparation = Preparation(directory, segment_bytes) if prepares else None
-        self._readers: OrderedDict[str, SegmentReader] = OrderedDict()
-        self._reading = threading.Lock()
         self._free_bytes = (0, -FREE_BYTES_HOLD_S)
 
     def memory(self, capacity: int) -> RecordMemory:
@@ -199,8 +195,8 @@ class Journal:
 
     def read(self, location: Location) -> bytes:
         """See ``Spool.read``. Raises ``InvalidInput`` where no such bytes are held."""
-        with self._reading:
-            data = self._reader(location.segment).read(location.offset, location.length)
+        with self._reader(location.segment) as reader:
+            data = reader.read(location.offset, location.length)
         if len(data) != location.length:
             raise InvalidInput("the spool holds fewer bytes than were recorded", where=location.segment)
         return data
@@ -216,7 +212,7 @@ class Journal:
         return free_bytes
 
     def close(self) -> None:
-        """Seal this process's segment and close the files."""
+        """Seal this process's segment."""
         with self._writing:
             if self._process == os.getpid():
                 if self._preparation is not None:
@@ -224,9 +220,6 @@ class Journal:
                 if self._segment is not None:
                     self._segment.close()
             self._segment = self._preparation = None
-        with self._reading:
-            while self._readers:
-                self._readers.popitem()[1].close()
 
     def _segment_for(self, length: int) -> SegmentWriter:
         if self._process != os.getpid():
@@ -245,14 +238,8 @@ class Journal:
         return segment.is_broken or (segment.end > FIRST_RECORD and segment.end + length > self._segment_bytes)
 
     def _reader(self, name: str) -> SegmentReader:
-        reader = self._readers.get(name)
-        if reader is None:
-            try:
-                reader = SegmentReader(self.directory / f"{name}{SUFFIX}")
-            except OSError as error:
-                raise InvalidInput("the spool has no such segment", where=name) from error
-            self._readers[name] = reader
-            if len(self._readers) > _OPEN_READERS:
-                self._readers.popitem(last=False)[1].close()
-        self._readers.move_to_end(name)
-        return reader
+        """Opened anew each time: a file that is kept open keeps its room on the disk after it was removed."""
+        try:
+            return SegmentReader(self.directory / f"{name}{SUFFIX}")
+        except OSError as error:
+            raise InvalidInput("the spool has no such segment", where=name) from error

@@ -29,6 +29,7 @@ from plumbline.adapters.spool.segment import (
     is_abandoned,
     open_direct,
     seal_abandoned,
+    sync_directory,
 )
 from plumbline.pipeline.receive import Arrival, Refusal
 
@@ -87,7 +88,7 @@ class _Window:
 
 
 class JournalTail:
-    """Port ``Arrivals``."""
+    """Ports ``Arrivals`` and ``Segments``."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -143,6 +144,14 @@ class JournalTail:
             return
         with self._reader(arrival.location.segment) as reader, reader.dataset(arrival) as view:
             yield view
+
+    def remove(self, segment: str) -> int:
+        """See ``Segments.remove``."""
+        path = self._path(segment)
+        size = path.stat().st_size
+        path.unlink()
+        sync_directory(self._directory)
+        return size
 
     def sweep(self) -> int:
         """Remove what cut associations and crashed writers left of large instances; returns how many."""
