@@ -15,6 +15,7 @@ from plumbline.exams.order import Plan, SourceKind
 from plumbline.exams.recognition import ExamKind, Recognition, SeriesRole
 from plumbline.exams.surgery_text import Tense
 from plumbline.priors.choice import Reference, ReferenceChoice, Role
+from plumbline.triage.facts import Facts
 from plumbline.triage.priority import Priority, TriageDecision
 
 
@@ -271,6 +272,17 @@ def decision_document(decision: TriageDecision) -> dict[str, Any]:
 def decision_from_document(document: Mapping[str, Any]) -> TriageDecision:
     """Inverse of ``decision_document``."""
     return TriageDecision(Priority(document["priority"]), tuple(document["reasons"]), tuple(document.get("rules", ())))
+
+
+def facts_document(facts: Facts) -> dict[str, Any]:
+    """JSON form of what the triage rules saw but for the findings, which the comparison has; sets become lists."""
+    return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in facts.values.items()}
+
+
+def facts_from_document(document: Mapping[str, Any], findings: Sequence[Finding]) -> Facts:
+    """Inverse of ``facts_document``."""
+    values = {name: frozenset(value) if isinstance(value, list) else value for name, value in document.items()}
+    return Facts(values, tuple(findings))
 
 
 def _finding_document(finding: Finding) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from plumbline.pipeline.documents import (
     choice_from_document,
     comparison_from_document,
     decision_document,
+    facts_document,
     result_document,
 )
 from plumbline.pipeline.policy import SitePolicy
@@ -65,11 +66,13 @@ def triage_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome
     story = story_of(step, ports, policy, told_by=StepName.MATCH)
     choice = choice_from_document(ports.steps.result(uid, revision, StepName.MATCH)["choice"])
     comparison = comparison_from_document(ports.steps.result(uid, revision, StepName.COMPARE)["comparison"])
-    decision = decide_priority(policy.rules, facts_of(story), comparison.findings, choice)
+    facts = facts_of(story)
+    decision = decide_priority(policy.rules, facts, comparison.findings, choice)
     decision = with_notes(decision, (*story.order_notes, *choice.conflicts))
     show_on_worklist(step, ports, policy, decision)
     ports.results.save(uid, revision, _document(step, story, comparison, choice, decision))
-    return Proceed({"decision": decision_document(decision), **_since_last_instance(step, ports)})
+    said = {"decision": decision_document(decision), "facts": facts_document(facts)}
+    return Proceed({**said, **_since_last_instance(step, ports)})
 
 
 def _since_last_instance(step: Step, ports: PathPorts) -> dict[str, float]:

@@ -16,6 +16,7 @@ from plumbline.exams.recognition import ExamKind, Recognition
 from plumbline.pipeline import documents
 from plumbline.pipeline.documents import Comparison, result_document
 from plumbline.priors.choice import Reference, ReferenceChoice, Role
+from plumbline.triage.facts import Facts
 from plumbline.triage.priority import Priority, TriageDecision
 
 FINDING = Finding(
@@ -117,3 +118,9 @@ def test_an_exam_that_could_not_be_numbered_says_so_in_the_same_form():
     )
     assert document["current"]["numbering"] == {"anchor": None, "confidence": 0.0, "conflict": None}
     assert document["current"]["levels_in_view"] == ["L4", "L5"]
+
+
+def test_facts_come_back_as_the_rules_saw_them():
+    facts = Facts({"exam.modality": "CT", "order.red_flags": frozenset({"infection"}), "exam.phase": None}, (FINDING,))
+    stored = json.loads(json.dumps(documents.facts_document(facts)))
+    assert documents.facts_from_document(stored, [FINDING]) == facts
