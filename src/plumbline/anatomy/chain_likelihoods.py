@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,8 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.anatomy.chain_inference import ChainModel
-from plumbline.anatomy.numbering_statistics import CHAIN, USUAL, NumberingStatistics, region_category, step_between
-from plumbline.anatomy.spine_chain import INDEX, Prevalence, Variant, edges_of, variants_of
+from plumbline.anatomy.numbering_statistics import (
+    CHAIN,
+    REGION_CATEGORIES,
+    USUAL,
+    NumberingStatistics,
+    region_category,
+    step_between,
+)
+from plumbline.anatomy.spine_chain import INDEX, LONGEST, Prevalence, Variant, expected_steps, variants_of
 from plumbline.anatomy.spine_evidence import BodyEvidence, SpineEvidence
 from plumbline.errors import InvalidInput
 
@@ -34,6 +42,9 @@ class NumberingSettings:
     sure_from
         Probability of the best labelling from which it is given without a declared doubt. Chosen on the
         trade-off in docs/accuracy.md.
+    sure_from_sacrum
+        The same where names are counted from a sacrum in view: how many lumbar vertebrae there are stays a
+        prior then, and L5 is the one above the sacrum until ribs or a map say otherwise.
     carried_from
         Less probable labellings are left out.
     missed, false
@@ -44,6 +55,8 @@ class NumberingSettings:
     geometry_weight
         Exponent on the likelihood of spacing, lean and width: they vary together along a spine, so they
         count for less than if each stood alone.
+    region_weight
+        The same on a detector's region scores, whose mistakes at one border go together.
     outlier_share
         Share of distances, leans and widths that are measured wrong.
     text_weight
@@ -55,13 +68,15 @@ class NumberingSettings:
     """
 
     prevalence: Prevalence = field(default_factory=Prevalence)
-    sure_from: float = 0.9
+    sure_from: float = 0.97
+    sure_from_sacrum: float = 0.9
     carried_from: float = 0.01
     missed: float | None = None
     false: float | None = None
     longest_skip: int = 3
     longest_false_run: int = 2
-    geometry_weight: float = 0.5
+    geometry_weight: float = 0.2
+    region_weight: float = 0.6
     outlier_share: float = 0.03
     text_weight: float = 1.3
     label_map_shifted: float = 0.02
@@ -81,22 +96,19 @@ def chain_model(evidence: SpineEvidence, settings: NumberingSettings, statistics
         for lower in range(upper + 1, min(upper + 2 + settings.longest_false_run, len(bodies)))
         if false > 0.0 or lower == upper + 1
     }
+    ends = [_end(variant, evidence.sacrum_below, missed, settings, statistics) for variant in shared.variants]
     emission = [_emission(i, evidence, shared, settings, statistics) for i in range(len(bodies))]
     return ChainModel(
-        start=shared.per_variant([_has_name(variant) for variant in shared.variants]) / len(CHAIN),
-        end=shared.per_variant(
-            [_end(variant, evidence.sacrum_below, missed, settings, statistics) for variant in shared.variants]
-        ),
+        names=tuple(variant.names for variant in shared.variants),
+        start=shared.per_variant([np.full(len(each.names), 1.0 / len(CHAIN)) for each in shared.variants]),
+        end=shared.per_variant(ends),
         emission=np.stack(emission) * (1.0 - false),
         false=np.full(len(bodies), false),
         steps=steps,
-        settings=shared.prior,
+        prior=shared.prior,
+        variant=shared.variant,
         shift=shared.shift,
     )
-
-
-def _has_name(variant: Variant) -> Table:
-    return np.isin(CHAIN, variant.names).astype(float)
 
 
 def _end(
@@ -106,12 +118,9 @@ def _end(
     settings: NumberingSettings,
     statistics: NumberingStatistics,
 ) -> Table:
-    """Likelihood that nothing is found below a name: the sacrum comes, or the view ends; shape (k,)."""
-    *_, last_but_one, last, sacrum = variant.names
-    value = np.zeros(len(CHAIN))
-    value[INDEX[last]] = 1.0 - statistics.sacrum_found
-    value[INDEX[last_but_one]] = missed * (1.0 - statistics.sacrum_found)
-    value[INDEX[sacrum]] = statistics.sacrum_found
+    """Likelihood that nothing is found below a place: the sacrum comes, or the view ends; a value per place."""
+    value = np.zeros(len(variant.names))
+    value[-3:] = missed * (1.0 - statistics.sacrum_found), 1.0 - statistics.sacrum_found, statistics.sacrum_found
     return sacrum_below * value + (1.0 - sacrum_below) * settings.unseen_end
 
 
@@ -135,9 +144,12 @@ class _Shared:
     shift: Table
     prior: Table
 
-    def per_variant(self, tables: list[Table]) -> Table:
-        """One column per setting from one table (k,) per variant; shape (k, h)."""
-        return np.stack(tables, axis=1)[:, self.variant]
+    def per_variant(self, values: Sequence[Table]) -> Table:
+        """One column per setting from the values of every variant's places, 0 beyond them; shape (k, h)."""
+        table = np.zeros((LONGEST, len(values)))
+        for column, own in enumerate(values):
+            table[: len(own), column] = own
+        return table[:, self.variant]
 
 
 def _shared_settings(settings: NumberingSettings, statistics: NumberingStatistics, *, is_labelled: bool) -> _Shared:
@@ -167,33 +179,28 @@ class _Expected:
     def __init__(
         self, shared: _Shared, missed: float, settings: NumberingSettings, statistics: NumberingStatistics
     ) -> None:
-        self._shared = shared
         self._settings = settings
-        self._size = np.unique(shared.size)
-        self._posture = np.unique(shared.posture_deg)
-        self._size_of = np.searchsorted(self._size, shared.size)
-        self._posture_of = np.searchsorted(self._posture, shared.posture_deg)
+        self._variant = shared.variant
+        self._size, self._size_of = np.unique(shared.size, return_inverse=True)
+        self._posture, self._posture_of = np.unique(shared.posture_deg, return_inverse=True)
         skip = settings.longest_skip if missed > 0.0 else 0
-        self._edges = [edges_of(variant, statistics, skip) for variant in shared.variants]
-        self._weight = [missed**edges.skipped for edges in self._edges]
-        self._columns = [np.flatnonzero(shared.variant == index) for index in range(len(shared.variants))]
+        self._steps = expected_steps(settings.prevalence, statistics, skip)
+        broad = (_BROAD_LOG_DISTANCE * _BROAD_LEAN_DEG) ** settings.geometry_weight
+        self._weight = self._steps.exists * (missed ** np.arange(skip + 1.0))[:, None] * broad
 
     def table(self, upper: BodyEvidence, lower: BodyEvidence) -> Table:
-        """Likelihood of the step between two bodies for every pair of names and every setting; shape (k, k, h)."""
+        """Likelihood of the step between two bodies for every place above and every setting; shape (s, k, h)."""
         log_distance, lean_deg = step_between(upper.centre_lps_mm, lower.centre_lps_mm)
-        table = np.zeros((len(CHAIN), len(CHAIN), len(self._size_of)))
-        for edges, weight, columns in zip(self._edges, self._weight, self._columns, strict=True):
-            distance = self._density(log_distance, edges.log_distance, edges.log_distance_sd, self._size)
-            lean = self._density(lean_deg, edges.lean_deg, edges.lean_sd_deg, self._posture)
-            distance *= weight[:, None] * (_BROAD_LOG_DISTANCE * _BROAD_LEAN_DEG) ** self._settings.geometry_weight
-            value = distance[:, self._size_of[columns]] * lean[:, self._posture_of[columns]]
-            table[edges.upper[:, None], edges.lower[:, None], columns] = value
-        return table
+        steps = self._steps
+        distance = self._density(log_distance, steps.log_distance, steps.log_distance_sd, self._size)
+        lean = self._density(lean_deg, steps.lean_deg, steps.lean_sd_deg, self._posture)
+        both = (distance * self._weight)[:, None] * lean[None]
+        return np.moveaxis(both[self._size_of, self._posture_of, self._variant], 0, -1)
 
     def _density(self, value: float, mean: Table, spread: Table, offsets: Table) -> Table:
-        """Weighted density for every edge (rows) and every offset of the person (columns)."""
-        off = (value - mean[:, None] - offsets) / spread[:, None]
-        return (_tolerant(off, self._settings.outlier_share) / spread[:, None]) ** self._settings.geometry_weight
+        """Weighted density for every offset of the person and every step; shape (offsets, v, s, k)."""
+        off = (value - mean - offsets[:, None, None, None]) / spread
+        return (_tolerant(off, self._settings.outlier_share) / spread) ** self._settings.geometry_weight
 
 
 _BROAD_LOG_DISTANCE = 0.3
@@ -216,20 +223,29 @@ def _emission(
     settings: NumberingSettings,
     statistics: NumberingStatistics,
 ) -> Table:
-    """Likelihood of what one body says, for every name and setting; shape (k, h)."""
+    """Likelihood of what one body says, for every place and setting; shape (k, h)."""
     body = evidence.bodies[index]
-    value = _region_likelihood(body, statistics)
-    value = value * _claim(body.is_sacral, _IS_SACRAL) * _claim(body.bears_rib, _IS_THORACIC)
-    value = value * _claim(evidence.second_cervical.get(index), _IS_AXIS)
+    by_name = _region_likelihood(body, settings, statistics)
+    by_name = by_name * _claim(body.is_sacral, _IS_SACRAL) * _claim(body.bears_rib, _IS_THORACIC)
+    by_name = by_name * _claim(evidence.second_cervical.get(index), _IS_AXIS)
     if evidence.written_names:
-        value = value * np.where(np.isin(CHAIN, evidence.written_names), settings.text_weight, 1.0)
+        by_name = by_name * np.where(np.isin(CHAIN, evidence.written_names), settings.text_weight, 1.0)
     last_rib = evidence.last_rib.get(index, 0.0) if evidence.last_rib else None
-    own = [
-        _width_likelihood(body, variant, settings, statistics) * _claim(last_rib, _is_last_thoracic(variant))
-        for variant in shared.variants
-    ]
-    labelled = _label_likelihood(body.label, shared.shift, evidence.label_reliability)
-    return value[:, None] * shared.per_variant(own) * labelled
+    has_widths = any(each.pedicle_width_mm is not None for each in evidence.bodies)
+    own = []
+    for variant in shared.variants:
+        value = by_name[[INDEX[name] for name in variant.names]]
+        if last_rib is not None:
+            value = value * _claim(last_rib, _is_last_thoracic(variant))
+        own.append(value * _width_likelihood(body, variant, settings, statistics) if has_widths else value)
+    value = shared.per_variant(own)
+    if body.label is None:
+        return value
+    for shift in SHIFTS:
+        said = [_label_likelihood(body.label, each, shift, evidence.label_reliability) for each in shared.variants]
+        columns = shared.shift == shift
+        value[:, columns] *= shared.per_variant(said)[:, columns]
+    return value
 
 
 _NAMES = np.array(CHAIN)
@@ -242,47 +258,44 @@ _LEAST_CLAIM = 1e-3
 def _claim(probability: float | None, holds: Table) -> Table:
     """Likelihood of a judgement of ``probability`` for names for which it ``holds`` (1) or not (0)."""
     if probability is None:
-        return np.ones(len(CHAIN))
+        return np.ones(len(holds))
     p = float(np.clip(probability, _LEAST_CLAIM, 1.0 - _LEAST_CLAIM))
     return holds * p + (1.0 - holds) * (1.0 - p)
 
 
-def _region_likelihood(body: BodyEvidence, statistics: NumberingStatistics) -> Table:
+def _region_likelihood(body: BodyEvidence, settings: NumberingSettings, statistics: NumberingStatistics) -> Table:
     if body.region is None:
         return np.ones(len(CHAIN))
     category = region_category(body.region)
-    return np.array([statistics.region[name][category] for name in CHAIN]) * len(statistics.region[CHAIN[0]])
+    seen = np.array([statistics.region[name][category] for name in CHAIN]) * REGION_CATEGORIES
+    return seen**settings.region_weight
 
 
 def _is_last_thoracic(variant: Variant) -> Table:
     last = max((name for name in variant.names if name[0] == "T"), key=lambda name: INDEX[name])
-    return (np.array(CHAIN) == last).astype(float)
+    return (np.array(variant.names) == last).astype(float)
 
 
 def _width_likelihood(
     body: BodyEvidence, variant: Variant, settings: NumberingSettings, statistics: NumberingStatistics
 ) -> Table:
-    value = np.ones(len(CHAIN))
+    """Whether pedicles were seen, and how far apart; a value per place."""
+    places = [variant.place[name] for name in variant.names]
+    seen = np.array([statistics.width_seen[place] for place in places])
     if body.pedicle_width_mm is None:
-        return value
-    known = [name for name in variant.names if variant.place[name] in statistics.log_width]
-    mean, spread = np.array([statistics.log_width[variant.place[name]] for name in known]).T
+        return (1.0 - seen) ** settings.geometry_weight
+    mean, spread = np.array([statistics.log_width[place] for place in places]).T
     measured = float(np.log(max(body.pedicle_width_mm, 1.0)))
     density = _tolerant((measured - mean) / spread, settings.outlier_share) / spread * _BROAD_LOG_WIDTH
-    value[[INDEX[name] for name in known]] = density**settings.geometry_weight
-    return value
+    return (seen * density) ** settings.geometry_weight
 
 
-def _label_likelihood(label: str | None, shift: Table, reliability: float) -> Table:
-    """Of a label map's name, for every name and setting: a map may be one off as a whole or wrong in places."""
-    if label is None:
-        return np.ones((len(CHAIN), len(shift)))
+def _label_likelihood(label: str, variant: Variant, shift: int, reliability: float) -> Table:
+    """Of a label map's name, a value per place: a map may be one off as a whole or wrong in places."""
     if label not in INDEX:
         raise InvalidInput(f"{label!r} is not the name of a vertebra")
-    value = np.full((len(CHAIN), len(shift)), (1.0 - reliability) / (len(CHAIN) - 1))
-    for column, by in enumerate(shift.astype(int)):
-        value[[label in names_when_shifted(name, by) for name in CHAIN], column] = reliability
-    return value * len(CHAIN)
+    is_said = np.array([label in names_when_shifted(name, shift) for name in variant.names])
+    return np.where(is_said, reliability, (1.0 - reliability) / (len(CHAIN) - 1)) * len(CHAIN)
 
 
 _BESIDE = {"T13": ("T12", "T13", "L1"), "L6": ("L5", "L6", "S1")}

@@ -55,27 +55,26 @@ def _spine(raw: Mapping[str, Any]) -> KeyPointSpine:
 
 
 def _bodies(points: Sequence[Mapping[str, Any]]) -> tuple[BodyEvidence, ...]:
-    pedicles = {
-        kind: np.array([p["xyz_lps_mm"] for p in points if p["kind"] == kind]).reshape(-1, 3)
-        for kind in ("left", "right")
-    }
+    of_kind = {kind: [p for p in points if p["kind"] == kind] for kind in ("body", "left", "right")}
+    places = {kind: np.array([p["xyz_lps_mm"] for p in own]).reshape(-1, 3) for kind, own in of_kind.items()}
+    left, right = (_own_pedicles(places["body"], places[kind]) for kind in ("left", "right"))
     found = []
-    for point in points:
-        if point["kind"] != "body":
-            continue
-        centre = np.array(point["xyz_lps_mm"], dtype=float)
+    for index, point in enumerate(of_kind["body"]):
         scores = point.get("spine_segment_probabilities")
         region = (scores[0], scores[1], scores[2]) if scores else None
-        found.append(BodyEvidence(centre, _pedicle_width_mm(centre, pedicles), region))
+        width = float(np.linalg.norm(left[index] - right[index])) if index in left and index in right else None
+        found.append(BodyEvidence(places["body"][index], width, region))
     return cranial_to_caudal(found)
 
 
-def _pedicle_width_mm(centre: Points, pedicles: Mapping[str, Points]) -> float | None:
-    """Between the nearest left and the nearest right pedicle of a body, None where one is missing."""
-    nearest = []
-    for points in pedicles.values():
-        distance = np.linalg.norm(points - centre, axis=1)
-        if not len(points) or distance.min() > PEDICLE_REACH_MM:
-            return None
-        nearest.append(points[int(np.argmin(distance))])
-    return float(np.linalg.norm(nearest[0] - nearest[1]))
+def _own_pedicles(bodies: Points, pedicles: Points) -> dict[int, Points]:
+    """By index of a body, the nearest of the pedicles that lie nearer to it than to any other body."""
+    own: dict[int, Points] = {}
+    if not len(bodies) or not len(pedicles):
+        return own
+    distance = np.linalg.norm(bodies[:, None] - pedicles[None], axis=2)
+    for pedicle in np.argsort(-distance.min(axis=0)):
+        body = int(np.argmin(distance[:, pedicle]))
+        if distance[body, pedicle] < PEDICLE_REACH_MM:
+            own[body] = pedicles[pedicle]
+    return own

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.anatomy.chain_inference import IS_FALSE, ChainModel
+from plumbline.anatomy.chain_inference import ChainModel
 from plumbline.anatomy.chain_likelihoods import NumberingSettings, chain_model
-from plumbline.anatomy.numbering import NOT_A_VERTEBRA, Labelling, Numbering
+from plumbline.anatomy.numbering import Labelling, Numbering
 from plumbline.anatomy.numbering_doubts import Weighed, doubt_in_words
 from plumbline.anatomy.numbering_statistics import CHAIN, REGIONS, NumberingStatistics, numbering_statistics
 from plumbline.anatomy.spine_evidence import BodyEvidence, SacrumEvidence, SpineEvidence
@@ -35,8 +35,7 @@ __all__ = [
 ]
 
 _LEAST_TOTAL = 1e-300
-_LEAST_SETTING_SHARE = 0.01
-_SETTINGS_OF_A_SHIFT = 2
+_LEAST_SETTING_SHARE = 0.003
 _LEAST_TO_FIT = 3
 _ANCHORED_FROM = 0.5
 
@@ -99,10 +98,10 @@ def _weigh(evidence: SpineEvidence, settings: NumberingSettings, statistics: Num
     model = chain_model(evidence, settings, statistics)
     by_setting = model.evidence()
     total = max(float(by_setting.sum()), _LEAST_TOTAL)
-    paths: set[tuple[int, ...]] = set()
+    candidates: set[tuple[str, ...]] = set()
     for setting in _likely_settings(model, by_setting):
-        paths |= model.candidates(setting, settings.carried_from / 10)
-    probability = {_names(path): float(model.score(path).sum()) / total for path in paths}
+        candidates.update(model.candidates(setting, settings.carried_from / 10))
+    probability = {names: model.score(names) / total for names in candidates}
     return Weighed(
         _ranked(probability, settings.carried_from),
         fits=model.count < _LEAST_TO_FIT or np.log(total) / model.count >= statistics.usual_log_likelihood,
@@ -111,21 +110,19 @@ def _weigh(evidence: SpineEvidence, settings: NumberingSettings, statistics: Num
 
 
 def _likely_settings(model: ChainModel, by_setting: NDArray[Any]) -> list[int]:
-    """The likeliest few of each shift of the label map: candidates of the others differ little."""
+    """The likeliest of each count and shift of the label map: candidates of the others differ little."""
     chosen: list[int] = []
-    for shift in np.unique(model.shift):
-        own = np.flatnonzero(model.shift == shift)
-        ranked = own[np.argsort(-by_setting[own])][:_SETTINGS_OF_A_SHIFT]
-        chosen += [int(each) for each in ranked if by_setting[each] > _LEAST_SETTING_SHARE * by_setting.max()]
+    for variant in range(len(model.names)):
+        for shift in np.unique(model.shift):
+            own = np.flatnonzero((model.shift == shift) & (model.variant == variant))
+            best = own[np.argmax(by_setting[own])]
+            if by_setting[best] > _LEAST_SETTING_SHARE * by_setting.max():
+                chosen.append(int(best))
     return chosen
 
 
 def _fit(model: ChainModel) -> float:
     return float(np.log(max(float(model.evidence().sum()), _LEAST_TOTAL))) / model.count
-
-
-def _names(path: tuple[int, ...]) -> tuple[str, ...]:
-    return tuple(NOT_A_VERTEBRA if name == IS_FALSE else CHAIN[name] for name in path)
 
 
 def _ranked(probability: Mapping[tuple[str, ...], float], carried_from: float) -> tuple[Labelling, ...]:
@@ -170,7 +167,7 @@ def number_from_sacrum(
         for names, share in _above(each.index, count, found, settings).items():
             probability[names] += share * each.probability / max(total, 1.0)
     weighed = Weighed(_ranked(probability, settings.carried_from))
-    return Numbering(weighed.labellings, "sacrum", doubt_in_words(weighed, found, "sacrum", settings.sure_from))
+    return Numbering(weighed.labellings, "sacrum", doubt_in_words(weighed, found, "sacrum", settings.sure_from_sacrum))
 
 
 def _without_sacrum(count: int, found: SpineEvidence, settings: NumberingSettings) -> Numbering:

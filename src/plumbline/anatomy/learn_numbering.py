@@ -36,10 +36,14 @@ SOURCE = "ImFusion VID data set (key points of spines in VerSe, CT Colonography 
 LEAST_SPINES = 100
 MATCH_MM = 12.0
 SACRUM_BELOW_MM = (24.0, 48.0)
+SURE_REGION = 0.96
+"""A body below the last annotated one of which the detector is this sure is one more vertebra, not the sacrum."""
 UNUSUAL_QUANTILE = 0.005
-_FITTED_SPINES = 400
+_FITTED_SPINES = 200
 _LEAST_STEPS = 8
 _PRIOR_COUNT = 0.3
+_ANY_WIDTH = (3.5, 0.3)
+"""Logarithm of a width in mm and its spread, where none is annotated: says nothing."""
 _ALIKE = (
     ("C1", "C2", "C3", "C4", "C5", "C6"),
     tuple(f"T{n}" for n in range(3, 10)),
@@ -89,7 +93,8 @@ def learn(spines: Sequence[KeyPointSpine]) -> NumberingStatistics:
     inside = [_inside(spine, match) for spine, match in zip(spines, matches, strict=True)]
     statistics = NumberingStatistics(
         steps=steps,
-        log_width=_width_figures(spines),
+        log_width=_width_figures(spines, matches),
+        width_seen=_width_seen(spines, matches),
         region=_region_figures(spines, matches),
         size_sd=size_sd,
         posture_sd_deg=posture_sd,
@@ -125,7 +130,8 @@ def _sacra(spine: KeyPointSpine, match: Match) -> Iterator[tuple[int, int]]:
     last = _centres(spine.truth)[-1]
     for index in match.false:
         offset = last - spine.detected[index].centre_lps_mm
-        if offset[2] > 0 and SACRUM_BELOW_MM[0] < np.linalg.norm(offset) < SACRUM_BELOW_MM[1]:
+        is_doubtful = max(spine.detected[index].region or (0.0,)) < SURE_REGION
+        if is_doubtful and offset[2] > 0 and SACRUM_BELOW_MM[0] < np.linalg.norm(offset) < SACRUM_BELOW_MM[1]:
             yield len(spine.truth) - 1, index
 
 
@@ -182,10 +188,14 @@ def _step(mean: NDArray[Any], spread: NDArray[Any]) -> tuple[float, float, float
     return float(mean[0]), float(spread[0]), float(mean[1]), float(spread[1])
 
 
-def _width_figures(spines: Sequence[KeyPointSpine]) -> dict[str, tuple[float, float]]:
+def _width_figures(spines: Sequence[KeyPointSpine], matches: Sequence[Match]) -> dict[str, tuple[float, float]]:
     widths: dict[str, list[float]] = defaultdict(list)
-    for spine in spines:
-        for name, body in zip(spine.names, spine.truth, strict=True):
+    for spine, match in zip(spines, matches, strict=True):
+        named = [
+            *zip(spine.names, spine.truth, strict=True),
+            *(("S1", spine.detected[d]) for _, d in _sacra(spine, match)),
+        ]
+        for name, body in named:
             if body.pedicle_width_mm:
                 widths[name].append(float(np.log(body.pedicle_width_mm)))
     figures = {
@@ -193,15 +203,27 @@ def _width_figures(spines: Sequence[KeyPointSpine]) -> dict[str, tuple[float, fl
         for name, values in widths.items()
         if len(values) >= _LEAST_STEPS
     }
-    return {name: figures[name] for name in USUAL if name in figures}
+    return {name: figures.get(name, _ANY_WIDTH) for name in USUAL}
+
+
+def _width_seen(spines: Sequence[KeyPointSpine], matches: Sequence[Match]) -> dict[str, float]:
+    seen: dict[str, list[bool]] = defaultdict(list)
+    for spine, match in zip(spines, matches, strict=True):
+        for name, index in _named_detections(spine, match):
+            seen[name].append(spine.detected[index].pedicle_width_mm is not None)
+    return {name: _rounded((sum(seen[name]) + 1) / (len(seen[name]) + 2)) for name in USUAL}
+
+
+def _named_detections(spine: KeyPointSpine, match: Match) -> list[tuple[str, int]]:
+    """(name, index of the detection), the first sacral vertebra among them where it was found."""
+    return [*((spine.names[t], d) for t, d in match.pairs), *(("S1", d) for _, d in _sacra(spine, match))]
 
 
 def _region_figures(spines: Sequence[KeyPointSpine], matches: Sequence[Match]) -> dict[str, tuple[float, ...]]:
     """Per name, how often each category of region scores was seen, a part of one of each added."""
     counts = {name: np.zeros(REGION_CATEGORIES) for name in CHAIN}
     for spine, match in zip(spines, matches, strict=True):
-        seen = [(spine.names[t], d) for t, d in match.pairs] + [("S1", d) for _, d in _sacra(spine, match)]
-        for name, index in seen:
+        for name, index in _named_detections(spine, match):
             scores = spine.detected[index].region
             if scores is not None:
                 counts[name][region_category(scores)] += 1

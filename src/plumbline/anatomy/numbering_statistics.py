@@ -65,6 +65,8 @@ class NumberingStatistics:
         By upper and lower place, of neighbours in a usual spine.
     log_width
         By place: mean and spread of the logarithm of the distance between the pedicles in mm.
+    width_seen
+        By place: how often a detector found both pedicles.
     region
         By name: how often a detector's region scores fall into each category of ``region_category``.
     size_sd, posture_sd_deg
@@ -83,6 +85,7 @@ class NumberingStatistics:
 
     steps: Mapping[tuple[str, str], StepFigures]
     log_width: Mapping[str, tuple[float, float]]
+    width_seen: Mapping[str, float]
     region: Mapping[str, tuple[float, ...]]
     size_sd: float
     posture_sd_deg: float
@@ -111,6 +114,7 @@ class NumberingStatistics:
                 for (upper, lower), each in self.steps.items()
             },
             "log_width": {name: list(values) for name, values in self.log_width.items()},
+            "width_seen": dict(self.width_seen),
             "region": {name: list(values) for name, values in self.region.items()},
         }
 
@@ -121,6 +125,7 @@ class NumberingStatistics:
         return cls(
             steps=steps,  # type: ignore[arg-type]
             log_width={name: (values[0], values[1]) for name, values in raw["log_width"].items()},
+            width_seen=raw["width_seen"],
             region={name: tuple(values) for name, values in raw["region"].items()},
             size_sd=raw["size_sd"],
             posture_sd_deg=raw["posture_sd_deg"],

@@ -92,40 +92,42 @@ def _variant(thoracic: int, lumbar: int, prior: float) -> Variant:
     return Variant(prior, names, place)
 
 
+LONGEST = max(len(USUAL) + 1, len(CHAIN) - 1)
+"""Places of the longest variant, S1 included."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
-class Edges:
-    """Every way from one found vertebra to the next found one in one variant, flat; those between were missed.
+class ExpectedSteps:
+    """What is expected from one found vertebra to the next found one in every variant.
 
     Parameters
     ----------
-    upper, lower
-        Indices into ``CHAIN``.
-    skipped
-        How many vertebrae lie between.
+    exists
+        Shape (v, s, k), 1 where variant v has a place that lies s + 1 below its place k, else 0.
     log_distance, log_distance_sd, lean_deg, lean_sd_deg
-        What is expected between the two centres.
+        Shape (v, s, k): between the two centres, with s vertebrae missed between them.
     """
 
-    upper: NDArray[np.intp]
-    lower: NDArray[np.intp]
-    skipped: NDArray[np.intp]
+    exists: Table
     log_distance: Table
     log_distance_sd: Table
     lean_deg: Table
     lean_sd_deg: Table
 
 
-@lru_cache(maxsize=256)
-def edges_of(variant: Variant, statistics: NumberingStatistics, longest_skip: int) -> Edges:
-    """Edges of one variant, with up to ``longest_skip`` vertebrae missed."""
-    rows = []
-    for skipped in range(longest_skip + 1):
-        for start in range(len(variant.names) - skipped - 1):
-            run = variant.names[start : start + skipped + 2]
-            rows.append((INDEX[run[0]], INDEX[run[-1]], skipped, *_expected(run, variant, statistics)))
-    table = np.array(rows)
-    whole = [table[:, column].astype(np.intp) for column in range(3)]
-    return Edges(*whole, *(table[:, column] for column in range(3, 7)))
+@lru_cache(maxsize=32)
+def expected_steps(prevalence: Prevalence, statistics: NumberingStatistics, longest_skip: int) -> ExpectedSteps:
+    """Steps of every variant, with up to ``longest_skip`` vertebrae missed."""
+    variants = variants_of(prevalence)
+    shape = (len(variants), longest_skip + 1, LONGEST)
+    exists, figures = np.zeros(shape), np.ones((4, *shape))
+    for v, variant in enumerate(variants):
+        for skipped in range(longest_skip + 1):
+            for place in range(len(variant.names) - skipped - 1):
+                run = variant.names[place : place + skipped + 2]
+                exists[v, skipped, place] = 1.0
+                figures[:, v, skipped, place] = _expected(run, variant, statistics)
+    return ExpectedSteps(exists, *figures)
 
 
 def _expected(
