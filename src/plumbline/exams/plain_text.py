@@ -34,6 +34,8 @@ CLAUSE_BREAK = re.compile(
 
 def plain(text: str) -> str:
     """``text`` in lower case, without accents and ligatures, with one kind of dash, quote and space."""
+    if text.isascii():
+        return text.lower().translate(_ONE_CHARACTER)
     letters = unicodedata.normalize("NFKD", text).lower()
     return "".join(letter for letter in letters if not unicodedata.combining(letter)).translate(_ONE_CHARACTER)
 

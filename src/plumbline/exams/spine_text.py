@@ -18,7 +18,16 @@ from plumbline.exams.level_text import read_levels
 from plumbline.exams.plain_text import clauses, plain
 from plumbline.exams.red_flag_text import read_red_flags
 from plumbline.exams.surgery_dates import SurgeryDate, read_surgery_date
-from plumbline.exams.surgery_text import Tense, names_implants, names_operation, read_procedures, read_side, read_tense
+from plumbline.exams.surgery_text import (
+    Tense,
+    denies_operation,
+    names_implants,
+    names_operation,
+    names_procedure,
+    read_procedures,
+    read_side,
+    read_tense,
+)
 
 _TAKES_OUT = "HARDWARE_REMOVAL"
 """What is taken out, even if only planned, was put in by an operation before."""
@@ -93,7 +102,6 @@ class SpineText:
         return max(dated, key=lambda when: when.latest) if dated else None
 
 
-@lru_cache(maxsize=_REMEMBERED_TEXTS)
 def read_spine_text(text: str, *, source: SourceKind, reference_date: date | None = None) -> SpineText:
     """Read one text.
 
@@ -106,6 +114,24 @@ def read_spine_text(text: str, *, source: SourceKind, reference_date: date | Non
     reference_date
         Day on which it was written, usually the study date; "3 months ago" needs it.
     """
+    return _read(text, source, reference_date if _tells_of_operation(text) else None)
+
+
+def forget_texts() -> None:
+    """Read every text anew; for measurements."""
+    _read.cache_clear()
+    _tells_of_operation.cache_clear()
+
+
+@lru_cache(maxsize=_REMEMBERED_TEXTS)
+def _tells_of_operation(text: str) -> bool:
+    """Whether a text speaks of an operation at all: where it does not, the day of writing changes nothing."""
+    whole = plain(text)
+    return read_tense(whole) is not Tense.UNSTATED or names_procedure(whole) or names_operation(whole)
+
+
+@lru_cache(maxsize=_REMEMBERED_TEXTS)
+def _read(text: str, source: SourceKind, reference_date: date | None) -> SpineText:
     whole = plain(text)
     named = read_levels(whole)
     statements = clauses(whole)
@@ -127,6 +153,9 @@ def read_spine_text(text: str, *, source: SourceKind, reference_date: date | Non
 
 def _undenied_parts(statement: str) -> Iterator[str]:
     """The statement whole, or what it denies apart from the rest: "TLIF planned, no prior surgery"."""
+    if "," not in statement or not denies_operation(statement):
+        yield statement
+        return
     parts = [part.strip() for part in statement.split(",") if part.strip()]
     denied = [part for part in parts if read_tense(part) is Tense.DENIED]
     rest = ", ".join(part for part in parts if part not in denied)

@@ -278,6 +278,16 @@ def _first_done(plain_text: str) -> re.Match[str] | None:
     return next((one for one in _DONE.finditer(plain_text) if not _NOT_AN_OPERATION.match(plain_text, one.end())), None)
 
 
+def denies_operation(plain_text: str) -> bool:
+    """Whether a text denies an operation anywhere."""
+    return _DENIED.search(plain_text) is not None
+
+
+def names_procedure(plain_text: str) -> bool:
+    """Whether a text has the word of any procedure, denied or not."""
+    return _ANY_PROCEDURE.search(plain_text) is not None
+
+
 def names_operation(plain_text: str) -> bool:
     """Whether a text speaks of an operation without saying which."""
     return _OPERATION_NOUNS.search(plain_text) is not None

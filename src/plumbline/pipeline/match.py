@@ -127,7 +127,8 @@ def _choose_and_count(
         studies = {each.study.study_instance_uid: each for each in listed.studies}
         before = fetches
         fetches = {uid: advance(uid, studies[uid], each, ports, policy) for uid, each in fetches.items()}
-        if fetches == before and not new and not left:
+        counting_changes_nothing = all(fetches[uid].is_whole for uid in chosen)
+        if counting_changes_nothing or (fetches == before and not new and not left):
             return choice, fetches
 
 

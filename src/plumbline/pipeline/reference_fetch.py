@@ -38,6 +38,11 @@ class ReferenceFetch:
     shortfall: str = ""
     """Why instances are missing, as a clause."""
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every instance that the archive has is here."""
+        return self.is_settled and self.held_count >= self.listed_count
+
     def as_document(self) -> dict[str, Any]:
         """JSON form, for a waiting step."""
         return {
