@@ -5,12 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 
 import structlog
 from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
+from prometheus_client.multiprocess import mark_process_dead
 
 from plumbline.adapters.dimse.listener import reserve_ports
 from plumbline.errors import Misconfigured
@@ -19,11 +22,14 @@ from plumbline.observability.metrics import all_processes
 from plumbline.settings import Settings
 from services.dicom_listener.commitment import run_commitments
 from services.dicom_listener.indexer import run_indexer
+from services.dicom_listener.observer import count_spool
 from services.dicom_listener.receiver import Receiver, run_receiver
 from services.dicom_listener.stopping import Stop
 from services.dicom_listener.ups_events import has_subscribers, run_ups_events
 
 SUPERVISION_S = 0.5
+MEASURE_EVERY_S = 10.0
+METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 AFTER_DRAIN_S = 10.0
 
 
@@ -32,6 +38,7 @@ def serve(settings: Settings) -> None:
     configure_logging(settings.log_level, process="listener")
     stopping = Stop()
     stopping.on(signal.SIGTERM, signal.SIGINT)
+    settings.spool_dir.mkdir(parents=True, exist_ok=True)
     _expose_metrics(settings)
     if settings.listener.processes == 1:
         _serve_alone(settings, stopping)
@@ -46,7 +53,7 @@ def _serve_alone(settings: Settings, stopping: Stop) -> None:
     receiver.start()
     indexer = _Child("indexer", run_indexer, settings)
     reporters = _reporters(settings)
-    _supervise([indexer, *reporters], stopping)
+    _supervise([indexer, *reporters], stopping, settings.spool_dir)
     for child in reporters:
         child.terminate()
     receiver.stop()
@@ -57,10 +64,10 @@ def _serve_alone(settings: Settings, stopping: Stop) -> None:
 def _serve_together(settings: Settings, stopping: Stop) -> None:
     """Receive in several processes that share the port; this one only looks after them."""
     with reserve_ports(settings.listener):
+        receivers = [_Child(f"receiver-{n}", run_receiver, settings) for n in range(settings.listener.processes)]
         indexer = _Child("indexer", run_indexer, settings)
         reporters = _reporters(settings)
-        receivers = [_Child(f"receiver-{n}", run_receiver, settings) for n in range(settings.listener.processes)]
-        _supervise([indexer, *reporters, *receivers], stopping)
+        _supervise([indexer, *reporters, *receivers], stopping, settings.spool_dir)
         for child in (*receivers, *reporters):
             child.terminate()
         for child in (*receivers, *reporters, indexer):
@@ -93,6 +100,8 @@ class _Child:
         """Replace the process that ended."""
         log = structlog.get_logger("plumbline.listener")
         log.error("a process ended and is started again", name=self.name, exit_code=self.process.exitcode)
+        if os.environ.get(METRICS_VARIABLE):
+            mark_process_dead(self.process.pid)
         self.process = self._start()
 
     def terminate(self) -> None:
@@ -111,9 +120,13 @@ class _Child:
             self.process.join()
 
 
-def _supervise(children: list[_Child], stopping: Stop) -> None:
+def _supervise(children: list[_Child], stopping: Stop, spool_dir: Path) -> None:
     """Keep the children running until this process is asked to end."""
+    measured_at = -MEASURE_EVERY_S
     while not stopping.is_set:
+        if time.monotonic() - measured_at > MEASURE_EVERY_S:
+            measured_at = time.monotonic()
+            count_spool(spool_dir)
         wait([child.process.sentinel for child in children], timeout=SUPERVISION_S)
         for child in children:
             if not child.process.is_alive() and not stopping.is_set:
@@ -122,7 +135,7 @@ def _supervise(children: list[_Child], stopping: Stop) -> None:
 
 def _registry() -> CollectorRegistry:
     """The metrics of all processes together where they share a folder, else this process's."""
-    return all_processes() if os.environ.get("PROMETHEUS_MULTIPROC_DIR") else REGISTRY
+    return all_processes() if os.environ.get(METRICS_VARIABLE) else REGISTRY
 
 
 def _expose_metrics(settings: Settings) -> None:

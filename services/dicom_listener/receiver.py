@@ -35,7 +35,9 @@ class Receiver:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings.listener
         self._journal = Journal(settings.spool_dir, segment_bytes=settings.listener.segment_bytes, prepares=True)
-        observer = LoggingListenerObserver(self._journal.free_bytes)
+        observer = LoggingListenerObserver(
+            self._journal.free_bytes, {peer.ae_title.strip() for peer in settings.listener.peers}
+        )
         # Receiving needs the disk and nothing else: the store is asked only when a commitment is.
         store = Store(create_store_engine(settings.store_url))
         self._listener = Listener(

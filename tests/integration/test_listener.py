@@ -259,18 +259,50 @@ def test_a_shutdown_lets_an_association_finish_and_then_ends(start_listener, sen
     assert [label.sop_instance_uid for label, _ in listener.kept()] == [header.SOPInstanceUID] * 2
 
 
-def test_several_processes_share_the_port_and_the_ledger(start_listener, sends_files_as_they_are):
-    listener = start_listener(processes=2)
+def test_several_processes_share_the_port_the_ledger_the_places_and_the_metrics(
+    start_listener, tmp_path, sends_files_as_they_are
+):
+    listener = start_listener(processes=2, maximum_associations=3)
     children = Path(f"/proc/{listener.process.pid}/task/{listener.process.pid}/children")
-    wait_until(lambda: len(children.read_text().split()) >= 3, "two receivers and an indexer run")
+    wait_until(lambda: len(children.read_text().split()) >= 4, "two receivers, an indexer and a reporter run")
     paths = [next(p for p in get_testdata_files(n) if Path(p).name == n) for n in ("CT_small.dcm", "MR_small.dcm")]
     for _ in range(4):
         assert store_with_pynetdicom(listener.port, paths) == [0, 0]
-    wait_for(listener, 2)
+    nameless = dcmread(paths[0])
+    nameless.PatientID = ""
+    nameless.save_as(tmp_path / "nameless.dcm")
+    assert store_with_pynetdicom(listener.port, [tmp_path / "nameless.dcm"]) == [0]
+    wait_for(listener, 3)
+    ae = AE("PYNETDICOM")
+    ae.add_requested_context("1.2.840.10008.1.1")
+    associations = [ae.associate("127.0.0.1", listener.port, ae_title="PLUMBLINE") for _ in range(4)]
+    assert [association.is_established for association in associations] == [True, True, True, False]
+    for association in associations[:3]:
+        association.release()
+    stranger = AE("STRANGER")
+    stranger.add_requested_context("1.2.840.10008.1.1")
+    assert not stranger.associate("127.0.0.1", listener.port, ae_title="PLUMBLINE").is_established
+    by = 'sender="PYNETDICOM"'
+    wait_until(lambda: metric(listener, f"plumbline_listener_open_associations{{{by}}}") == 0, "all have ended")
+    assert metric(listener, f'plumbline_listener_instances_total{{{by},status="0000"}}') == 9
+    assert metric(listener, f"plumbline_listener_associations_total{{{by}}}") == 12
+    assert metric(listener, f"plumbline_listener_instance_seconds_count{{{by}}}") == 9
+    assert metric(listener, f"plumbline_listener_bytes_total{{{by}}}") > 9 * 1000
+    assert metric(listener, f'plumbline_listener_quarantined_total{{reason="missing-tag",{by}}}') == 1
+    assert metric(listener, f'plumbline_listener_rejected_associations_total{{reason="too-many",{by}}}') == 1
+    unknown = '{reason="not-allowed",sender="unknown"}'
+    assert metric(listener, f"plumbline_listener_rejected_associations_total{unknown}") == 1
+    wait_until(lambda: metric(listener, "plumbline_listener_spool_used_bytes") > 0, "the spool's use is told")
     listener.process.terminate()
     assert listener.process.wait(60) == 0
-    assert len(listener.kept()) == 8
-    assert listener.index.quarantined() == []
+    assert len(listener.kept()) == 9
+
+
+def metric(listener, name):
+    """Value of a metric of all processes together; -1 where it is not told."""
+    text = httpx.get(f"http://127.0.0.1:{listener.settings.listener.metrics_port}/metrics").text
+    values = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith(f"{name} ")]
+    return float(values[0]) if values else -1.0
 
 
 def test_a_port_in_use_is_one_clear_sentence(listener, tmp_path):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from plumbline.errors import InvalidInput
 from plumbline.exams.study import PatientIdentity
-from plumbline.pipeline.ports import InstanceIndex, Location, QuarantineEntry, ReceivedInstance
+from plumbline.pipeline.ports import InstanceIndex, Location, QuarantineEntry, ReceivedInstance, RecordOutcome
 
 Bytes = bytes | bytearray | memoryview
 
@@ -182,9 +182,10 @@ HeaderReader = Callable[[memoryview, str], InstanceHeader]
 
 @dataclass(frozen=True, slots=True)
 class TakenIn:
-    """What one pass over the journal came to, by outcome."""
+    """What one pass over the journal came to, by outcome; and what of it was set aside, by sender and reason."""
 
     outcomes: dict[str, int] = field(default_factory=dict)
+    set_aside: dict[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def entries(self) -> int:
@@ -193,14 +194,21 @@ class TakenIn:
 
     def plus(self, outcome: str, count: int = 1) -> TakenIn:
         """The same, with some more of one outcome."""
-        return TakenIn({**self.outcomes, outcome: self.outcomes.get(outcome, 0) + count})
+        return replace(self, outcomes={**self.outcomes, outcome: self.outcomes.get(outcome, 0) + count})
+
+    def plus_set_aside(self, sender: str, reason: str) -> TakenIn:
+        """The same, with one more instance of a sender set aside."""
+        key = (sender, reason)
+        return replace(self, set_aside={**self.set_aside, key: self.set_aside.get(key, 0) + 1})
 
     def and_(self, other: TakenIn) -> TakenIn:
         """Both together."""
         total = self
         for outcome, count in other.outcomes.items():
             total = total.plus(outcome, count)
-        return total
+        keys = self.set_aside.keys() | other.set_aside.keys()
+        both = {key: self.set_aside.get(key, 0) + other.set_aside.get(key, 0) for key in keys}
+        return replace(total, set_aside=both)
 
 
 OWN_OBJECT = "own-object"
@@ -273,14 +281,18 @@ def _record_run(kind: type, run: Sequence[tuple[int, object]], index: InstanceIn
     """Record entries of one kind, each transaction with the position behind it."""
     total = TakenIn()
     if kind is ReceivedInstance:
-        outcomes = index.record([e for _, e in run if isinstance(e, ReceivedInstance)], cursor=(name, str(run[-1][0])))
-        for outcome in outcomes:
+        received = [e for _, e in run if isinstance(e, ReceivedInstance)]
+        outcomes = index.record(received, cursor=(name, str(run[-1][0])))
+        for instance, outcome in zip(received, outcomes, strict=True):
             total = total.plus(outcome.value)
+            if outcome in (RecordOutcome.CONFLICTING_CONTENT, RecordOutcome.CONFLICTING_PATIENT):
+                total = total.plus_set_aside(instance.sender, outcome.value)
         return total
     if kind is QuarantineEntry:
         for end, entry in run:
             assert isinstance(entry, QuarantineEntry)
             index.quarantine(entry, cursor=(name, str(end)))
+            total = total.plus_set_aside(entry.sender, entry.reason)
         return total.plus(QUARANTINED, len(run))
     index.set_cursor(name, str(run[-1][0]))
     return total.plus(OWN_OBJECT, len(run))
