@@ -8,6 +8,7 @@ from plumbline.adapters.database.board import DatabaseBoardSource
 from plumbline.adapters.database.engine import open_store
 from plumbline.adapters.database.exam_results import DatabaseExamResults
 from plumbline.adapters.database.message_intake import DatabaseMessageIntake
+from plumbline.adapters.database.overview import DatabaseOverview
 from plumbline.adapters.database.patient_exams import DatabasePatientExams
 from plumbline.adapters.database.readers import DatabaseReaders
 from plumbline.adapters.database.studies import DatabaseStudies
@@ -20,6 +21,7 @@ from plumbline.adapters.orthanc.pixels import OrthancPixels
 from plumbline.exams.identity import IdentityPolicy
 from plumbline.observability.clock import SystemClock
 from plumbline.settings import Settings
+from plumbline.site_policy import site_policy
 from services.worklist_api.assembly import serve
 from services.worklist_api.context import Context, Records
 
@@ -31,7 +33,10 @@ def create_app(settings: Settings) -> FastAPI:
     ------
     Unavailable
         When the database does not answer.
+    Misconfigured
+        When the triage rules or a threshold are wrong.
     """
+    policy = site_policy(settings)
     store = open_store(settings.store_url)
     archive = OrthancArchive(settings.orthanc)
     pixels = OrthancPixels(settings.orthanc)
@@ -51,8 +56,11 @@ def create_app(settings: Settings) -> FastAPI:
         pixels=pixels,
         records=Records(
             readers=DatabaseReaders(store, clock),
+            overview=DatabaseOverview(store, clock),
             patients=DatabasePatientExams(store, IdentityPolicy(settings.site.default_issuer_of_patient_id)),
         ),
+        rules=policy.rules,
+        thresholds=policy.thresholds,
         reader_header=settings.api.reader_header,
         viewer_links=settings.api.viewer_links,
         studies=DatabaseStudies(store),

@@ -24,12 +24,15 @@ from services.worklist_api.board import live
 from services.worklist_api.context import Context
 from services.worklist_api.fhir import endpoints as fhir
 from services.worklist_api.metrics import RequestMetrics
+from services.worklist_api.operator import endpoints as operator
 from services.worklist_api.pages import endpoints as pages
 from services.worklist_api.pages.rendering import BUILT
 from services.worklist_api.readers import endpoints as readers
 from services.worklist_api.readings import endpoints as readings
+from services.worklist_api.rules import endpoints as rules
 from services.worklist_api.security import SecurityHeaders
 from services.worklist_api.studies import endpoints as studies
+from services.worklist_api.trends import endpoints as trends
 from services.worklist_api.ups import channel, statuses, subscriptions
 from services.worklist_api.ups import endpoints as ups
 from services.worklist_api.viewer import endpoints as viewer
@@ -66,7 +69,7 @@ def serve(context: Context, *, on_stop: Callable[[], None] = lambda: None) -> Fa
     statuses.install(app)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestMetrics)
-    for area in (ups, subscriptions, channel, readings, readers, viewer, board, live, pages):
+    for area in (ups, subscriptions, channel, readings, readers, viewer, board, live, trends, operator, rules, pages):
         app.include_router(area.router)
     if context.studies is not None:
         app.include_router(studies.router)

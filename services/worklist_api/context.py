@@ -11,11 +11,14 @@ from typing import Annotated, cast
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from plumbline.adapters.database.overview import DatabaseOverview
 from plumbline.adapters.database.patient_exams import DatabasePatientExams
 from plumbline.adapters.database.readers import DatabaseReaders
 from plumbline.adapters.fhir.desk import FhirDesk
+from plumbline.checks.thresholds import CheckThresholds
 from plumbline.errors import Unavailable
 from plumbline.pipeline.studies import Studies
+from plumbline.triage.rules import RuleSet
 from plumbline.worklist.board import BoardSource, SearchedBoardSource
 from plumbline.worklist.desk import Worklist
 from plumbline.worklist.results import ExamResults
@@ -30,6 +33,7 @@ class Records:
 
     readers: DatabaseReaders
     patients: DatabasePatientExams
+    overview: DatabaseOverview
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,9 @@ class Context:
     """Where the board comes from; the worklist itself, read whole each time, where None."""
     pixels: Pixels | None = None
     records: Records | None = None
+    rules: RuleSet | None = None
+    """Triage rules of the site, for their page."""
+    thresholds: CheckThresholds = field(default_factory=CheckThresholds)
     reader_header: str | None = None
     """Header in which the site's proxy names the reader it has signed on."""
     viewer_links: Mapping[str, str] = field(default_factory=dict)

@@ -134,7 +134,7 @@ def words(key: str) -> str:
 
 def number(value: float | None) -> str:
     """One decimal, a true minus sign; a dash where there is nothing."""
-    return "–" if value is None else f"{value:.1f}".replace("-", "−")
+    return "–" if value is None else f"{value:.1f}".replace("-0.0", "0.0").replace("-", "−")
 
 
 def counts(entries: Sequence[Entry]) -> dict[str, int]:
@@ -218,6 +218,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "state_words": state_words,
     "words": words,
     "check_name": check_name,
+    "number": number,
     "status_words": status_words,
     "check_option": lambda check: (check, check_name(check)),
     "why": why,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -14,7 +15,18 @@ from plumbline.adapters.database.exams import exam_from_row
 from plumbline.adapters.database.tables import ExamRow, StepRow
 from plumbline.exams.identity import IdentityPolicy, same_patient
 from plumbline.pipeline.ports import StepName
+from plumbline.priors.choice import Role
 from plumbline.worklist.results import ExamResult
+
+
+@dataclass(frozen=True)
+class Triaged:
+    """What the triage rules saw of a revision, and what they decided then."""
+
+    facts: Mapping[str, Any]
+    comparison: Mapping[str, Any]
+    has_baseline: bool
+    priority: str
 
 
 class DatabasePatientExams:
@@ -38,6 +50,21 @@ class DatabasePatientExams:
         with self._store.read() as session:
             return session.scalar(statement) or {}
 
+    def triaged(self, study_instance_uid: str) -> Triaged | None:
+        """What the rules saw of the newest revision that was triaged; None where that was not kept."""
+        names = (StepName.MATCH.value, StepName.COMPARE.value, StepName.TRIAGE.value)
+        statement = (
+            select(StepRow.revision, StepRow.name, StepRow.result)
+            .where(StepRow.study_instance_uid == study_instance_uid, StepRow.name.in_(names))
+            .order_by(StepRow.revision)
+        )
+        revisions: dict[int, dict[str, Mapping[str, Any]]] = {}
+        with self._store.read() as session:
+            for revision, name, result in session.execute(statement):
+                revisions.setdefault(revision, {})[name] = result or {}
+        whole = [each for each in revisions.values() if all(each.get(name) for name in names)]
+        return _triaged(*(whole[-1][name] for name in names)) if whole and "facts" in whole[-1][names[2]] else None
+
     def results_of_patient(self, study_instance_uid: str) -> Sequence[ExamResult]:
         """Newest results of all exams of the same patient, the given exam's among them."""
         with self._store.read() as session:
@@ -60,3 +87,13 @@ class DatabasePatientExams:
             if row.study_instance_uid == study_instance_uid
             or same_patient(patient, exam_from_row(row).patient, self._identity).is_same
         ]
+
+
+def _triaged(matched: Mapping[str, Any], compared: Mapping[str, Any], triaged: Mapping[str, Any]) -> Triaged:
+    baselines = [each for each in matched["choice"]["considered"] if each["role"] == Role.BASELINE.value]
+    return Triaged(
+        facts=triaged["facts"],
+        comparison=compared["comparison"],
+        has_baseline=any(each["comparable"] for each in baselines),
+        priority=triaged["decision"]["priority"],
+    )

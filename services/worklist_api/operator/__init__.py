@@ -1,0 +1,1 @@
+"""The operator page: what flows, what waits, what failed, and to have it done again."""

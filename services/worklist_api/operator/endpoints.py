@@ -1,0 +1,107 @@
+"""The operator page, an exam's own page below it, and the errands that both offer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import RedirectResponse, Response
+
+from plumbline.errors import InvalidInput, PlumblineError
+from plumbline.pipeline.studies import StudyState
+from services.worklist_api.context import Context, InContext
+from services.worklist_api.pages.rendering import render
+from services.worklist_api.problems import NotFound
+from services.worklist_api.readers.identity import InRecords, KnownReader, Reader
+from services.worklist_api.readings.endpoints import StudyUid
+
+router = APIRouter(prefix="/operator", include_in_schema=False)
+
+ROWS = 100
+_SEE_OTHER = 303
+
+
+@router.get("")
+def operator(request: Request, context: InContext, records: InRecords, reader: Reader) -> Response:
+    """Everything that somebody on call has to see at once."""
+    overview = records.overview
+    shown: dict[str, Any] = {
+        "flow": overview.flow(),
+        "exams": overview.exams(),
+        "failures": overview.failures(limit=ROWS),
+        "running": overview.running(limit=ROWS),
+        "waiting": overview.waiting(limit=ROWS),
+        "quarantine": overview.quarantine(limit=ROWS),
+        "destinations": overview.destinations(),
+        "cursors": overview.cursors(),
+        "probes": probed(context.probes),
+        "deeds": records.readers.deeds(limit=ROWS),
+        "studies": _incomplete(context),
+        "now": context.now(),
+        "reader": reader,
+        "names_itself": context.reader_header is None,
+    }
+    return render(request, "operator.html", shown)
+
+
+@router.get("/exams/{study_instance_uid}")
+def exam(
+    study_instance_uid: StudyUid, request: Request, context: InContext, records: InRecords, reader: Reader
+) -> Response:
+    """What became of one exam, step by step."""
+    try:
+        state, note = records.overview.note_of(study_instance_uid)
+    except InvalidInput as error:
+        raise NotFound(error.what, where=error.where) from error
+    shown: dict[str, Any] = {
+        "study_instance_uid": study_instance_uid,
+        "state": state,
+        "note": note,
+        "steps": records.overview.steps_of(study_instance_uid),
+        "publications": records.overview.publications_of(study_instance_uid),
+        "quarantine": records.overview.quarantine(limit=ROWS, study_instance_uid=study_instance_uid),
+        "deeds": records.readers.deeds(limit=ROWS, study_instance_uid=study_instance_uid),
+        "now": context.now(),
+        "reader": reader,
+        "names_itself": context.reader_header is None,
+    }
+    return render(request, "operator_exam.html", shown)
+
+
+@router.post("/steps/{step_id}/retry")
+def retry(step_id: Annotated[int, Path(ge=1)], records: InRecords, reader: KnownReader) -> RedirectResponse:
+    """Have a failed step done again."""
+    step = records.overview.retry(step_id)
+    records.readers.note_deed(reader, f"had the step {step.name} done again", step.study_instance_uid)
+    return RedirectResponse(f"/operator/exams/{step.study_instance_uid}", _SEE_OTHER)
+
+
+@router.post("/exams/{study_instance_uid}/revisions/{revision}/resend")
+def resend(
+    study_instance_uid: StudyUid,
+    revision: Annotated[int, Path(ge=1)],
+    records: InRecords,
+    reader: KnownReader,
+) -> RedirectResponse:
+    """Have a revision's report sent to its destinations again."""
+    records.overview.resend(study_instance_uid, revision)
+    records.readers.note_deed(reader, f"had the report of revision {revision} sent again", study_instance_uid)
+    return RedirectResponse(f"/operator/exams/{study_instance_uid}", _SEE_OTHER)
+
+
+def probed(probes: dict[str, Callable[[], None]]) -> dict[str, str | None]:
+    """What each system that is needed answers: None where all is well, else the sentence."""
+    answers: dict[str, str | None] = {}
+    for name, probe in probes.items():
+        try:
+            probe()
+            answers[name] = None
+        except PlumblineError as error:
+            answers[name] = str(error)
+    return answers
+
+
+def _incomplete(context: Context) -> Sequence[StudyState]:
+    """Studies that are waited for, where the store keeps counts."""
+    return [] if context.studies is None else context.studies.studies(limit=ROWS, only_waiting=True)

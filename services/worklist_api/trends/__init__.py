@@ -1,0 +1,1 @@
+"""Measurements of one patient over their exams."""
