@@ -13,6 +13,7 @@ from plumbline.adapters.database.engine import Store, open_store
 from plumbline.adapters.database.exams import DatabaseExams
 from plumbline.adapters.database.instances import DatabaseInstanceIndex
 from plumbline.adapters.database.news import DatabaseNews, DatabaseOrders
+from plumbline.adapters.database.outbox import DatabaseOutbox
 from plumbline.adapters.database.patients import DatabasePatients
 from plumbline.adapters.database.results import DatabasePublications, DatabaseResults
 from plumbline.adapters.database.retention import DatabaseRetention
@@ -70,6 +71,7 @@ def build_ports(settings: Settings, store: Store) -> PathPorts:
         workitems=DatabaseWorkitems(store, clock),
         results=DatabaseResults(store, clock),
         publications=publications,
+        outbox=DatabaseOutbox(store, clock),
         patients=DatabasePatients(store, identity),
         orders=DatabaseOrders(store, identity),
         news=DatabaseNews(store, clock, identity),

@@ -9,6 +9,7 @@ from plumbline.adapters.database.engine import open_store
 from plumbline.adapters.database.exam_results import DatabaseExamResults
 from plumbline.adapters.database.message_intake import DatabaseMessageIntake
 from plumbline.adapters.database.overview import DatabaseOverview
+from plumbline.adapters.database.outbox import DatabaseOutbox
 from plumbline.adapters.database.patient_exams import DatabasePatientExams
 from plumbline.adapters.database.readers import DatabaseReaders
 from plumbline.adapters.database.studies import DatabaseStudies
@@ -22,6 +23,7 @@ from plumbline.exams.identity import IdentityPolicy
 from plumbline.observability.clock import SystemClock
 from plumbline.settings import Settings
 from plumbline.site_policy import site_policy
+from services.worklist_api import deliveries
 from services.worklist_api.assembly import serve
 from services.worklist_api.context import Context, Records
 
@@ -71,4 +73,6 @@ def create_app(settings: Settings) -> FastAPI:
         archive.close()
         store.engine.dispose()
 
-    return serve(context, on_stop=stop)
+    app = serve(context, on_stop=stop)
+    deliveries.install(app, DatabaseOutbox(store, clock))
+    return app

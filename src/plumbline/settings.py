@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from plumbline.destination_settings import DestinationSettings
 from plumbline.errors import Misconfigured
 
 SETTINGS_FILE_VARIABLE = "PLUMBLINE_SETTINGS"
@@ -265,6 +266,8 @@ class SiteSettings(_Section):
     the images say in Issuer of Patient ID (0010,0021)."""
     triage_rules: Path | None = None
     """YAML rules; the packaged default set where None."""
+    public_url: str | None = None
+    """Where readers reach the pages of the worklist, for links in messages."""
 
 
 class _YamlFile(PydanticBaseSettingsSource):
@@ -311,6 +314,11 @@ class Settings(BaseSettings):
     path: PathSettings = PathSettings()
     priors: PriorSettings = PriorSettings()
     site: SiteSettings = SiteSettings()
+    destinations: tuple[DestinationSettings, ...] = ()
+    """Systems that results are sent to; which of them get an exam, routing rules beside the triage rules say."""
+    commitment_reports_port: int | None = Field(default=None, ge=1, le=65535)
+    """Port on which the dispatcher hears of storage commitment; None where destinations report on the association on
+    which they were asked."""
     thresholds: dict[str, float] = {}
     """Overrides of the clinical thresholds, by the names that ``checks`` gives them."""
 

@@ -7,9 +7,12 @@ from dataclasses import fields, replace
 from difflib import get_close_matches
 
 from plumbline.checks.thresholds import CheckThresholds
+from plumbline.destination_settings import TAKES_OBJECTS
 from plumbline.errors import Misconfigured
 from plumbline.exams.history import PhaseLimits
 from plumbline.exams.identity import IdentityPolicy
+from plumbline.pipeline.outbox import DeliveryKind
+from plumbline.pipeline.outgoing import Routing
 from plumbline.pipeline.policy import SitePolicy
 from plumbline.priors.choice import PriorPolicy
 from plumbline.settings import Settings
@@ -27,8 +30,10 @@ def site_policy(settings: Settings) -> SitePolicy:
     Misconfigured
         When a rule or a threshold is wrong; with the place and the nearest right name.
     """
+    rules = _rules(settings)
     return SitePolicy(
-        rules=_rules(settings),
+        rules=rules,
+        routing=_routing(settings, rules),
         device_uid=f"2.25.{uuid.uuid5(_DEVICE_NAMESPACE, settings.site.name).int}",
         site_name=settings.site.name,
         recount_after_s=settings.path.recount_after_s,
@@ -69,6 +74,27 @@ def thresholds_with(overrides: dict[str, float]) -> CheckThresholds:
                 remedy=f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}",
             )
     return replace(CheckThresholds(), **overrides)
+
+
+def _routing(settings: Settings, rules: RuleSet) -> Routing:
+    """Destinations with what they take; every name in a routing rule has to be one of them."""
+    names = [each.name for each in settings.destinations]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise Misconfigured(f"two destinations have the name '{repeated.pop()}'", where="destinations")
+    for route in rules.routes or ():
+        for name in route.to:
+            if name not in names:
+                near = get_close_matches(name, names, 1)
+                raise Misconfigured(
+                    f"there is no destination '{name}'",
+                    where=f"{rules.origin} line {route.line}",
+                    remedy=f"Did you mean {near[0]}?" if near else "Destinations are named in the settings.",
+                )
+    kinds = {
+        each.name: DeliveryKind.OBJECTS if isinstance(each, TAKES_OBJECTS) else DeliveryKind.RESULT
+        for each in settings.destinations
+    }
+    return Routing(kinds, settings.site.public_url)
 
 
 def _rules(settings: Settings) -> RuleSet:

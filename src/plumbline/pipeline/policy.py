@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from plumbline.checks.thresholds import CheckThresholds
 from plumbline.exams.history import PhaseLimits
+from plumbline.pipeline.outgoing import NO_ROUTING, Routing
 from plumbline.priors.choice import PriorPolicy
 from plumbline.triage.rules import RuleSet
 
@@ -38,3 +39,4 @@ class SitePolicy:
     phases: PhaseLimits = field(default_factory=PhaseLimits)
     thresholds: CheckThresholds = field(default_factory=CheckThresholds)
     priors: PriorPolicy = field(default_factory=PriorPolicy)
+    routing: Routing = NO_ROUTING

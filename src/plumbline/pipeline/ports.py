@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from plumbline.imaging.label_maps import FoundLabelMaps
 from plumbline.imaging.volume import Volume
 from plumbline.pipeline.patient_ports import News, Orders, Patients
 from plumbline.pipeline.studies import Studies
+
+if TYPE_CHECKING:
+    from plumbline.pipeline.outbox import Outbox
 
 
 class Clock(Protocol):
@@ -604,3 +607,5 @@ class PathPorts:
     studies: Studies
     remotes: tuple[RemoteArchive, ...] = ()
     """Archives elsewhere, asked for earlier exams that our own does not have."""
+    outbox: Outbox | None = None
+    """What is owed to other systems; None where results go nowhere but to archive and worklist."""

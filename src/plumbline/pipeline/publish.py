@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from plumbline.pipeline.documents import decision_from_document
+from plumbline.pipeline.outgoing import Finished, deliveries
 from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import PathPorts, Proceed, Step, StepName, StepOutcome
-from plumbline.pipeline.worklist_entry import show_on_worklist
+from plumbline.pipeline.triage import measured_facts
+from plumbline.pipeline.worklist_entry import show_on_worklist, workitem_of
+from plumbline.triage.priority import TriageDecision
+from plumbline.triage.routing import destinations_of, routing_facts
 from plumbline.worklist.reading import StoredObject
 
 ARCHIVE = "archive"
@@ -35,7 +42,7 @@ def publish_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcom
     document["report"] = {
         "sr": f"studies/{uid}/series/{report.series_instance_uid}/instances/{report.sop_instance_uid}"
     }
-    ports.results.save(uid, revision, document)
+    _commit(step, ports, policy, decision, document)
     show_on_worklist(
         step,
         ports,
@@ -44,3 +51,29 @@ def publish_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcom
         report=StoredObject(uid, report.series_instance_uid, report.sop_class_uid, report.sop_instance_uid),
     )
     return Proceed({"published": [each.sop_instance_uid for each in objects]})
+
+
+def _commit(
+    step: Step, ports: PathPorts, policy: SitePolicy, decision: TriageDecision, document: Mapping[str, Any]
+) -> None:
+    """Store the result together with what is owed because of it, so that neither is ever without the other."""
+    uid, revision, routing = step.study_instance_uid, step.revision, policy.routing
+    if ports.outbox is None or not routing.kinds:
+        ports.results.save(uid, revision, document)
+        return
+    facts = routing_facts(measured_facts(step, ports, policy), decision)
+    chosen = destinations_of(policy.rules.routes, facts, routing.kinds)
+    exam = ports.exams.exam(uid)
+    headers = ports.images.headers(uid)
+    name = headers[0].get("PatientName") if headers else None
+    finished = Finished(
+        study=ports.images.study(uid),
+        revision=revision,
+        patient_name=None if name is None else str(name),
+        decision=decision,
+        document=document,
+        objects=ports.results.objects(uid, revision),
+        workitem_uid=workitem_of(uid),
+        completed_at=(exam.completed_at or exam.last_instance_at).isoformat(),
+    )
+    ports.outbox.commit(uid, revision, document, deliveries(finished, chosen, routing))

@@ -43,8 +43,20 @@ def decide_priority(
     rules: RuleSet, facts: Facts, findings: Sequence[Finding], choice: ReferenceChoice
 ) -> TriageDecision:
     """The priority once the checks have run."""
+    return decide(rules, _with_findings(facts, findings, choice))
+
+
+def measured_facts(step: Step, ports: PathPorts, policy: SitePolicy) -> Facts:
+    """Everything a rule can see of an exam whose checks have run, for a later step."""
+    uid, revision = step.study_instance_uid, step.revision
+    choice = choice_from_document(ports.steps.result(uid, revision, StepName.MATCH)["choice"])
+    comparison = comparison_from_document(ports.steps.result(uid, revision, StepName.COMPARE)["comparison"])
+    return _with_findings(facts_of(story_of(step, ports, policy, told_by=StepName.MATCH)), comparison.findings, choice)
+
+
+def _with_findings(facts: Facts, findings: Sequence[Finding], choice: ReferenceChoice) -> Facts:
     baseline = choice.chosen(Role.BASELINE)
-    return decide(rules, with_findings(facts, findings, has_baseline=baseline is not None and baseline.comparable))
+    return with_findings(facts, findings, has_baseline=baseline is not None and baseline.comparable)
 
 
 def with_notes(decision: TriageDecision, notes: Sequence[str]) -> TriageDecision:
@@ -76,9 +88,11 @@ def triage_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome
 
 
 def _since_last_instance(step: Step, ports: PathPorts) -> dict[str, float]:
-    """How long the reader waited for this priority, counted from the last instance received."""
-    waited = ports.clock.now() - ports.exams.exam(step.study_instance_uid).last_instance_at
-    return {"since_last_instance_s": waited.total_seconds()}
+    """How long the reader waited for this priority: from the last instance, or from when news re-opened the exam."""
+    exam = ports.exams.exam(step.study_instance_uid)
+    is_reopened = bool(ports.steps.latest_result(step.study_instance_uid, StepName.COMPLETE).get("news"))
+    began = exam.completed_at if is_reopened and exam.completed_at else exam.last_instance_at
+    return {"since_last_instance_s": (ports.clock.now() - began).total_seconds()}
 
 
 def _document(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from typing import NoReturn
 
@@ -21,6 +21,7 @@ from plumbline.exams.facts import RedFlag
 from plumbline.priors.choice import Role
 from plumbline.triage.facts import EXAM_FACTS
 from plumbline.triage.priority import Priority
+from plumbline.triage.routing import ROUTING_FACTS, Route
 from plumbline.triage.rules import (
     FINDING_FIELDS,
     OPERATORS,
@@ -56,8 +57,9 @@ _PLAIN_TAGS = frozenset(
 _NEAR_ENOUGH = 0.6
 """Similarity from which another name is offered as the one that was meant."""
 _DEFAULT_FILE = "default_rules.yaml"
-_TOP_KEYS = ("strategy", "otherwise", "rules")
+_TOP_KEYS = ("strategy", "otherwise", "rules", "routing")
 _RULE_KEYS = ("name", "priority", "says", "when", "sources")
+_ROUTE_KEYS = ("name", "to", "when")
 _FINDING_KEYS = ("check", "status", "level", "reference", "measurements")
 
 
@@ -109,6 +111,23 @@ class _RuleReader:
             else defaults.otherwise_priority,
             otherwise_says=self._text(otherwise["says"], "says") if "says" in otherwise else defaults.otherwise_says,
             origin=self._origin,
+            routes=tuple(self._route(node) for node in self._sequence(top["routing"], "routing"))
+            if "routing" in top
+            else None,
+        )
+
+    def _route(self, node: Node) -> Route:
+        fields = self._mapping(node, _ROUTE_KEYS, "a routing rule")
+        for needed in ("name", "to"):
+            if needed not in fields:
+                self._refuse(node, f"the routing rule has no '{needed}'")
+        conditions, finding = self._when(fields["when"], ROUTING_FACTS) if "when" in fields else ((), None)
+        return Route(
+            name=self._text(fields["name"], "name"),
+            to=self._texts(fields["to"], "to"),
+            conditions=conditions,
+            finding=finding,
+            line=node.start_mark.line + 1,
         )
 
     def _rule(self, node: Node) -> Rule:
@@ -116,7 +135,7 @@ class _RuleReader:
         for needed in ("name", "priority", "says", "when"):
             if needed not in fields:
                 self._refuse(node, f"the rule has no '{needed}'")
-        conditions, finding = self._when(fields["when"])
+        conditions, finding = self._when(fields["when"], EXAM_FACTS)
         rule = Rule(
             name=self._text(fields["name"], "name"),
             priority=self._priority(fields["priority"]),
@@ -129,8 +148,8 @@ class _RuleReader:
         self._check_template(rule, fields["says"])
         return rule
 
-    def _when(self, node: Node) -> tuple[tuple[Condition, ...], FindingCondition | None]:
-        fields = self._mapping(node, (*EXAM_FACTS, "finding"), "when", kind="fact")
+    def _when(self, node: Node, known: Mapping[str, str]) -> tuple[tuple[Condition, ...], FindingCondition | None]:
+        fields = self._mapping(node, (*known, "finding"), "when", kind="fact")
         if not fields:
             self._refuse(node, "the rule has no condition and would fire on every exam")
         finding = self._finding(fields["finding"]) if "finding" in fields else None

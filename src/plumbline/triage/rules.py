@@ -10,10 +10,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from plumbline.checks.finding import Finding
 from plumbline.triage.facts import Facts, FactValue
 from plumbline.triage.priority import Priority, TriageDecision
+
+if TYPE_CHECKING:
+    from plumbline.triage.routing import Route
 
 RED_FLAGS_FACT = "order.red_flags"
 
@@ -139,6 +143,8 @@ class RuleSet:
     otherwise_priority: Priority = Priority.ROUTINE
     otherwise_says: str = "Nothing speaks for reading this exam before others."
     origin: str = field(default="", compare=False)
+    routes: tuple[Route, ...] | None = None
+    """Which destinations an exam is sent to; all of them where None."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Delivers results to the destinations of the settings."""

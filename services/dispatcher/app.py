@@ -1,0 +1,112 @@
+"""The dispatcher's process: one thread a destination, so that one that is away holds up no other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import uuid
+from contextlib import suppress
+
+import structlog
+from prometheus_client import Counter
+
+from plumbline.adapters.database.engine import open_store
+from plumbline.adapters.database.outbox import DatabaseOutbox
+from plumbline.adapters.database.results import DatabaseResults
+from plumbline.adapters.database.workitems import DatabaseWorkitems
+from plumbline.adapters.dimse.results_out import AwaitedCommitments, ReportListener
+from plumbline.errors import PlumblineError
+from plumbline.observability.clock import SystemClock
+from plumbline.observability.logging import configure_logging
+from plumbline.pipeline.outbox import Delivery, Dispatcher
+from plumbline.settings import Settings
+from plumbline.site_policy import site_policy
+from services.dispatcher.destinations import Surroundings, build_destination
+
+POLL_S = 0.5
+"""How often the outbox is asked for what is due; it bounds how late a result goes out."""
+
+ATTEMPTS = Counter(
+    "plumbline_deliveries", "Attempts to deliver, by destination and outcome.", ["destination", "outcome"]
+)
+
+
+class LoggingDeliveryObserver:
+    """Logs and counts; neither names a patient."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger("plumbline.dispatcher")
+
+    def delivered(self, delivery: Delivery) -> None:
+        """See ``DeliveryObserver.delivered``."""
+        ATTEMPTS.labels(delivery.destination, "sent").inc()
+        self._log.info("delivered", **_words(delivery))
+
+    def not_delivered(self, delivery: Delivery, sentence: str, *, is_dead: bool) -> None:
+        """See ``DeliveryObserver.not_delivered``."""
+        ATTEMPTS.labels(delivery.destination, "dead" if is_dead else "failed").inc()
+        tell = self._log.error if is_dead else self._log.warning
+        tell("given up" if is_dead else "not delivered", reason=sentence, **_words(delivery))
+
+
+def _words(delivery: Delivery) -> dict[str, object]:
+    return {
+        "destination": delivery.destination,
+        "kind": delivery.kind.value,
+        "study_instance_uid": delivery.study_instance_uid,
+        "revision": delivery.revision,
+        "attempt": delivery.attempts,
+    }
+
+
+def build_dispatchers(settings: Settings) -> list[Dispatcher]:
+    """A dispatcher for each destination of the settings; raise ``Misconfigured`` where one cannot be made."""
+    site_policy(settings)  # names in routing rules that are wrong are told at start
+    store, clock = open_store(settings.store_url), SystemClock()
+    commitments = AwaitedCommitments()
+    around = Surroundings(settings.listener.ae_title, clock, DatabaseWorkitems(store, clock), commitments)
+    outbox, results = DatabaseOutbox(store, clock), DatabaseResults(store, clock)
+    if settings.commitment_reports_port is not None:
+        ReportListener(
+            settings.listener.ae_title, settings.listener.host, settings.commitment_reports_port, commitments
+        )
+    return [
+        Dispatcher(
+            name=each.name,
+            destination=build_destination(each, around),
+            outbox=outbox,
+            objects_of=results.objects,
+            clock=clock,
+            holder=f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
+            observer=LoggingDeliveryObserver(),
+        )
+        for each in settings.destinations
+    ]
+
+
+def serve(settings: Settings) -> None:
+    """Deliver until SIGTERM or SIGINT; what is under way is finished first."""
+    configure_logging(settings.log_level, process="dispatcher")
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    threads = [
+        threading.Thread(target=deliver_until, args=(dispatcher, stopping), name=dispatcher.name, daemon=True)
+        for dispatcher in build_dispatchers(settings)
+    ]
+    for thread in threads:
+        thread.start()
+    stopping.wait()
+    for thread in threads:
+        thread.join()
+
+
+def deliver_until(dispatcher: Dispatcher, stopping: threading.Event) -> None:
+    """Deliver what is due to one destination until asked to stop; wait where the store is away."""
+    while not stopping.is_set():
+        with suppress(PlumblineError):
+            while not stopping.is_set() and dispatcher.deliver_next():
+                pass
+        stopping.wait(POLL_S)

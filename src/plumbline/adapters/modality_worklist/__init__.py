@@ -1,0 +1,1 @@
+"""Modality Worklist files for Orthanc's plugin."""

@@ -1,0 +1,1 @@
+"""Results as signed JSON over HTTP."""
