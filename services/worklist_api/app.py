@@ -8,8 +8,8 @@ from plumbline.adapters.database.board import DatabaseBoardSource
 from plumbline.adapters.database.engine import open_store
 from plumbline.adapters.database.exam_results import DatabaseExamResults
 from plumbline.adapters.database.message_intake import DatabaseMessageIntake
-from plumbline.adapters.database.overview import DatabaseOverview
 from plumbline.adapters.database.outbox import DatabaseOutbox
+from plumbline.adapters.database.overview import DatabaseOverview
 from plumbline.adapters.database.patient_exams import DatabasePatientExams
 from plumbline.adapters.database.readers import DatabaseReaders
 from plumbline.adapters.database.studies import DatabaseStudies
