@@ -9,7 +9,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 import httpx
@@ -76,30 +77,71 @@ def sends_files_as_they_are(monkeypatch):
     monkeypatch.setattr(_config, "STORE_SEND_CHUNKED_DATASET", True)
 
 
-@pytest.fixture
-def storescp(tmp_path):
-    """DCMTK's receiver, writing what it gets as it gets it."""
-    port, folder = free_port(), tmp_path / "witness"
-    folder.mkdir()
-    command = [program("storescp", "dcmtk"), "-aet", "PLUMBLINE", "+B", "-xf", *_all_syntaxes(tmp_path), str(port)]
-    with running([*command[:-1], "-od", str(folder), command[-1]], log=tmp_path / "storescp.log"):
+@contextmanager
+def witness(folder, syntax):
+    """DCMTK's receiver, taking one transfer syntax and writing what it gets as it gets it; (port, what it got)."""
+    port, files = free_port(), folder / f"witness-{syntax}"
+    files.mkdir(parents=True)
+    command = [program("storescp", "dcmtk"), "-aet", "PLUMBLINE", "+B", "-xf", *_profile(files, syntax), "-od"]
+    log = folder / "storescp.log"
+    with running([*command, str(files), str(port)], log=log):
         wait_until(lambda: is_listening(port), "storescp listens")
-        yield port, folder
+        yield port, lambda: next(files.glob("*.*.*"))
 
 
-def _all_syntaxes(folder):
-    """DCMTK's association negotiation profile that takes every transfer syntax which our senders propose."""
-    syntaxes = ["JPEG2000LosslessOnly", "JPEG2000", "JPEGLossless:Non-hierarchical-1stOrderPrediction", "RLELossless"]
-    syntaxes += ["JPEGBaseline", "LittleEndianExplicit", "BigEndianExplicit", "LittleEndianImplicit"]
-    lines = ["[[TransferSyntaxes]]", "[All]"]
-    lines += [f"TransferSyntax{n} = {syntax}" for n, syntax in enumerate(syntaxes, 1)]
+DCMTK_NAMES = {
+    "1.2.840.10008.1.2": "LittleEndianImplicit",
+    "1.2.840.10008.1.2.1": "LittleEndianExplicit",
+    "1.2.840.10008.1.2.1.99": "DeflatedLittleEndianExplicit",
+    "1.2.840.10008.1.2.2": "BigEndianExplicit",
+    "1.2.840.10008.1.2.4.50": "JPEGBaseline",
+    "1.2.840.10008.1.2.4.51": "JPEGExtended:Process2+4",
+    "1.2.840.10008.1.2.4.70": "JPEGLossless:Non-hierarchical-1stOrderPrediction",
+    "1.2.840.10008.1.2.4.80": "JPEGLSLossless",
+    "1.2.840.10008.1.2.4.81": "JPEGLSLossy",
+    "1.2.840.10008.1.2.4.90": "JPEG2000LosslessOnly",
+    "1.2.840.10008.1.2.4.91": "JPEG2000",
+    "1.2.840.10008.1.2.5": "RLELossless",
+}
+"""DCMTK's names of all transfer syntaxes of pydicom's test files."""
+STORESCU_OPTIONS = {
+    "1.2.840.10008.1.2": "-xi",
+    "1.2.840.10008.1.2.2": "-xb",
+    "1.2.840.10008.1.2.4.50": "-xy",
+    "1.2.840.10008.1.2.4.51": "-xx",
+    "1.2.840.10008.1.2.4.70": "-xs",
+    "1.2.840.10008.1.2.4.80": "-xt",
+    "1.2.840.10008.1.2.4.81": "-xu",
+    "1.2.840.10008.1.2.4.90": "-xv",
+    "1.2.840.10008.1.2.4.91": "-xw",
+    "1.2.840.10008.1.2.5": "-xr",
+    "1.2.840.10008.1.2.1.99": "-xd",
+}
+"""What makes storescu propose a file's own transfer syntax first."""
+SMALL_BYTES = 50_000
+
+
+def _profile(folder, syntax):
+    """DCMTK's association negotiation profile that takes every class of ours in one transfer syntax."""
+    classes = sorted({dcmread(path, stop_before_pixels=True).SOPClassUID for path in one_of_each_syntax().values()})
+    lines = ["[[TransferSyntaxes]]", "[Only]", f"TransferSyntax1 = {DCMTK_NAMES[syntax]}"]
     lines += ["[[PresentationContexts]]", "[Images]"]
-    for number, name in enumerate(["CTImageStorage", "MRImageStorage", "SecondaryCaptureImageStorage"], 1):
-        lines.append(f"PresentationContext{number} = {name}\\All")
+    lines += [f"PresentationContext{n} = {uid}\\Only" for n, uid in enumerate(classes, 1)]
     lines += ["[[Profiles]]", "[Default]", "PresentationContexts = Images"]
-    path = folder / "storescp.cfg"
+    path = folder / "profile"
     path.write_text("\n".join(lines))
     return [str(path), "Default"]
+
+
+@lru_cache(maxsize=1)
+def one_of_each_syntax():
+    """A small and sound test file of pydicom's for each transfer syntax that it has."""
+    found = {}
+    for path in sorted(sendable_files()):
+        header = dcmread(path, stop_before_pixels=True)
+        if Path(path).stat().st_size < SMALL_BYTES and expected_status(path, header) == 0:
+            found.setdefault(str(header.file_meta.TransferSyntaxUID), path)
+    return found
 
 
 def latest(listener, sop_instance_uid):
@@ -130,23 +172,59 @@ def test_every_transfer_syntax_arrives_as_it_was_sent(listener, sends_files_as_t
         assert status == expected_status(path, header), path
 
 
+def send_with_dcmtk(sender, port, path, syntax):
+    """Send one file, without conversion."""
+    options = [STORESCU_OPTIONS[syntax]] if sender == "storescu" and syntax in STORESCU_OPTIONS else []
+    options += ["-dn"] if sender == "dcmsend" else []
+    command = [program(sender, "dcmtk"), *options, "-aec", "PLUMBLINE", "127.0.0.1", str(port), path]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def assert_received_alike(listener, folder, sender, send):
+    """What the listener gets by ``send(port)`` is what storescp gets in the same transfer syntax, which is returned."""
+    send(listener.port)
+    label, data = [found for found in listener.kept() if found[0].sender == sender][-1]
+    with witness(folder, label.transfer_syntax_uid) as (port, witnessed):
+        send(port)
+        assert data == dataset_bytes(witnessed()), label
+    return label.transfer_syntax_uid
+
+
 @pytest.mark.parametrize("sender", ["storescu", "dcmsend"])
-@pytest.mark.parametrize(
-    "name", ["CT_small.dcm", "MR_small.dcm", "MR_small_implicit.dcm", "JPEG2000.dcm", "SC_rgb_rle.dcm"]
-)
-def test_dcmtk_s_senders_arrive_as_storescp_gets_them(listener, storescp, sender, name):
-    port, folder = storescp
-    path = next(p for p in get_testdata_files(name) if Path(p).name == name)
-    for target in (port, listener.port):
-        if sender == "storescu":
-            options = {"JPEG2000.dcm": ["-xw"], "SC_rgb_rle.dcm": ["-xr"]}.get(name, [])
-            command = [program("storescu", "dcmtk"), *options, "-aec", "PLUMBLINE", "127.0.0.1", str(target), path]
-        else:
-            command = [program("dcmsend", "dcmtk"), "-dn", "-aec", "PLUMBLINE", "127.0.0.1", str(target), path]
-        subprocess.run(command, check=True, capture_output=True)
-    (witnessed,) = folder.iterdir()
-    uid = dcmread(path, specific_tags=["SOPInstanceUID"], stop_before_pixels=True).SOPInstanceUID
-    assert latest(listener, uid) == dataset_bytes(witnessed)
+def test_dcmtk_s_senders_arrive_as_storescp_gets_them(listener, tmp_path, sender):
+    files = one_of_each_syntax()
+    assert files.keys() == DCMTK_NAMES.keys()
+    arrived = {
+        assert_received_alike(
+            listener,
+            tmp_path / syntax,
+            sender.upper(),
+            lambda port, path=path, syntax=syntax: send_with_dcmtk(sender, port, path, syntax),
+        )
+        for syntax, path in files.items()
+    }
+    assert len(arrived) >= 10, "dcmsend proposes explicit little endian before others that are not compressed"
+
+
+def test_orthanc_s_instances_arrive_as_storescp_gets_them(listener, tmp_path, orthanc):
+    def send(port, stored):
+        peer = {"AET": "PLUMBLINE", "Host": "127.0.0.1", "Port": port}
+        httpx.put(f"{orthanc.url}/modalities/{port}", json=peer).raise_for_status()
+        order = {"Resources": [stored["ID"]], "Synchronous": True}
+        httpx.post(f"{orthanc.url}/modalities/{port}/store", json=order, timeout=60).raise_for_status()
+
+    arrived = set()
+    for syntax, path in one_of_each_syntax().items():
+        answer = httpx.post(f"{orthanc.url}/instances", content=Path(path).read_bytes())
+        if answer.status_code == 404:
+            continue  # Orthanc keeps nothing that has no Patient ID
+        stored = answer.raise_for_status().json()
+        arrived.add(
+            assert_received_alike(
+                listener, tmp_path / syntax, "ORTHANC", lambda port, stored=stored: send(port, stored)
+            )
+        )
+    assert len(arrived) >= 9
 
 
 def test_an_instance_is_readable_by_a_worker_half_a_second_after_its_answer(start_listener, sends_files_as_they_are):
