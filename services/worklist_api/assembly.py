@@ -23,6 +23,7 @@ from services.worklist_api.board import endpoints as board
 from services.worklist_api.board import live
 from services.worklist_api.context import Context
 from services.worklist_api.fhir import endpoints as fhir
+from services.worklist_api.fhir import messages
 from services.worklist_api.metrics import RequestMetrics
 from services.worklist_api.operator import endpoints as operator
 from services.worklist_api.pages import endpoints as pages
@@ -75,6 +76,7 @@ def serve(context: Context, *, on_stop: Callable[[], None] = lambda: None) -> Fa
         app.include_router(studies.router)
     if context.fhir is not None:
         app.include_router(fhir.router)
+        app.include_router(messages.router)
     app.include_router(health.router)
     app.mount("/assets", BuiltAssets(BUILT), name="assets")
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")

@@ -143,18 +143,6 @@ class StepRow(Base):
     finished_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
-class OrderRow(Base):
-    """An order that came in by HL7, FHIR or from an operator."""
-
-    __tablename__ = "orders"
-
-    order_id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
-    accession_number: Mapped[str | None] = mapped_column(String(64), index=True)
-    study_instance_uid: Mapped[str | None] = mapped_column(String(64), index=True)
-    document: Mapped[dict[str, Any]] = mapped_column(Document)
-    received_at: Mapped[datetime] = mapped_column(Moment)
-
-
 class WorkitemRow(Base):
     """One UPS workitem: its DICOM JSON, and apart from it the Transaction UID, which is the lock."""
 

@@ -257,3 +257,15 @@ def test_the_server_says_what_it_can_do(site):
     (rest,) = statement.rest
     offered = {each.type: {one.code for one in each.interaction} for each in rest.resource}
     assert offered == {kind: {"create", "update", "read"} for kind in ("ServiceRequest", "Procedure")}
+
+
+def test_an_operator_sees_what_was_set_aside_and_can_have_it_as_it_came(site):
+    site.client.post("/fhir/ServiceRequest", content=b"Patient Example", headers=FHIR)
+    site.post(request())
+    listed = site.client.get("/api/messages?outcome=quarantined").json()
+    assert [(each["kind"], each["outcome"], each["reason"]) for each in listed] == [
+        ("ServiceRequest", "quarantined", "ServiceRequest: The body is not JSON.")
+    ]
+    assert len(site.client.get("/api/messages").json()) == 2
+    assert site.client.get(f"/api/messages/{listed[0]['number']}").content == b"Patient Example"
+    assert site.client.get("/api/messages/99").status_code == 404

@@ -17,7 +17,8 @@ _MOMENT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Apply."""
+    """Apply. The table ``orders`` gives way: nothing ever wrote to it."""
+    op.drop_table("orders")
     _create_messages()
     _create_order_notices()
     _create_patient_links()
