@@ -28,7 +28,7 @@ KEY_POINTS = Path(__file__).parents[2].parent / "shared/data/spine-keypoints/spi
 FOLDS = 5
 FOUND_WITHIN_MM = 20.0
 """A vertebra is identified when a body of its name lies this near, the usual measure of such challenges."""
-THRESHOLDS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99)
+THRESHOLDS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.985, 0.99)
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class NamedSpine:
 
     Parameters
     ----------
+    carries_truth
+        Whether one of the labellings that are carried is right in whole.
     vertebrae, identified
         True vertebrae, and how many of them a body of their name lies at.
     wrong
@@ -48,6 +50,7 @@ class NamedSpine:
     case: str
     has_six_lumbar: bool
     answers_six_lumbar: bool
+    carries_truth: bool
     vertebrae: int
     identified: int
     wrong: int
@@ -103,6 +106,9 @@ def score(spine: KeyPointSpine, numbering: Numbering) -> NamedSpine:
         case=spine.case,
         has_six_lumbar="L6" in spine.names,
         answers_six_lumbar="L6" in names,
+        carries_truth=any(
+            all(each.names[found] == spine.names[true] for true, found in pairs) for each in numbering.labellings
+        ),
         vertebrae=len(spine.names),
         identified=identified,
         wrong=wrong + _named_too_low(spine, names, {found for _, found in pairs}),
@@ -154,6 +160,8 @@ def figures_of(named: Sequence[NamedSpine]) -> dict[str, float]:
         "wrong_of_undeclared": len(wrong) / max(len(sure), 1),
         "wrong_level_undeclared_spines": len(wrong),
         "l6_spines": len(six),
+        "truth_carried": sum(each.carries_truth for each in named) / len(named),
+        "l6_truth_carried": sum(each.carries_truth for each in six) / max(len(six), 1),
         "l6_answered": sum(each.answers_six_lumbar for each in six) / max(len(six), 1),
         "l6_declared": sum(each.answers_six_lumbar or each.is_declared for each in six) / max(len(six), 1),
     }

@@ -68,7 +68,7 @@ class NumberingSettings:
     """
 
     prevalence: Prevalence = field(default_factory=Prevalence)
-    sure_from: float = 0.97
+    sure_from: float = 0.98
     sure_from_sacrum: float = 0.9
     carried_from: float = 0.01
     missed: float | None = None
