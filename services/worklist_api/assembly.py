@@ -37,6 +37,7 @@ from services.worklist_api.trends import endpoints as trends
 from services.worklist_api.ups import channel, statuses, subscriptions
 from services.worklist_api.ups import endpoints as ups
 from services.worklist_api.viewer import endpoints as viewer
+from services.worklist_api.viewer import landmarks, radiographs
 
 EVENTS_KEPT = timedelta(days=7)
 """How long an event waits for a subscriber that is away."""
@@ -70,7 +71,8 @@ def serve(context: Context, *, on_stop: Callable[[], None] = lambda: None) -> Fa
     statuses.install(app)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestMetrics)
-    for area in (ups, subscriptions, channel, readings, readers, viewer, board, live, trends, operator, rules, pages):
+    of_pages = (readers, viewer, landmarks, radiographs, board, live, trends, operator, rules, pages)
+    for area in (ups, subscriptions, channel, readings, *of_pages):
         app.include_router(area.router)
     if context.studies is not None:
         app.include_router(studies.router)

@@ -27,7 +27,7 @@ Uid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$")]
 def series(study_instance_uid: StudyUid, series_instance_uid: Uid, context: InContext) -> SeriesImages:
     """Geometry and pixel attributes of every image, and the address of its pixel data."""
     try:
-        found = _pixels(context).series(study_instance_uid, series_instance_uid)
+        found = pixels_of(context).series(study_instance_uid, series_instance_uid)
     except InvalidInput as error:
         raise NotFound(error.what, where=error.where) from error
     images = [(each.sop_instance_uid, each.attributes) for each in found]
@@ -48,14 +48,15 @@ def frame(
 ) -> Response:
     """Return the frame compressed or not, as the transfer syntax in the Content-Type says."""
     try:
-        found = _pixels(context).frame(study_instance_uid, series_instance_uid, sop_instance_uid, number)
+        found = pixels_of(context).frame(study_instance_uid, series_instance_uid, sop_instance_uid, number)
     except InvalidInput as error:
         raise NotFound(error.what, where=error.where) from error
     media_type = f"application/octet-stream; transfer-syntax={found.transfer_syntax_uid}"
     return Response(found.data, media_type=media_type, headers={"Cache-Control": _KEPT})
 
 
-def _pixels(context: Context) -> Pixels:
+def pixels_of(context: Context) -> Pixels:
+    """Images of the archive; raise ``Unavailable`` where this application has none."""
     if context.pixels is None:
         raise Unavailable("this API has no archive to read images from")
     return context.pixels

@@ -34,8 +34,31 @@ class Frame(Protocol):
         ...
 
 
+class ListedSeries(Protocol):
+    """One series of a study."""
+
+    @property
+    def series_instance_uid(self) -> str:
+        """Series Instance UID (0020,000E)."""
+        ...
+
+    @property
+    def modality(self) -> str:
+        """Modality (0008,0060)."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """Series Description (0008,103E), empty where there is none."""
+        ...
+
+
 class Pixels(Protocol):
     """Images of the archive; raises ``InvalidInput`` for what it does not have, ``Unavailable`` when it is away."""
+
+    def series_of(self, study_instance_uid: str) -> Sequence[ListedSeries]:
+        """Series of a study."""
+        ...
 
     def series(self, study_instance_uid: str, series_instance_uid: str) -> Sequence[Image]:
         """Images of a series."""

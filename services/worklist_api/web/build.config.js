@@ -8,7 +8,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { build } from "esbuild";
 
-const PAGES = ["worklist", "exam", "operator"];
+const PAGES = ["worklist", "exam", "operator", "radiographs"];
 const ADDRESS = "/assets/";
 const NAMED = /new URL\((['"])([^'"]+)\1,\s*import\.meta\.url\)/g;
 

@@ -31,6 +31,15 @@ class StoredImage:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredSeries:
+    """One series of a study, as the archive lists it."""
+
+    series_instance_uid: str
+    modality: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoredFrame:
     """Pixel data of one frame as stored."""
 
@@ -49,6 +58,25 @@ class OrthancPixels:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def series_of(self, study_instance_uid: str) -> list[StoredSeries]:
+        """Series of a study, by number.
+
+        Raises
+        ------
+        InvalidInput
+            When the archive does not have the study.
+        """
+        found = self._client.lookup(study_instance_uid)
+        handle = next((each["ID"] for each in found if each["Type"] == "Study"), None)
+        if handle is None:
+            raise InvalidInput("the archive does not have this study", where=study_instance_uid)
+        tags = (each["MainDicomTags"] for each in self._client.series_of(handle))
+        listed = [
+            StoredSeries(each["SeriesInstanceUID"], each.get("Modality", ""), each.get("SeriesDescription", ""))
+            for each in tags
+        ]
+        return sorted(listed, key=lambda each: (each.modality, each.description, each.series_instance_uid))
 
     def series(self, study_instance_uid: str, series_instance_uid: str) -> list[StoredImage]:
         """Images of a series that have pixel rows, in no particular order.

@@ -1,0 +1,256 @@
+/** Radiographs: look, and set, move or remove landmarks, which are kept with their author. */
+
+import { Enums, RenderingEngine, init as initCore, type Types } from "@cornerstonejs/core";
+import { init as initLoader } from "@cornerstonejs/dicom-image-loader";
+import { fetchSeries, identifiersOf, provideMetadata, sentenceOf, type SeriesImage } from "./viewer/images";
+
+interface Landmark {
+  series_instance_uid: string;
+  sop_instance_uid: string;
+  name: string;
+  column: number;
+  row: number;
+  author: string;
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+const GRAB_PX = 12;
+
+class Radiographs {
+  readonly #root: HTMLElement;
+  readonly #pane: HTMLElement;
+  readonly #svg: SVGSVGElement;
+  readonly #study: string;
+  readonly #maySet: boolean;
+  #viewport!: Types.IStackViewport;
+  #image!: SeriesImage;
+  #series = "";
+  #landmarks: Landmark[] = [];
+
+  constructor(root: HTMLElement) {
+    this.#root = root;
+    this.#study = root.dataset.study ?? "";
+    this.#maySet = root.dataset.maySet === "yes";
+    this.#pane = root.querySelector(".pane") as HTMLElement;
+    this.#svg = document.createElementNS(SVG, "svg");
+    this.#svg.classList.add("overlay");
+  }
+
+  async open(): Promise<void> {
+    await initCore();
+    initLoader({ maxWebWorkers: 1 });
+    provideMetadata();
+    const element = document.createElement("div");
+    element.className = "picture";
+    this.#pane.append(element, this.#svg);
+    const engine = new RenderingEngine("radiographs");
+    engine.enableElement({ viewportId: "radiograph", type: Enums.ViewportType.STACK, element });
+    this.#viewport = engine.getViewport("radiograph") as Types.IStackViewport;
+    const chosen = this.#root.querySelector<HTMLSelectElement>("[data-image]") as HTMLSelectElement;
+    chosen.addEventListener("change", () => this.#guard(this.#show(chosen.value)));
+    this.#listen(element);
+    await this.#show(chosen.value);
+    new ResizeObserver(() => {
+      engine.resize(true, true);
+      this.#draw();
+    }).observe(this.#pane);
+  }
+
+  async #show(series: string): Promise<void> {
+    const found = await fetchSeries(this.#study, series);
+    const image = [...found.images].sort((one, other) => one.instance_number - other.instance_number)[0];
+    if (!image) throw new Error("This series has no images.");
+    this.#image = image;
+    this.#series = series;
+    await this.#viewport.setStack(identifiersOf(found, [image]));
+    this.#viewport.resetCamera();
+    this.#viewport.render();
+    const told = this.#root.querySelector<HTMLElement>("[data-calibration]");
+    if (told) told.textContent = image.is_spacing_calibrated ? "" : "Pixel spacing is that of the detector: lengths are magnified.";
+    const answer = await fetch(`/api/exams/${this.#study}/landmarks`);
+    if (!answer.ok) throw new Error(await sentenceOf(answer));
+    this.#take((await answer.json()) as Landmark[]);
+    (this.#root.querySelector(".loading") as HTMLElement).hidden = true;
+    this.#root.dataset.loaded = "yes";
+  }
+
+  #take(landmarks: Landmark[]): void {
+    this.#landmarks = landmarks;
+    this.#draw();
+    this.#list();
+  }
+
+  /** Landmarks of the image in view. */
+  #here(): Landmark[] {
+    return this.#landmarks.filter((each) => each.sop_instance_uid === this.#image.sop_instance_uid);
+  }
+
+  #draw(): void {
+    this.#svg.replaceChildren(
+      ...this.#here().flatMap((each) => {
+        const [x, y] = this.#onCanvas(each);
+        const mark = document.createElementNS(SVG, "circle");
+        mark.setAttribute("cx", String(x));
+        mark.setAttribute("cy", String(y));
+        mark.setAttribute("r", "5");
+        mark.setAttribute("class", "landmark");
+        const name = document.createElementNS(SVG, "text");
+        name.setAttribute("x", String(x + 10));
+        name.setAttribute("y", String(y - 8));
+        name.setAttribute("class", "landmark-name");
+        name.textContent = each.name;
+        return [mark, name];
+      }),
+    );
+  }
+
+  #list(): void {
+    const body = this.#root.querySelector<HTMLElement>("[data-list]") as HTMLElement;
+    body.replaceChildren(
+      ...this.#here().map((each) => {
+        const row = document.createElement("tr");
+        for (const [words, kind] of [
+          [each.name, ""],
+          [each.column.toFixed(1), "number"],
+          [each.row.toFixed(1), "number"],
+          [each.author, ""],
+        ]) {
+          const cell = document.createElement("td");
+          cell.textContent = words ?? "";
+          cell.className = kind ?? "";
+          row.append(cell);
+        }
+        return row;
+      }),
+    );
+    const remove = this.#root.querySelector<HTMLButtonElement>("[data-remove]") as HTMLButtonElement;
+    remove.disabled = !this.#maySet || !this.#here().some((each) => each.name === this.#chosen());
+  }
+
+  #chosen(): string {
+    return (this.#root.querySelector("[data-name]") as HTMLSelectElement).value;
+  }
+
+  #listen(element: HTMLElement): void {
+    this.#root.querySelector("[data-name]")?.addEventListener("change", () => this.#list());
+    this.#root.querySelector("[data-remove]")?.addEventListener("click", () => this.#guard(this.#put(this.#chosen(), null)));
+    element.addEventListener("contextmenu", (event) => event.preventDefault());
+    element.addEventListener("wheel", (event) => this.#zoom(event), { passive: false });
+    element.addEventListener("pointerdown", (event) => {
+      if (event.button === 2) this.#window(event, element);
+      else if (event.button === 0 && this.#maySet) this.#place(event, element);
+    });
+  }
+
+  /** Move the landmark under the pointer, else set the chosen one; kept when the button is let go. */
+  #place(event: PointerEvent, element: HTMLElement): void {
+    const from = this.#pointOf(event, element);
+    const grabbed = this.#here().find((each) => {
+      const [x, y] = this.#onCanvas(each);
+      return Math.hypot(x - from[0], y - from[1]) < GRAB_PX;
+    });
+    const name = grabbed?.name ?? this.#chosen();
+    const follow = (to: PointerEvent): [number, number] => {
+      const at = this.#inImage(this.#pointOf(to, element));
+      const others = this.#landmarks.filter((each) => each.name !== name || each.sop_instance_uid !== this.#image.sop_instance_uid);
+      const moved = { series_instance_uid: this.#series, sop_instance_uid: this.#image.sop_instance_uid, name, author: "" };
+      this.#landmarks = [...others, { ...moved, column: at[0], row: at[1] }];
+      this.#draw();
+      return at;
+    };
+    const stop = (to: PointerEvent): void => {
+      element.removeEventListener("pointermove", follow);
+      this.#guard(this.#put(name, follow(to)));
+    };
+    element.setPointerCapture(event.pointerId);
+    element.addEventListener("pointermove", follow);
+    element.addEventListener("pointerup", stop, { once: true });
+  }
+
+  async #put(name: string, at: [number, number] | null): Promise<void> {
+    const answer = await fetch(`/api/exams/${this.#study}/landmarks`, {
+      method: "PUT",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({
+        series_instance_uid: this.#series,
+        sop_instance_uid: this.#image.sop_instance_uid,
+        name,
+        column: at && Math.max(0, at[0]),
+        row: at && Math.max(0, at[1]),
+      }),
+    });
+    if (!answer.ok) throw new Error(await sentenceOf(answer));
+    this.#take((await answer.json()) as Landmark[]);
+  }
+
+  #zoom(event: WheelEvent): void {
+    event.preventDefault();
+    this.#viewport.setZoom(Math.min(12, Math.max(0.3, this.#viewport.getZoom() * (event.deltaY > 0 ? 1 / 1.1 : 1.1))));
+    this.#viewport.render();
+    this.#draw();
+  }
+
+  #window(event: PointerEvent, element: HTMLElement): void {
+    const { voiRange } = this.#viewport.getProperties();
+    if (!voiRange) return;
+    const width = voiRange.upper - voiRange.lower;
+    const centre = (voiRange.upper + voiRange.lower) / 2;
+    const move = (to: PointerEvent): void => {
+      const half = Math.max(1, (width * (1 + (to.clientX - event.clientX) / 300)) / 2);
+      const middle = centre + (width * (to.clientY - event.clientY)) / 300;
+      this.#viewport.setProperties({ voiRange: { lower: middle - half, upper: middle + half } });
+      this.#viewport.render();
+    };
+    element.setPointerCapture(event.pointerId);
+    element.addEventListener("pointermove", move);
+    element.addEventListener("pointerup", () => element.removeEventListener("pointermove", move), { once: true });
+  }
+
+  #pointOf(event: PointerEvent, element: HTMLElement): [number, number] {
+    const { left, top } = element.getBoundingClientRect();
+    return [event.clientX - left, event.clientY - top];
+  }
+
+  /** Pixels of the image, the centre of the first pixel at 0.5 (PS3.3 C.10.5.1.2). */
+  #inImage(point: [number, number]): [number, number] {
+    const world = this.#viewport.canvasToWorld(point);
+    const { origin, across, down, spacing } = this.#plane();
+    const from = world.map((value, axis) => value - (origin[axis] ?? 0));
+    const along = (axis: number[]): number => from.reduce((sum, value, at) => sum + value * (axis[at] ?? 0), 0);
+    return [along(across) / spacing[1] + 0.5, along(down) / spacing[0] + 0.5];
+  }
+
+  #onCanvas({ column, row }: { column: number; row: number }): [number, number] {
+    const { origin, across, down, spacing } = this.#plane();
+    const world = origin.map(
+      (value, axis) =>
+        value + (across[axis] ?? 0) * (column - 0.5) * spacing[1] + (down[axis] ?? 0) * (row - 0.5) * spacing[0],
+    );
+    return this.#viewport.worldToCanvas(world as Types.Point3) as [number, number];
+  }
+
+  #plane(): { origin: number[]; across: number[]; down: number[]; spacing: [number, number] } {
+    const orientation = this.#image.orientation ?? [1, 0, 0, 0, 1, 0];
+    return {
+      origin: this.#image.position_lps_mm ?? [0, 0, 0],
+      across: orientation.slice(0, 3),
+      down: orientation.slice(3),
+      spacing: this.#image.spacing_mm ?? [1, 1],
+    };
+  }
+
+  #guard(work: Promise<void>): void {
+    work.catch((error: unknown) => tell(this.#root, error));
+  }
+}
+
+function tell(root: HTMLElement, error: unknown): void {
+  const place = root.querySelector<HTMLElement>(".loading");
+  if (!place) return;
+  place.hidden = false;
+  place.classList.add("is-error");
+  place.textContent = error instanceof Error ? error.message : String(error);
+}
+
+const root = document.getElementById("radiographs");
+if (root) new Radiographs(root).open().catch((error: unknown) => tell(root, error));
