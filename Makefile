@@ -47,8 +47,8 @@ bench-pairs: ## Measure the virtual patients' pairs at full size, against their 
 	$(PYTHON) tests/benchmark/phantom_pairs.py
 
 .PHONY: bench-priors
-bench-priors: ## Choose references in made-up histories, read labelled spine text
-	@scripts/setup.sh check
+bench-priors: ## Choose references in made-up histories, read labelled spine text, match among 2,000 and 100,000 studies
+	@scripts/setup.sh demo
 	$(PYTHON) tests/benchmark/priors.py
 
 .PHONY: bench-worklist

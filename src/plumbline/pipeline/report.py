@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from plumbline import ALGORITHM_VERSION
+from plumbline.errors import InvalidInput
+from plumbline.exams.recognition import recognise
 from plumbline.exams.study import Instance, Study
 from plumbline.pipeline.documents import (
     Comparison,
@@ -113,6 +115,7 @@ def _predecessor(study_instance_uid: str, revision: int, ports: PathPorts) -> Pr
 def build_report(inputs: ReportInputs, images: Images) -> ReportObjects:
     """All DICOM objects that are published for one revision of an exam."""
     used = [each for each in inputs.choice.considered if _is_used(each, inputs.comparison)]
+    flagged = list(_flagged(inputs, images))
     references = tuple(ReferenceStudy(each, _reported(images, each.study_instance_uid, inputs)) for each in used)
     content = ReportContent(
         current=_reported(images, inputs.study.study_instance_uid, inputs),
@@ -128,8 +131,11 @@ def build_report(inputs: ReportInputs, images: Images) -> ReportObjects:
         levels_in_view=inputs.comparison.levels_in_view,
         warnings=inputs.comparison.warnings,
         pictures=tuple(_evidence(picture, inputs) for picture in inputs.pictures),
-        key_images=tuple(_key_images(inputs, images)),
+        key_images=(*_key_images(inputs, images), *(image for _, image in flagged)),
         predecessor=inputs.predecessor,
+        flagged=tuple(
+            study for study, _ in flagged if study.study_instance_uid not in {r.study_instance_uid for r in used}
+        ),
     )
     return build_report_objects(content)
 
@@ -159,6 +165,24 @@ def _key_images(inputs: ReportInputs, images: Images) -> Iterator[KeyImage]:
         nearest = None if series is None else _nearest(series.instances, place)
         if nearest is not None:
             yield KeyImage(nearest.sop_instance_uid, "Slice through the implant that was measured")
+
+
+def _flagged(inputs: ReportInputs, images: Images) -> Iterator[tuple[ReportedStudy, KeyImage]]:
+    """The chosen exams in which no implant was measured, each with the middle image of its best series."""
+    for reference in inputs.choice.considered:
+        uid = reference.study_instance_uid
+        if reference.role is None or uid in inputs.comparison.implant_places:
+            continue
+        try:
+            study = images.study(uid)
+            best = inputs.comparison.measured_series.get(uid) or next(iter(recognise(study).measurable_series), None)
+            instances = next((one.instances for one in study.series if one.series_instance_uid == best), ())
+            if instances:
+                middle = sorted(instances, key=lambda one: one.instance_number or 0)[len(instances) // 2]
+                told = f"Earlier exam to compare with: {reference.role.value}"
+                yield ReportedStudy(tuple(images.headers(uid, best))), KeyImage(middle.sop_instance_uid, told)
+        except InvalidInput:
+            continue  # not held, or without what a reference to it needs: it is flagged in the workitem alone
 
 
 def _places(comparison: Comparison) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:

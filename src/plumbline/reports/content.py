@@ -209,6 +209,8 @@ class ReportContent:
     pictures: tuple[EvidencePicture, ...] = ()
     key_images: tuple[KeyImage, ...] = ()
     predecessor: PredecessorReport | None = None
+    flagged: tuple[ReportedStudy, ...] = ()
+    """Earlier exams that a reader should open although nothing was measured in them: key images only."""
 
     def __post_init__(self) -> None:
         roles = [reference.role for reference in self.references]
@@ -222,7 +224,8 @@ class ReportContent:
 
     def _check_pointers(self) -> None:
         known = {str(instance.SOPInstanceUID) for instance in self.evidence}
-        wanted = {image.sop_instance_uid for image in self.key_images}
+        selectable = {str(instance.SOPInstanceUID) for instance in self.selectable}
+        wanted = {image.sop_instance_uid for image in self.key_images} - selectable
         wanted.update(uid for picture in self.pictures for uid in picture.source_sop_instance_uids)
         if wanted - known:
             raise InvalidInput("it is not among the evidence", where=min(wanted - known))
@@ -233,6 +236,11 @@ class ReportContent:
     def evidence(self) -> tuple[Dataset, ...]:
         """Headers of all instances, the current study's first."""
         return self.current.evidence + tuple(i for r in self.references for i in r.study.evidence)
+
+    @property
+    def selectable(self) -> tuple[Dataset, ...]:
+        """Headers of all instances that a key image may be."""
+        return self.evidence + tuple(instance for study in self.flagged for instance in study.evidence)
 
     @property
     def is_complete(self) -> bool:

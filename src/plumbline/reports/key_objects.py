@@ -50,7 +50,7 @@ def build_key_objects(content: ReportContent) -> Dataset:
 
 
 def _chosen(content: ReportContent) -> list[Dataset]:
-    headers = {str(instance.SOPInstanceUID): instance for instance in content.evidence}
+    headers = {str(instance.SOPInstanceUID): instance for instance in content.selectable}
     uids = dict.fromkeys(image.sop_instance_uid for image in content.key_images)
     return [headers[uid] for uid in uids]
 

@@ -56,3 +56,14 @@ def test_prior_images_alone_can_be_selected() -> None:
 def test_without_key_images_there_is_no_selection() -> None:
     with pytest.raises(InvalidInput, match="no key image"):
         build_key_objects(plain_report())
+
+
+def test_an_earlier_exam_that_was_not_measured_can_be_flagged_by_an_image() -> None:
+    full = full_report()
+    elsewhere = next(one.study for one in full.references if one.study.study_instance_uid == f"{ROOT}.2")
+    others = tuple(one for one in full.references if one.study is not elsewhere)
+    image = KeyImage(f"{ROOT}.2.1.1", "Earlier exam to compare with: prior")
+    report = replace(full, references=others, pictures=(), key_images=(image,), flagged=(elsewhere,))
+    assert f"{ROOT}.2" not in {str(one.StudyInstanceUID) for one in report.evidence}
+    selection = build_key_objects(report)
+    assert [s.StudyInstanceUID for s in selection.CurrentRequestedProcedureEvidenceSequence] == [f"{ROOT}.2"]
