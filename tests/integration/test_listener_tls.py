@@ -7,16 +7,20 @@ import ssl
 import subprocess
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_files
-from pynetdicom import AE, _config
+from pynetdicom import AE, _config, evt
+from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr-defined]
 
 from plumbline.adapters.dimse.listener import Listener
+from plumbline.adapters.dimse.storage_commitment import CommitmentReporter
 from plumbline.adapters.spool import Journal
 from plumbline.errors import Misconfigured
+from plumbline.pipeline.commitment import Commitment, CommitmentRequest, CommitmentState, Reference
 from plumbline.settings import ListenerSettings, Peer, TlsSettings
 from tests.benchmark.store_sender import negotiate, read_pdu
 from tests.integration.test_listener import dataset_bytes
@@ -232,6 +236,35 @@ def test_a_silent_association_over_tls_is_aborted_after_the_idle_time(place, key
         connection.sendall(pdu((3, STORE)) + pdu((2, DATASET)))
         assert read_pdu(connection)[0] == 4
         assert read_pdu(connection)[0] == 7
+
+
+def test_commitment_reports_go_over_tls_to_a_requester_that_listens_for_it(keys):
+    told = []
+
+    def on_report(event):
+        told.append(event.event_information.TransactionUID)
+        return 0x0000, None
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(keys.client.certificate, keys.client.key)
+    context.load_verify_locations(keys.authority.certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+    requester = AE("CT1")
+    requester.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)
+    port = free_port()
+    server = requester.start_server(
+        ("127.0.0.1", port), block=False, ssl_context=context, evt_handlers=[(evt.EVT_N_EVENT_REPORT, on_report)]
+    )
+    tls = TlsSettings(certificate=keys.server.certificate, key=keys.server.key, authorities=keys.authority.certificate)
+    peer = Peer(ae_title="CT1", port=port, uses_tls=True)
+    reporter = CommitmentReporter(ListenerSettings(peers=(peer,), tls=tls, idle_timeout_s=5.0))
+    asked = CommitmentRequest("2.25.7", "CT1", "127.0.0.1", (Reference("1.2", "2.25.1"),))
+    judged = Commitment(1, asked, CommitmentState.JUDGED, datetime.now(UTC), doubts={})
+    try:
+        reporter.report(judged)
+    finally:
+        server.shutdown()
+    assert told == ["2.25.7"]
 
 
 def test_files_that_are_missing_or_do_not_fit_are_told_at_the_start(tmp_path, keys):

@@ -85,8 +85,13 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path):
-    world = World(f"sqlite:///{tmp_path / 'store.sqlite'}")
+def url(tmp_path):
+    return f"sqlite:///{tmp_path / 'store.sqlite'}"
+
+
+@pytest.fixture
+def world(url):
+    world = World(url)
     yield world
     world.store.engine.dispose()
 
