@@ -202,14 +202,20 @@ class Journal:
         return data
 
     def free_bytes(self) -> int:
-        """Bytes that an ordinary process may still write to the spool's disk."""
+        """Bytes that an ordinary process may still write to the spool's disk, and what is prepared for this one."""
         free_bytes, asked_at = self._free_bytes
         now = time.monotonic()
         if now - asked_at >= FREE_BYTES_HOLD_S:
             state = os.statvfs(self.directory)
-            free_bytes = state.f_bavail * state.f_frsize
+            free_bytes = state.f_bavail * state.f_frsize + self._allocated_bytes()
             self._free_bytes = free_bytes, now
         return free_bytes
+
+    def _allocated_bytes(self) -> int:
+        """What this process has prepared for itself on the disk."""
+        with self._writing:
+            used = self._segment.allocated_bytes() if self._segment and not self._segment.is_broken else 0
+            return used + (self._preparation.allocated_bytes if self._preparation else 0)
 
     def close(self) -> None:
         """Seal this process's segment."""

@@ -16,6 +16,9 @@ from plumbline.adapters.spool.segment import PREPARED_SUFFIX, create_locked, ope
 _PIECE_BYTES = 1 << 20
 BUSY_PAUSE_S = 0.015
 """Wait after each piece while instances come in: about 60 MiB/s are left for preparing."""
+ROOM_FOR = 8
+"""Nothing is prepared on a disk that has not room for so many files: what is left of it is for instances."""
+RETRY_S = 60.0
 
 
 class PreparedFile:
@@ -43,6 +46,8 @@ class Preparation:
         self._wanted = threading.Event()
         self._wanted.set()
         self._ready: PreparedFile | None = None
+        self.allocated_bytes = 0
+        """Room on the disk that the file takes so far."""
         self._thread = threading.Thread(target=self._run, name="segment-preparation", daemon=True)
         self._thread.start()
 
@@ -54,6 +59,7 @@ class Preparation:
         """The prepared file, which is the caller's from now on; None where there is none yet."""
         ready, self._ready = self._ready, None
         if ready is not None:
+            self.allocated_bytes = 0
             self._wanted.set()
         return ready
 
@@ -71,9 +77,18 @@ class Preparation:
             self._wanted.clear()
             number += 1
             try:
-                self._prepare(self._directory / f"{os.getpid()}-{number}{PREPARED_SUFFIX}")
+                is_possible = self._has_room()
+                if is_possible:
+                    self._prepare(self._directory / f"{os.getpid()}-{number}{PREPARED_SUFFIX}")
             except OSError:
-                return  # segments then grow as they are written, and tell what is wrong with the disk
+                is_possible = False  # segments grow as they are written, and tell what is wrong with the disk
+            if not is_possible:
+                self._stopped.wait(RETRY_S)
+                self._wanted.set()
+
+    def _has_room(self) -> bool:
+        state = os.statvfs(self._directory)
+        return state.f_bavail * state.f_frsize >= ROOM_FOR * self._length
 
     def _prepare(self, path: Path) -> None:
         path.unlink(missing_ok=True)  # of an earlier process with this id
@@ -81,19 +96,23 @@ class Preparation:
         try:
             is_filled = self._fill(path)
         except OSError:
-            file.discard()
+            self._discard(file)
             raise
         if is_filled:
             self._ready = file
         else:
-            file.discard()
+            self._discard(file)
+
+    def _discard(self, file: PreparedFile) -> None:
+        file.discard()
+        self.allocated_bytes = 0
 
     def _fill(self, path: Path) -> bool:
         """Write the zeros, slowly while instances come in; false when stopped before the end."""
         descriptor = open_direct(path, os.O_RDWR)
         try:
             for offset in range(0, self._length, _PIECE_BYTES):
-                os.pwrite(descriptor, self._zeros[: self._length - offset], offset)
+                self.allocated_bytes += os.pwrite(descriptor, self._zeros[: self._length - offset], offset)
                 self._is_busy, was_busy = False, self._is_busy
                 if self._stopped.wait(BUSY_PAUSE_S) if was_busy else self._stopped.is_set():
                     return False

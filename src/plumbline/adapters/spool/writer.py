@@ -55,6 +55,10 @@ class SegmentWriter:
             prepared.path.rename(path)
         sync_directory(directory)
 
+    def allocated_bytes(self) -> int:
+        """Room on the disk that it has and does not use yet."""
+        return max(os.fstat(self._descriptor).st_size - self.end, 0)
+
     def append(self, record: memoryview) -> int | None:
         """Make a record durable; returns where it begins, None when the segment was closed before.
 

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -355,6 +356,27 @@ def test_a_prepared_segment_whose_writer_died_is_cut_like_any(tmp_path):
     tail = JournalTail(tmp_path)
     assert tail.is_finished(location.segment, tail.after(location.segment, 0, 10)[-1].end)
     assert everything(tmp_path) == [(label(1), b"a" * 5000)]
+
+
+def test_what_is_prepared_counts_as_free(tmp_path, monkeypatch):
+    """Else a disk that is nearly full would refuse what there is prepared room for."""
+    journal = Journal(tmp_path, segment_bytes=1 << 20, prepares=True)
+    wait_for(lambda: journal._preparation._ready is not None)
+    nothing = SimpleNamespace(f_bavail=0, f_frsize=4096)
+    monkeypatch.setattr(os, "statvfs", lambda _path: nothing)
+    assert journal.free_bytes() == 1 << 20
+    journal.add(label(1), b"a" * 5000)
+    journal._free_bytes = (0, -1.0)
+    assert journal.free_bytes() >= (1 << 20) - FIRST_RECORD - record_length(5000)
+    journal.close()
+
+
+def test_nothing_is_prepared_on_a_disk_that_is_nearly_full(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "statvfs", lambda _path: SimpleNamespace(f_bavail=1000, f_frsize=4096))
+    journal = Journal(tmp_path, segment_bytes=1 << 20, prepares=True)
+    journal.add(label(1), b"a" * 5000)
+    assert [found.suffix for found in tmp_path.iterdir()] == [".segment"]
+    journal.close()
 
 
 def test_a_journal_does_not_wait_for_its_preparation(tmp_path, monkeypatch):
