@@ -64,7 +64,7 @@ def match_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome:
         count = sum(each.listed_count - each.held_count for each in under_way)
         delay = INDEX_DELAY_S if any(_was_just_asked(each, ports) for each in under_way) else policy.recount_after_s
         return Wait(delay, f"{count} instances of the references are on their way.", _kept(found, fetches))
-    counted = {uid: each.held_count for uid, each in fetches.items()}
+    counted = {uid: each.listed_count for uid, each in fetches.items()}
     return Proceed(_result(story, replace(choice, notes=(*choice.notes, *found.notes)), listed) | {"counted": counted})
 
 

@@ -66,7 +66,7 @@ def _choice(story: Story, listed: Sequence[Study], ports: PathPorts, policy: Sit
 
 
 def _grown_references(study_uid: str, revision: int, ports: PathPorts) -> list[str]:
-    """Whether an exam that was compared with has more instances than were counted."""
+    """Whether the archive lists more of an exam that was compared with than it did then."""
     try:
         counted = ports.steps.result(study_uid, revision, StepName.MATCH)["counted"]
     except Conflict:

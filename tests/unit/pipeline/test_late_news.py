@@ -38,6 +38,7 @@ from plumbline.pipeline.ports import (
     FetchedInstance,
     Location,
     Proceed,
+    QuarantineEntry,
     ReceivedInstance,
     StepName,
 )
@@ -317,6 +318,21 @@ def test_a_reference_that_grows_makes_a_new_revision(world):
     world.run()
     assert world.revision(BASELINE) == 2
     assert world.revision(CURRENT) == 2
+
+
+def test_a_reference_with_an_instance_in_quarantine_has_not_grown(world):
+    world.receive(BASELINE, CURRENT)
+    damaged = FetchedInstance(b"x", "1.2", f"{BASELINE.study_instance_uid}.99", "1.2.840.10008.1.2")
+    world.archive.instances[BASELINE.study_instance_uid].append(damaged)
+    place, uid = Location("q", 1, 1), BASELINE.study_instance_uid
+    world.index.quarantine(
+        QuarantineEntry("truncated", "Cut.", "ORTHANC", world.clock.now(), place, uid, damaged.sop_instance_uid)
+    )
+    world.run()
+    assert world.roles(CURRENT) == {"baseline": uid}
+    world.hear(order("CT of the chest.", replace(CURRENT, accession_number="B9"), key="2"))
+    world.run()
+    assert world.revision(CURRENT) == 1
 
 
 def test_a_merge_brings_the_other_record_s_exams(world):
