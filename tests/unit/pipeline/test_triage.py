@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -174,3 +174,22 @@ def test_the_header_is_the_last_of_the_orders():
     orders = orders_of(EXAM, [asked])
     assert orders[0] is asked
     assert [each.source for each in orders] == [SourceKind.ORDER, SourceKind.HEADER_TEXT]
+
+
+def test_exams_that_may_be_somebody_else_s_are_said_with_the_priority():
+    world = World(ROUTINE_ORDER)
+    world.choice = replace(world.choice, conflicts=("1 exam left out: the birth dates contradict each other.",))
+    assert "1 exam left out: the birth dates contradict each other." in world.triage()["reasons"]
+    assert world.shown == "LOW"
+
+
+def test_a_priority_after_late_news_is_timed_from_the_news():
+    world = World(ROUTINE_ORDER)
+    exam = world.ports.exams.exam(STUDY)
+    world.ports.exams.exam = lambda _uid: replace(exam, completed_at=exam.last_instance_at + timedelta(hours=5))
+    world.ports.clock.advance(5 * 3600 + 7)
+    outcome = provisional_step(Step(1, STUDY, 1, StepName.PROVISIONAL, 1), world.ports, POLICY)
+    assert outcome.result["since_last_instance_s"] == 5 * 3600 + 7
+    world.steps.latest_result = lambda _study, _name: {"news": ["its orders"]}
+    outcome = provisional_step(Step(1, STUDY, 1, StepName.PROVISIONAL, 1), world.ports, POLICY)
+    assert outcome.result["since_last_instance_s"] == 7
