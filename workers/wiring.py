@@ -35,7 +35,7 @@ from plumbline.pipeline.retention import Retention
 from plumbline.pipeline.runner import Runner
 from plumbline.pipeline.steps import path_functions, tell_failure
 from plumbline.settings import DicomWebRemote, DimseRemote, Settings
-from plumbline.site_policy import site_policy
+from plumbline.site_policy import ReloadedPolicy
 
 
 @dataclass(frozen=True)
@@ -89,14 +89,14 @@ def build_worker(settings: Settings, app: Celery) -> Worker:
     store = open_store(settings.store_url)
     ports = build_ports(settings, store)
     doorbell = CeleryDoorbell(app)
-    policy = site_policy(settings)
+    policies = ReloadedPolicy(settings)
     runner = Runner(
         steps=ports.steps,
         doorbell=doorbell,
-        functions=path_functions(ports, policy),
+        functions=path_functions(ports, policies.current),
         holder=f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
         observer=LoggingObserver(),
         extend_every_s=settings.path.lease_s / 4,
-        on_failure=lambda step, sentence: tell_failure(step, sentence, ports, policy),
+        on_failure=lambda step, sentence: tell_failure(step, sentence, ports, policies.current()),
     )
     return Worker(settings, ports, doorbell, runner, DatabaseRetention(store))

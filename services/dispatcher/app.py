@@ -28,6 +28,9 @@ from services.dispatcher.destinations import Surroundings, build_destination
 POLL_S = 0.5
 """How often the outbox is asked for what is due; it bounds how late a result goes out."""
 
+HEARTBEAT_NAME, HEARTBEAT_S = "dispatcher-alive", 60.0
+"""File in the data folder that is touched so often, for whoever watches the process."""
+
 ATTEMPTS = Counter(
     "plumbline_deliveries", "Attempts to deliver, by destination and outcome.", ["destination", "outcome"]
 )
@@ -98,7 +101,11 @@ def serve(settings: Settings) -> None:
     ]
     for thread in threads:
         thread.start()
-    stopping.wait()
+    alive = settings.data_dir / HEARTBEAT_NAME
+    alive.parent.mkdir(parents=True, exist_ok=True)
+    while not stopping.is_set():
+        alive.touch()
+        stopping.wait(HEARTBEAT_S)
     for thread in threads:
         thread.join()
 

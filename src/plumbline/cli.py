@@ -103,6 +103,42 @@ def studies(
 
 
 @app.command()
+def triage(
+    study_instance_uid: Annotated[str | None, typer.Argument(help="Study Instance UID of an exam of the site.")] = None,
+    result: Annotated[Path | None, typer.Option(help="A result that 'compare --json' wrote, in place of it.")] = None,
+    rules: Annotated[Path | None, typer.Option(help="Rules to try; those of the site where not given.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say of every rule why it fired or did not.")] = False,
+) -> None:
+    """Try triage rules on a past exam; nothing is changed by it."""
+    from plumbline.triage_command import print_triage  # noqa: PLC0415
+
+    print_triage(Console(), study_instance_uid, result=result, rules=rules, explains=explain)
+
+
+@app.command()
+def deliveries(
+    dead: Annotated[bool, typer.Option("--dead", help="Only what was given up.")] = False,
+    destination: Annotated[str | None, typer.Option(help="Only what is owed to this destination.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 50,
+) -> None:
+    """Show what is owed to other systems, and what became of it."""
+    from plumbline.delivery_commands import print_deliveries  # noqa: PLC0415
+
+    print_deliveries(Console(), only_dead=dead, destination=destination, limit=limit)
+
+
+@app.command()
+def resend(
+    delivery: Annotated[int, typer.Argument(help="Number of the delivery, as 'deliveries' shows it.")],
+) -> None:
+    """Send a delivery again that was given up, or that arrived and is wanted once more."""
+    from plumbline.delivery_commands import send_again  # noqa: PLC0415
+
+    send_again(delivery)
+    typer.echo(f"Delivery {delivery} is due now.")
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     typer.echo(__version__)

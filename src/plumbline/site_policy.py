@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from dataclasses import fields, replace
 from difflib import get_close_matches
+from pathlib import Path
+
+import structlog
 
 from plumbline.checks.thresholds import CheckThresholds
 from plumbline.destination_settings import TAKES_OBJECTS
@@ -99,8 +103,51 @@ def _routing(settings: Settings, rules: RuleSet) -> Routing:
 
 def _rules(settings: Settings) -> RuleSet:
     path = settings.site.triage_rules
-    if path is None:
-        return default_rules()
+    return default_rules() if path is None else read_rule_file(path)
+
+
+class ReloadedPolicy:
+    """The site's policy, read again when its rule file changes, without a restart.
+
+    A file that is wrong is told once in the log and changes nothing: the rules that were in force stay so.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._policy = site_policy(settings)
+        self._seen = self._stamp()
+        self._lock = threading.Lock()
+
+    def current(self) -> SitePolicy:
+        """The policy in force now."""
+        with self._lock:
+            stamp = self._stamp()
+            if stamp != self._seen:
+                self._seen = stamp
+                self._read_again()
+            return self._policy
+
+    def _read_again(self) -> None:
+        log = structlog.get_logger("plumbline.rules")
+        try:
+            self._policy = site_policy(self._settings)
+        except Misconfigured as error:
+            log.error("the changed triage rules are wrong; those before stay in force", sentence=str(error))
+        else:
+            log.info("triage rules read again", rules=len(self._policy.rules.rules))
+
+    def _stamp(self) -> tuple[int, int] | None:
+        """What tells one version of the file from another, None where there is no file."""
+        path = self._settings.site.triage_rules
+        try:
+            found = path.stat() if path is not None else None
+        except OSError:
+            return None
+        return (found.st_mtime_ns, found.st_size) if found else None
+
+
+def read_rule_file(path: Path) -> RuleSet:
+    """Rules from a YAML file; raise ``Misconfigured`` with the line and the reason where they are wrong."""
     try:
         return read_rules(path.read_text(encoding="utf-8"), origin=str(path))
     except OSError as error:

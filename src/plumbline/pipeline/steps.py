@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from plumbline.errors import Conflict, InvalidInput
@@ -11,7 +11,7 @@ from plumbline.pipeline.complete import complete
 from plumbline.pipeline.documents import decision_from_document
 from plumbline.pipeline.match import match_step
 from plumbline.pipeline.policy import SitePolicy
-from plumbline.pipeline.ports import PathPorts, Step, StepName
+from plumbline.pipeline.ports import PathPorts, Step, StepName, StepOutcome
 from plumbline.pipeline.publish import publish_step
 from plumbline.pipeline.recognise import recognise_step
 from plumbline.pipeline.report import report_step
@@ -32,9 +32,19 @@ _FUNCTIONS = {
 }
 
 
-def path_functions(ports: PathPorts, policy: SitePolicy) -> Mapping[StepName, StepFunction]:
-    """Every step of the path, bound to its ports and the site's policy."""
-    return {name: partial(function, ports=ports, policy=policy) for name, function in _FUNCTIONS.items()}
+def path_functions(ports: PathPorts, policy: Callable[[], SitePolicy]) -> Mapping[StepName, StepFunction]:
+    """Every step of the path, bound to its ports and to the site's policy as it is when the step begins."""
+    return {name: partial(_carry_out, function, ports=ports, policy=policy) for name, function in _FUNCTIONS.items()}
+
+
+def _carry_out(
+    function: Callable[[Step, PathPorts, SitePolicy], StepOutcome],
+    step: Step,
+    *,
+    ports: PathPorts,
+    policy: Callable[[], SitePolicy],
+) -> StepOutcome:
+    return function(step, ports, policy())
 
 
 def tell_failure(step: Step, sentence: str, ports: PathPorts, policy: SitePolicy) -> None:

@@ -16,7 +16,7 @@ def test_every_process_says_its_duty_and_how_it_starts(processes: dict[str, Any]
         assert process["command"]
 
 
-@pytest.mark.parametrize("name", ["listener", "hl7-listener", "api"])
+@pytest.mark.parametrize("name", ["listener", "hl7-listener", "api", "dispatcher"])
 def test_the_module_of_a_service_can_be_run(processes: dict[str, Any], name: str) -> None:
     command = next(process["command"] for process in processes["process"] if process["name"] == name)
     assert command[:2] == ["python", "-m"]
