@@ -12,7 +12,9 @@ from pydicom.uid import generate_uid
 
 from plumbline.adapters.orthanc.archive import OrthancArchive
 from plumbline.errors import InvalidInput, Misconfigured, Unavailable
+from plumbline.pipeline.fetch import Fetcher
 from plumbline.settings import OrthancSettings
+from plumbline.testing import ManualClock, MemorySpool
 from tests.servers import free_port, run_orthanc, wait_until
 
 
@@ -215,3 +217,26 @@ def test_the_instances_of_several_studies_are_listed_by_one_query(server, archiv
 
 def test_no_studies_have_no_instances(archive):
     assert archive.instances_of_each([]) == {}
+
+
+def test_an_instance_whose_file_the_archive_has_lost_does_not_keep_the_others_from_coming(tmp_path):
+    study = generate_uid()
+    files = [part10("LOST", study=study) for _ in range(3)]
+    with run_orthanc(tmp_path) as server:
+        for content, _ in files:
+            put(server, content)
+        before = OrthancArchive(OrthancSettings(url=server.url))
+        (found,) = before.studies_of("LOST")
+        before.close()
+    lost = str(files[1][1].SOPInstanceUID)
+    (stored,) = [path for path in tmp_path.glob("??/??/*") if lost.encode() in path.read_bytes()]
+    stored.unlink()
+    with run_orthanc(tmp_path) as server:  # anew: it keeps fresh files in memory
+        archive = OrthancArchive(OrthancSettings(url=server.url))
+        listed = archive.instances_of_each([found.study])[study]
+        assert len(listed) == found.instance_count == 3
+        spool = MemorySpool()
+        fetcher = Fetcher(archive, spool, ManualClock())
+        assert fetcher.fetch(listed, skips_broken=True) == {lost}
+        assert len(spool.appended) == 2
+        archive.close()

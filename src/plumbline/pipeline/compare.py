@@ -79,6 +79,8 @@ class _Opened:
         self.references: dict[Role, MeasuredExam] = {}
         for role in COMPARED_ROLES:
             chosen = choice.chosen(role)
+            if chosen is not None and chosen.is_partial:
+                self.warnings.append(f"The {role.value} exam is not whole. {chosen.reasons[-1]}")
             if chosen is not None and role is Role.BASELINE:
                 self.references[role] = self._reference(chosen, story)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from plumbline.errors import InvalidInput
+from plumbline.errors import InvalidInput, Unavailable
 from plumbline.pipeline.ports import Archive, ArchiveInstance, Clock, Spool
 
 SENDER = "archive"
@@ -34,8 +34,11 @@ class Fetcher:
         self._again_after = timedelta(seconds=again_after_s)
         self._fetched_at: dict[str, datetime] = {}
 
-    def fetch(self, wanted: Iterable[ArchiveInstance], *, sender: str = SENDER) -> set[str]:
-        """Make instances durable in the spool. Return the UIDs that the archive lists but cannot give."""
+    def fetch(self, wanted: Iterable[ArchiveInstance], *, sender: str = SENDER, skips_broken: bool = False) -> set[str]:
+        """Make instances durable in the spool. Return the UIDs that the archive lists but cannot give.
+
+        With ``skips_broken`` an instance that the archive fails on, while it answers otherwise, is among them.
+        """
         now = self._clock.now()
         self._fetched_at = {uid: at for uid, at in self._fetched_at.items() if now - at < self._again_after}
         failed: set[str] = set()
@@ -45,6 +48,11 @@ class Fetcher:
             try:
                 self._fetch_one(each, sender)
             except InvalidInput:
+                failed.add(each.sop_instance_uid)
+            except Unavailable:
+                if not skips_broken:
+                    raise
+                self._archive.tell_missing()
                 failed.add(each.sop_instance_uid)
         return failed
 

@@ -581,8 +581,11 @@ class RemoteArchive(Protocol):
 class Fetches(Protocol):
     """Brings instances from the archive into the spool."""
 
-    def fetch(self, wanted: Iterable[ArchiveInstance], *, sender: str = ...) -> set[str]:
-        """Return the UIDs that the archive lists but cannot give; the others are durable or under way."""
+    def fetch(self, wanted: Iterable[ArchiveInstance], *, sender: str = ..., skips_broken: bool = False) -> set[str]:
+        """Return the UIDs that the archive lists but cannot give; the others are durable or under way.
+
+        With ``skips_broken`` also those that it fails on while it answers otherwise.
+        """
         ...
 
 

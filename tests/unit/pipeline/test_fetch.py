@@ -72,3 +72,20 @@ def test_an_archive_that_went_away_is_raised_and_what_came_before_is_kept():
     world.archive.is_away = False
     world.fetch("1.1", "1.2")
     assert world.fetched == ["1.1", "1.2"]
+
+
+def test_an_instance_that_the_archive_fails_on_is_skipped_where_that_is_asked_for(monkeypatch):
+    world = World("1.1", "1.2")
+    give = world.archive.fetch
+
+    def fetch(instance):
+        if instance.sop_instance_uid == "1.1":
+            raise Unavailable("the archive failed")
+        return give(instance)
+
+    monkeypatch.setattr(world.archive, "fetch", fetch)
+    wanted = [ArchiveInstance(uid, "", uid) for uid in ("1.1", "1.2")]
+    with pytest.raises(Unavailable):
+        world.fetcher.fetch(wanted)
+    assert world.fetcher.fetch(wanted, skips_broken=True) == {"1.1"}
+    assert world.fetched == ["1.2"]
