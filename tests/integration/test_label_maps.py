@@ -10,8 +10,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from highdicom.seg import SegmentationTypeValues
+from pydicom import dcmread
+from pydicom.pixels.utils import pixel_array
 
+from plumbline.adapters.dicom_files.segmentation import label_map_from_dataset
 from plumbline.demo.real_input import SHARED_DATA, read_real_anatomy, scanner_order
+from plumbline.errors import InvalidInput
 from plumbline.folder_comparison import ComparisonRequest, compare_folders
 from plumbline.imaging.volume import Volume
 from tests.segmentation_files import segmentation, source_images
@@ -60,3 +64,33 @@ def test_a_label_map_that_is_one_off_is_a_declared_conflict(slices, masks, tmp_p
     numbering, _ = compared(slices, shifted | {"S1": masks["S1"]}, tmp_path)
     assert numbering["anchor"] == "label-map"
     assert numbering["conflict"]
+
+
+@pytest.mark.parametrize("name", ["liver", "partial_overlaps", "sparse-labelmap-noppv", "sparse-labelmap-ppv5"])
+def test_label_maps_of_other_organs_name_no_vertebra(name):
+    path = SHARED_DATA / "seg-third-party" / "dcmqi" / f"{name}.dcm"
+    if not path.exists():
+        pytest.skip("the SEG objects of dcmqi are not beside this checkout (../shared/data/seg-third-party)")
+    with pytest.raises(InvalidInput, match="names no vertebra"):
+        label_map_from_dataset(dcmread(path))
+
+
+@pytest.mark.parametrize("name", ["liver", "partial_overlaps", "sparse-labelmap-noppv", "sparse-labelmap-ppv5"])
+def test_the_frames_of_dcmqi_are_read_once_a_segment_is_called_a_vertebra(name):
+    path = SHARED_DATA / "seg-third-party" / "dcmqi" / f"{name}.dcm"
+    if not path.exists():
+        pytest.skip("the SEG objects of dcmqi are not beside this checkout (../shared/data/seg-third-party)")
+    dataset = dcmread(path)
+    item = dataset.SegmentSequence[-1]
+    item.SegmentLabel = "vertebrae_L4"
+    (segment,) = label_map_from_dataset(dataset).segments
+    assert segment.name.name == "L4"
+    stored = pixel_array(dataset)
+    is_of_item = [
+        int(frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber) == int(item.SegmentNumber)
+        if "SegmentIdentificationSequence" in frame
+        else True
+        for frame in dataset.PerFrameFunctionalGroupsSequence
+    ]
+    value = int(item.SegmentNumber) if dataset.SegmentationType == "LABELMAP" else 1
+    assert segment.mask.voxels.sum() >= (stored[is_of_item] == value).sum() > 0

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 from highdicom.seg import SegmentationTypeValues
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 from pydicom.sr.coding import Code
 
+from plumbline.adapters.dicom_files.held import HeldImages
 from plumbline.adapters.dicom_files.segmentation import describes, find_label_maps, label_map_from_dataset
 from plumbline.errors import InvalidInput
+from plumbline.exams.study import PatientIdentity
 from plumbline.imaging.volume import Volume
+from plumbline.pipeline.ports import ReceivedInstance
+from plumbline.testing import MemorySpool
 from tests.segmentation_files import BONE, segmentation, source_images
 
 SHAPE = (10, 16, 20)
@@ -147,3 +156,45 @@ def test_a_map_belongs_to_the_series_that_it_refers_to_or_lies_with(sources):
     assert not describes(seg, sources[0])
     seg.FrameOfReferenceUID = sources[0].FrameOfReferenceUID
     assert describes(seg, sources[0]), "it lies in the same frame of reference"
+
+
+@dataclass
+class Held:
+    """A ledger of one study whose instances lie in a spool."""
+
+    instances: list[ReceivedInstance]
+
+    def held(self, _study_instance_uid):
+        return self.instances
+
+    def own_objects(self, _study_instance_uid):
+        return frozenset()
+
+
+def received(spool, dataset):
+    """A dataset as the listener holds it: bytes without file meta information."""
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, False
+    write_dataset(buffer, dataset)
+    return ReceivedInstance(
+        sop_instance_uid=str(dataset.SOPInstanceUID),
+        sop_class_uid=str(dataset.SOPClassUID),
+        transfer_syntax_uid=str(dataset.file_meta.TransferSyntaxUID),
+        study_instance_uid=str(dataset.StudyInstanceUID),
+        series_instance_uid=str(dataset.SeriesInstanceUID),
+        patient=PatientIdentity("VP1"),
+        sha256="",
+        location=spool.put(buffer.getvalue()),
+        sender="TEST",
+        received_at=datetime(2026, 3, 2, tzinfo=UTC),
+    )
+
+
+def test_a_label_map_that_the_listener_holds_is_found_with_its_series(sources):
+    spool = MemorySpool()
+    ledger = Held([received(spool, each) for each in (*sources, segmentation(sources, MASKS))])
+    images = HeldImages(ledger, spool, ledger)
+    study_uid = sources[0].StudyInstanceUID
+    (label_map,) = images.label_maps(study_uid, sources[0].SeriesInstanceUID).maps
+    assert {each.name.name for each in label_map.segments} == {"L4", "L5"}
+    assert images.label_maps(study_uid, "2.25.404").maps == ()
