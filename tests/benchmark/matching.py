@@ -49,7 +49,7 @@ from workers.wiring import build_ports
 STUDIES_OF_THE_PATIENT = 200
 STUDIES_IN_ORTHANC = 2_000
 STUDIES_IN_THE_DATABASE = 100_000
-RUNS = 7
+RUNS = 15
 PATIENT = PatientIdentity("BENCH-0", "NORTH", datetime(1960, 1, 2, tzinfo=UTC).date(), "F")
 _SURGERY = datetime(2024, 3, 4)
 _KINDS = (("CT LSPINE", "LSPINE"), ("CT LWS", "LSPINE"), ("CT THORAX", "CHEST"), ("CT CSPINE", "CSPINE"))
