@@ -120,11 +120,14 @@ class CheckContext:
                     f"The measurement broke off ({type(error).__name__}); nothing is said about the spacer's motion."
                 )
                 is_broken = True
+        return MatchedSpacer(spacer, level, self._identity(spacer, motion, level), motion, why_not, is_broken)
+
+    def _identity(self, spacer: Implant, motion: SpacerMotion | None, level: str | None) -> TrackedImplant:
+        """The baseline's identity where the spacer was found there, else its own."""
         first_seen = self.baseline if motion is not None and self.baseline else self.current
-        ordinal = motion.baseline_spacer.above if motion is not None else spacer.above
-        return MatchedSpacer(
-            spacer, level, spacer_tracking(first_seen.study_instance_uid, ordinal, level), motion, why_not, is_broken
-        )
+        own = motion.baseline_spacer if motion is not None else spacer
+        beside = first_seen.anatomy.hardware.beside(own)
+        return spacer_tracking(first_seen.study_instance_uid, own.above, level, beside=beside)
 
     def _why_no_baseline(self) -> str | None:
         if self.baseline is None:
@@ -142,7 +145,14 @@ class CheckContext:
         before = [each for each in self.baseline.anatomy.hardware.spacers if each.above + self.shift == spacer.above]
         if not before:
             raise AnalysisFailed("the baseline shows no spacer at this level")
-        return measure_spacer(self.baseline.anatomy, self.current.anatomy, before[0], spacer, self.shift)
+        now = [each for each in self.current.anatomy.hardware.spacers if each.above == spacer.above]
+        if len(before) != len(now):
+            raise AnalysisFailed(
+                f"the baseline shows {len(before)} spacers at this level and this exam {len(now)}: "
+                "which is which cannot be told"
+            )
+        partner = before[now.index(spacer)]
+        return measure_spacer(self.baseline.anatomy, self.current.anatomy, partner, spacer, self.shift)
 
 
 def _sentence(text: str) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from plumbline.checks.context import CheckContext, MatchedSpacer
 from plumbline.checks.finding import CheckName, Finding, Measurement, Status
 from plumbline.checks.thresholds import CheckThresholds
-from plumbline.imaging.motion import Estimate, SpacerMotion
+from plumbline.imaging.motion import Estimate, SpacerMotion, middle_lps_mm
 
 SOURCES = ("B26",)
 NO_SPACER = "No interbody spacer can be seen in this exam."
@@ -138,7 +138,7 @@ def _words(estimate: Estimate) -> str:
 
 def _geometry(motion: SpacerMotion) -> dict[str, tuple[tuple[float, float, float], ...]]:
     """From where the centre would be had the spacer not moved to where it is, LPS mm of the current exam."""
-    centre = motion.baseline_spacer.centre_lps_mm
+    centre = middle_lps_mm(motion.baseline_spacer, motion.baseline_frame)
     unmoved = motion.below_motion.current_from_baseline.apply(centre)
     now = motion.spacer_motion.current_from_baseline.apply(centre)
     if np.linalg.norm(now - unmoved) < 1e-3:

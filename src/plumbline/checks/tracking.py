@@ -9,7 +9,9 @@ from plumbline.checks.finding import TrackedImplant
 _NAMESPACE = uuid.UUID("5b8d9c0e-3f0c-5d57-8a39-6d9c31f5a1b2")
 
 
-def spacer_tracking(first_study_instance_uid: str, ordinal: int, level: str | None) -> TrackedImplant:
+def spacer_tracking(
+    first_study_instance_uid: str, ordinal: int, level: str | None, *, beside: int = 0
+) -> TrackedImplant:
     """Identity of a spacer, derived from the exam in which it was first measured and its place there.
 
     Parameters
@@ -20,6 +22,11 @@ def spacer_tracking(first_study_instance_uid: str, ordinal: int, level: str | No
         Index of the vertebra above it in that exam, cranial to caudal.
     level
         Level name for the identifier that people read; not part of the UID, because names may change.
+    beside
+        Which of several spacers at the level it is, from left to right.
     """
-    number = uuid.uuid5(_NAMESPACE, f"{first_study_instance_uid}/interbody-spacer/{ordinal}").int
-    return TrackedImplant(f"2.25.{number}", f"Interbody spacer {level or 'at an unnamed level'}", "interbody-spacer")
+    place = f"{ordinal}/{beside}" if beside else f"{ordinal}"
+    number = uuid.uuid5(_NAMESPACE, f"{first_study_instance_uid}/interbody-spacer/{place}").int
+    which = f" ({beside + 1})" if beside else ""
+    identifier = f"Interbody spacer {level or 'at an unnamed level'}{which}"
+    return TrackedImplant(f"2.25.{number}", identifier, "interbody-spacer")

@@ -46,6 +46,9 @@ class HardwareSettings:
         Metal within a vertebra's pedicle and body that makes it an instrumented one.
     own_share
         Share of a connected piece that must lie in the disc space for it to be a spacer there.
+    pair_gap_mm, pair_least_markers
+        Two spacers side by side leave this much free of metal about the midline; markers are two spacers' only
+        from so many pieces on, for one wide spacer has markers at both its ends, too.
     """
 
     metal_hu: float = 2000.0
@@ -53,6 +56,8 @@ class HardwareSettings:
     least_body_mm3: float = 300.0
     least_screw_mm3: float = 150.0
     own_share: float = 0.5
+    pair_gap_mm: float = 4.0
+    pair_least_markers: int = 5
     behind_wall_mm: float = 16.0
     beside_body_mm: float = 4.0
 
@@ -104,8 +109,12 @@ class Hardware:
 
     @property
     def spacers(self) -> tuple[Implant, ...]:
-        """Interbody spacers, cranial to caudal."""
+        """Interbody spacers, cranial to caudal, and from left to right at one level."""
         return tuple(sorted((each for each in self.implants if each.is_spacer), key=lambda each: each.above))
+
+    def beside(self, spacer: Implant) -> int:
+        """Which of the spacers at its level a spacer is, from left to right; 0 for the first or only one."""
+        return [each for each in self.spacers if each.above == spacer.above].index(spacer)
 
     @property
     def instrumented(self) -> tuple[int, ...]:
@@ -208,16 +217,44 @@ def _spacers(pieces: _Pieces, spine: LocalisedSpine, settings: HardwareSettings)
         if not chosen.any():
             continue
         pieces.is_spacer |= chosen
-        volume_mm3 = pieces.volume_mm3(chosen)
-        is_solid = volume_mm3 >= settings.least_body_mm3
-        yield Implant(
-            kind=ImplantKind.SPACER_METAL if is_solid else ImplantKind.SPACER_MARKERS,
-            points_lps_mm=pieces.points[chosen],
-            centre_lps_mm=pieces.centre(chosen, settings.metal_hu),
-            volume_mm3=volume_mm3,
-            above=index,
-            below=index + 1,
-        )
+        for own in _side_by_side(pieces, chosen, below.frame, settings):
+            yield _spacer(pieces, own, index, settings)
+
+
+def _spacer(pieces: _Pieces, chosen: NDArray[np.bool_], above: int, settings: HardwareSettings) -> Implant:
+    volume_mm3 = pieces.volume_mm3(chosen)
+    is_solid = volume_mm3 >= settings.least_body_mm3
+    return Implant(
+        kind=ImplantKind.SPACER_METAL if is_solid else ImplantKind.SPACER_MARKERS,
+        points_lps_mm=pieces.points[chosen],
+        centre_lps_mm=pieces.centre(chosen, settings.metal_hu),
+        volume_mm3=volume_mm3,
+        above=above,
+        below=above + 1,
+    )
+
+
+def _side_by_side(
+    pieces: _Pieces, chosen: NDArray[np.bool_], frame: VertebraFrame, settings: HardwareSettings
+) -> list[NDArray[np.bool_]]:
+    """One spacer, or the left and the right one of a pair."""
+    aside = frame.coordinates_mm(pieces.points[chosen])[:, 2]
+    ends = np.sort(aside)
+    gaps = np.diff(ends)
+    middle = np.abs((ends[1:] + ends[:-1]) / 2) < 6.0
+    if not middle.any() or float((gaps * middle).max()) < settings.pair_gap_mm:
+        return [chosen]
+    at = int(np.argmax(gaps * middle))
+    border = float((ends[at] + ends[at + 1]) / 2)
+    is_left = chosen.copy()
+    is_left[chosen] = aside > border
+    sides = [is_left, chosen & ~is_left]
+    volumes = [pieces.volume_mm3(side) for side in sides]
+    if min(volumes) >= settings.least_body_mm3:
+        return sides
+    counts = [len(np.unique(pieces.piece[side])) for side in sides]
+    is_pair = max(volumes) < settings.least_body_mm3 and sum(counts) >= settings.pair_least_markers and min(counts) >= 2
+    return sides if is_pair else [chosen]
 
 
 def _screws(pieces: _Pieces, spine: LocalisedSpine, settings: HardwareSettings) -> Iterator[Implant]:

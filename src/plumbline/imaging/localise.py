@@ -48,6 +48,8 @@ class LocaliserSettings:
     sacral_share, sacral_scale, lean_weight
         Bone beside a body (``lateral_bone_share``) at which it is as likely sacral as not, the width of that
         judgement, and what each degree of lean beyond 25 adds.
+    most_unlike
+        What a neighbour's other height (as a logarithm) costs at most.
     """
 
     canal: CanalSettings = field(default_factory=CanalSettings)
@@ -62,7 +64,8 @@ class LocaliserSettings:
     least_edges: float = 0.42
     sacral_share: float = 0.55
     sacral_scale: float = 0.05
-    lean_weight: float = 0.004
+    lean_weight: float = 0.002
+    most_unlike: float = 0.3
     pedicles_behind_mm: float = 10.0
 
 
@@ -92,8 +95,9 @@ def localise_spine(
     if len(chain) < settings.least_bodies:
         raise AnalysisFailed("fewer than two discs were found along the canal")
     shadow = _fine_shadow(volume, metal)
-    bodies = _bodies(volume, coarse, line, discs, chain, shadow, settings)
-    return _assemble(volume, coarse, line, bodies, metal, settings)
+    bone = _without_metal(coarse, metal_coarse)
+    bodies = _bodies(volume, bone, line, discs, chain, shadow, settings)
+    return _assemble(volume, bone, line, bodies, metal, settings)
 
 
 def _coarse_metal(
@@ -108,6 +112,14 @@ def _coarse_metal(
     dense[tuple(index[inside].T)] = 1.0
     around = ndimage.maximum_filter(dense, 3)
     return Volume(dense, coarse.lps_from_index), Volume(around, coarse.lps_from_index)
+
+
+def _without_metal(coarse: Volume, metal: Volume | None) -> Volume:
+    """The coarse volume with soft tissue in place of metal and what streaks most: screws are no ala of a sacrum."""
+    if metal is None:
+        return coarse
+    around = ndimage.maximum_filter(metal.voxels, 5) > 0.5
+    return Volume(np.where(around, np.float32(_SOFT_HU), coarse.voxels), coarse.lps_from_index)
 
 
 def _fine_shadow(volume: Volume, metal: NDArray[np.bool_] | None) -> Volume | None:
@@ -201,11 +213,9 @@ class _Growth:
         return max(good, key=lambda each: self._likeness(body, each), default=None)
 
     def _likeness(self, body: Body, other: Body) -> float:
-        """Quality of a neighbour; a lumbar one has its neighbour's height, a sacral one need not."""
+        """Quality of a neighbour, which has about the same height; a sacral one need not."""
         unlike = abs(float(np.log(other.height_mm / body.height_mm)))
-        if sacral_probability(self._coarse, other, self._settings) >= 0.5:
-            return other.edges - 0.05 * other.wall_error_mm
-        return _quality(other) - unlike
+        return _quality(other) - min(unlike, self._settings.most_unlike)
 
     def _step(self, body: Body, gap_mm: float, lean_deg: float, *, up: bool) -> Body | None:
         """The neighbour beyond a disc of ``gap_mm`` that leans by ``lean_deg`` more; None where there is none."""
@@ -294,6 +304,7 @@ def _bone_beside(coarse: Volume, body: Body, side: float, along: Points) -> floa
 
 
 _CORTEX_HU = 145.0
+_SOFT_HU = 40.0
 
 
 def sacral_probability(coarse: Volume, body: Body, settings: LocaliserSettings) -> float:

@@ -46,6 +46,10 @@ class MotionSettings:
     voxel_floor
         Share of the coarser exam's voxel edge that remains as a standard error of each registered piece:
         interpolation and sampling, which residuals do not show.
+    rotation_floor_deg
+        The same for the rotation of a vertebra; a spacer's follows from ``voxel_floor`` and its own size.
+    axes_sd_deg
+        Standard error of a fitted frame's directions, which turns what is measured along them.
     coverage_factor
         From a standard error to the half-width of a 95 % interval.
     """
@@ -58,6 +62,7 @@ class MotionSettings:
     screening_margin: float = 0.02
     voxel_floor: float = 0.06
     rotation_floor_deg: float = 0.1
+    axes_sd_deg: float = 1.5
     coverage_factor: float = 1.96
 
 
@@ -228,7 +233,7 @@ def measure_spacer(
     above = _believed(baseline, current, baseline_spacer.above, shift, settings, "above")
     own = _register_spacer(baseline, current, baseline_spacer, spacer, below, settings)
     frame = baseline.spine.vertebrae[baseline_spacer.below].frame
-    centre = baseline_spacer.centre_lps_mm
+    centre = middle_lps_mm(baseline_spacer, frame)
     pitch_mm = max(float(np.max(baseline.volume.spacing_mm)), float(np.max(current.volume.spacing_mm)))
     translation = _translation(own, below, frame, centre, pitch_mm, settings)
     translation_above = _translation(own, above, frame, centre, pitch_mm, settings)
@@ -238,7 +243,7 @@ def measure_spacer(
         translation_mm=translation,
         translation_above_mm=translation_above,
         magnitude_mm=_length(translation),
-        rotation_deg=_rotation(own, below, settings),
+        rotation_deg=_rotation(own, below, baseline_spacer.points_lps_mm, pitch_mm, settings),
         subsidence_mm=_subsidence(translation[1], translation_above[1]),
         posterior_margin_mm=posterior_margin(current, spacer, settings),
         baseline_posterior_margin_mm=posterior_margin(baseline, baseline_spacer, settings),
@@ -316,6 +321,8 @@ def _translation(
     floor = 2.0 * (settings.voxel_floor * pitch_mm) ** 2
     spread = np.sqrt(np.diag(axes @ covariance @ axes.T) + floor) * settings.coverage_factor
     values = frame.components_mm(moved)
+    turned = np.radians(settings.axes_sd_deg) * settings.coverage_factor * np.sqrt((values**2).sum() - values**2)
+    spread = np.hypot(spread, turned)
     posterior, cranial, left = (Estimate(float(v), float(s)) for v, s in zip(values, spread, strict=True))
     return posterior, cranial, left
 
@@ -328,11 +335,35 @@ def _length(translation: Sequence[Estimate]) -> Estimate:
     return Estimate(length, float(np.linalg.norm(direction * spreads)))
 
 
-def _rotation(own: RegistrationResult, below: RegistrationResult, settings: MotionSettings) -> Estimate:
+def middle_lps_mm(spacer: Implant, frame: VertebraFrame) -> Points:
+    """Middle of a spacer's extents along a frame's axes, shape (3,): its markers may be more at one end."""
+    own = frame.coordinates_mm(spacer.points_lps_mm)
+    middle = (own.min(axis=0) + own.max(axis=0)) / 2
+    return frame.origin_lps_mm + middle @ frame.axes
+
+
+def _rotation(
+    own: RegistrationResult, below: RegistrationResult, points: Points, pitch_mm: float, settings: MotionSettings
+) -> Estimate:
+    """Angle of the spacer's rotation against the vertebra below; what noise alone would make of none is taken off.
+
+    A short row of markers turns about itself unseen, so each axis has the uncertainty of its own lever arms.
+    """
     relative = below.current_from_baseline.inverse() @ own.current_from_baseline
-    variance = float(np.trace(own.covariance[:3, :3] + below.covariance[:3, :3])) / 3.0
-    spread = np.hypot(np.degrees(variance**0.5), settings.rotation_floor_deg * 2**0.5)
-    return Estimate(relative.angle_deg, float(spread) * settings.coverage_factor)
+    turn = own.current_from_baseline.rotation
+    arms = (points - points.mean(axis=0)) @ turn.T
+    inertia = np.eye(3) * (arms**2).sum(axis=1).mean() - arms.T @ arms / len(arms)
+    size = np.eye(3) * pitch_mm**2 / 12.0
+    floor = (settings.voxel_floor * pitch_mm) ** 2 * np.linalg.inv(inertia + size)
+    floor += np.eye(3) * np.radians(settings.rotation_floor_deg) ** 2
+    covariance = own.covariance[:3, :3] + below.covariance[:3, :3] + floor
+    vector = below.current_from_baseline.rotation @ relative.rotation_vector_rad
+    length = float(np.linalg.norm(vector))
+    angle = float(np.sqrt(max(length**2 - float(np.trace(covariance)), 0.0)))
+    along = vector / length if length > 1e-9 else np.full(3, 3**-0.5)
+    spread = float(np.sqrt(along @ covariance @ along))
+    spread = max(spread, float(np.sqrt(np.trace(covariance) / 3.0))) if angle < 2.0 * spread else spread
+    return Estimate(float(np.degrees(angle)), float(np.degrees(spread)) * settings.coverage_factor)
 
 
 def _subsidence(below: Estimate, above: Estimate) -> Estimate:

@@ -22,10 +22,26 @@ class BodySettings:
 
     Parameters
     ----------
-    radius_mm
-        Of the part of an endplate that is fitted.
+    fitted_share
+        Of half the depth and half the width: the part of an endplate that is fitted.
+    aside_sd, rays_a_fact
+        An endplate leans to a side about as its neighbour does, within this slope; so many rays of an endplate
+        share one disturbance.
     first_reach_mm, later_reach_mm
-        How far from its expected place an edge is looked for, at first and once it was fitted.
+        How far from its expected place an endplate is looked for as a whole, and then on each ray.
+    lean_deg
+        Leans of an endplate against the expected one that are tried as a whole (to the back, to the left).
+    height_sd_share, place_sd_mm, unlikely
+        The height expected is known to about this share of it, and the place to this much; the largest share
+        of the best evidence that being elsewhere costs. A fractured body is found by its edges all the same.
+    endplate_mm, beyond_mm, least_free
+        An endplate as a whole is that much of dense bone before that much of disc, on at least this share of
+        the rays.
+    kernel_mm, voxel_blur, shell_share
+        Blur (standard deviation) of a reconstruction, and what a voxel adds as a share of its edge. The cortex is
+        thinner than the blur, so that its outer slope lies this share of the blur beyond the surface.
+    hu_limits
+        Densities are cut to these: dark streaks look like disc, not darker.
     wall_reach_mm
         The same for the walls.
     least_edge_hu_per_mm
@@ -36,14 +52,27 @@ class BodySettings:
         The first edge outwards counts that is at least this share of the strongest.
     """
 
-    radius_mm: float = 12.0
-    first_reach_mm: float = 6.0
-    later_reach_mm: float = 4.0
+    fitted_share: float = 0.7
+    aside_sd: float = 0.06
+    rays_a_fact: float = 15.0
+    first_reach_mm: float = 9.0
+    later_reach_mm: float = 3.0
+    lean_deg: tuple[tuple[float, ...], tuple[float, ...]] = ((-14.0, -7.0, 0.0, 7.0, 14.0), (-8.0, 0.0, 8.0))
+    height_sd_share: float = 0.08
+    place_sd_mm: float = 5.0
+    endplate_mm: float = 2.5
+    beyond_mm: float = 4.0
+    least_free: float = 0.25
+    unlikely: float = 0.45
     wall_reach_mm: float = 8.0
     least_edge_hu_per_mm: float = 12.0
     smooth_mm: float = 0.9
     step_mm: float = 0.5
     first_strong_share: float = 0.6
+    hu_limits: tuple[float, float] = (30.0, 700.0)
+    kernel_mm: float = 0.45
+    voxel_blur: float = 0.4
+    shell_share: float = 0.55
     depth_mm: float = 33.0
     width_mm: float = 46.0
 
@@ -62,10 +91,10 @@ class Body:
         Between endplates, between walls, between sides, through the centre.
     wall_error_mm, roof_error_mm
         Robust spread of the wall's and the superior endplate's points about their planes.
-    roof_tilt
-        (posterior, left) slope of the superior endplate.
+    roof_tilt, floor_tilt
+        (posterior, left) slope of the endplates, outwards.
     edges
-        Share of the rays on which an edge was found.
+        Share of the rays, those that metal hides left out, on which an edge was found.
     """
 
     centre_lps_mm: Points
@@ -76,6 +105,7 @@ class Body:
     wall_error_mm: float = 1.0
     roof_error_mm: float = 1.0
     roof_tilt: tuple[float, float] = (0.0, 0.0)
+    floor_tilt: tuple[float, float] = (0.0, 0.0)
     edges: float = 0.0
 
     @property
@@ -89,11 +119,12 @@ class Body:
 
 @dataclass(frozen=True, eq=False)
 class _Edges:
-    """Edge positions along rays, their strengths, and which are edges."""
+    """Edge positions along rays, their strengths, which are edges, and on which rays no metal hides them."""
 
     at_mm: Points
     strength: Points
     is_edge: NDArray[np.bool_]
+    is_free: NDArray[np.bool_]
 
 
 def fit_body(
@@ -110,24 +141,117 @@ def fit_body(
     """
     body = start
     for round_number in range(3):
-        reach = settings.first_reach_mm if round_number == 0 else settings.later_reach_mm
-        body = _refined(volume, body, metal, settings, reach, has_floor)
+        guess = _endplates(volume, body, metal, settings, has_floor) if round_number == 0 else _Endplates.of(body)
+        body = _refined(volume, body, guess, metal, settings, has_floor)
     return body
 
 
-def _refined(
-    volume: Volume, body: Body, metal: Volume | None, settings: BodySettings, reach: float, has_floor: bool
-) -> Body:
+@dataclass(frozen=True, eq=False)
+class _Endplates:
+    """Where the endplates are expected: distance from the centre, and slope (back, left), of roof and floor."""
+
+    roof_mm: float
+    floor_mm: float
+    roof_slope: Points
+    floor_slope: Points
+
+    @classmethod
+    def of(cls, body: Body) -> _Endplates:
+        """As the body says."""
+        return cls(body.height_mm / 2, body.height_mm / 2, np.array(body.roof_tilt), np.array(body.floor_tilt))
+
+
+def _endplates(volume: Volume, body: Body, metal: Volume | None, settings: BodySettings, has_floor: bool) -> _Endplates:
+    """Both endplates found as a whole: streaks of metal make edges in a body, but not one whole plane at its height."""
     posterior, cranial, left = body.axes
-    disc = _disc(settings.radius_mm)
+    disc = _disc(body, settings)
     origins = body.centre_lps_mm + disc[:, :1] * posterior + disc[:, 1:] * left
     half = body.height_mm / 2
-    roof = _plane(disc, _edges(volume, origins, cranial, half, reach, metal, settings))
-    floor = _plane(disc, _edges(volume, origins, -cranial, half, reach, metal, settings)) if has_floor else None
+    roof = _evidence(volume, origins, disc, cranial, half, metal, settings)
+    at, slopes = roof.at_mm, roof.slopes
+    floor = _evidence(volume, origins, disc, -cranial, half, metal, settings) if has_floor else None
+    total = roof.strength[:, None] + (floor.strength[None, :] if floor else np.zeros((1, len(at))))
+    height = at[:, None] + at[None, :]
+    place = (at[:, None] - at[None, :]) / 2
+    away = ((height - 2 * half) / (settings.height_sd_share * 2 * half)) ** 2 + (place / settings.place_sd_mm) ** 2
+    if floor is None:
+        away = ((at[:, None] - half) / settings.place_sd_mm) ** 2 + ((at[None, :] - half) / 0.1) ** 2
+    total = total / max(float(total.max()), 1e-6) - settings.unlikely * away / (4.0 + away)
+    up, down = (int(i) for i in np.unravel_index(int(total.argmax()), total.shape))
+    floor_slope = floor.slopes[down] if floor else np.zeros(2)
+    return _Endplates(float(at[up]), float(at[down]), slopes[up], floor_slope)
+
+
+@dataclass(frozen=True, eq=False)
+class _Evidence:
+    """For each distance along a direction: mean fall of the density over a whole plane, and its best slope."""
+
+    at_mm: Points
+    strength: Points
+    slopes: Points
+
+
+def _evidence(
+    volume: Volume,
+    origins: Points,
+    places: Points,
+    direction: Points,
+    expected_mm: float,
+    metal: Volume | None,
+    settings: BodySettings,
+) -> _Evidence:
+    reach_mm = settings.first_reach_mm + 8.0
+    at, hu, is_free = _rays(volume, origins, direction, expected_mm, reach_mm, metal, settings)
+    margin = round(8.0 / settings.step_mm)
+    middle = np.arange(margin, len(at) - margin)
+    most = margin // 2
+    around = np.arange(margin - most, len(at) - margin + most)
+    strengths, slopes = [], []
+    for back in np.tan(np.radians(settings.lean_deg[0])):
+        for aside in np.tan(np.radians(settings.lean_deg[1])):
+            slope = np.array([back, aside])
+            shift = np.clip(np.rint(places @ slope / settings.step_mm).astype(int), -most, most)
+            rays = np.arange(len(hu))[:, None], around[None, :] + shift[:, None]
+            strengths.append(_whole_step(hu[rays], is_free[rays], most, settings)[: len(middle)])
+            slopes.append(slope)
+    best = np.argmax(strengths, axis=0)
+    strength = np.take_along_axis(np.array(strengths), best[None], axis=0)[0]
+    return _Evidence(at[middle], np.clip(strength, 0.0, None), np.array(slopes)[best])
+
+
+def _whole_step(hu: Points, is_free: NDArray[np.bool_], margin: int, settings: BodySettings) -> Points:
+    """Bone inside less disc outside, at each distance, in the mean over the rays that are free of metal there."""
+    free = is_free.sum(axis=0)
+    mean = (hu * is_free).sum(axis=0) / np.maximum(free, 1)
+    total = np.concatenate([[0.0], np.cumsum(mean)])
+    inside, outside = round(settings.endplate_mm / settings.step_mm), round(settings.beyond_mm / settings.step_mm)
+    at = np.arange(margin, len(mean) - margin)
+    step = (total[at + 1] - total[at + 1 - inside]) / inside - (total[at + 1 + outside] - total[at + 1]) / outside
+    return np.where(free[at] >= settings.least_free * len(hu), step * np.sqrt(free[at] / len(hu)), 0.0)
+
+
+def _refined(
+    volume: Volume,
+    body: Body,
+    guess: _Endplates,
+    metal: Volume | None,
+    settings: BodySettings,
+    has_floor: bool,
+) -> Body:
+    posterior, cranial, left = body.axes
+    disc = _disc(body, settings)
+    origins = body.centre_lps_mm + disc[:, :1] * posterior + disc[:, 1:] * left
+    half, reach = body.height_mm / 2, settings.later_reach_mm
+    to_roof, to_floor = guess.roof_mm + disc @ guess.roof_slope, guess.floor_mm + disc @ guess.floor_slope
+    kept = np.array([0.0, settings.rays_a_fact**0.5 / settings.aside_sd])
+    roof = _plane(disc, _edges(volume, origins, cranial, to_roof, reach, metal, settings), kept)
+    floor = _edges(volume, origins, -cranial, to_floor, reach, metal, settings) if has_floor else None
+    floor = _plane(disc, floor, kept) if floor else None
     rows = _wall_rows(half)
     wall_origins = body.centre_lps_mm + rows[:, :1] * cranial + rows[:, 1:] * left
     reach_wall = settings.wall_reach_mm
-    wall = _plane(rows, _edges(volume, wall_origins, posterior, body.depth_mm / 2, reach_wall, metal, settings))
+    wall_edges = _edges(volume, wall_origins, posterior, body.depth_mm / 2, reach_wall, metal, settings)
+    wall = _plane(rows, wall_edges, bow=(rows[:, 0] / half) ** 2 - 1.0)
     front = _plane(rows, _edges(volume, wall_origins, -posterior, body.depth_mm / 2, reach_wall, metal, settings))
     sides = [_side(volume, body, sign, metal, settings) for sign in (1.0, -1.0)]
     return _assembled(body, roof, floor, wall, front, sides)
@@ -135,7 +259,7 @@ def _refined(
 
 @dataclass(frozen=True, eq=False)
 class _Plane:
-    """``offset + slope . (u, v)`` along a direction; ``edges`` is the share of rays with an edge."""
+    """``offset + slope . (u, v)`` along a direction; ``edges`` is the share of unhidden rays with an edge."""
 
     offset: float
     slope: Points
@@ -185,6 +309,7 @@ def _assembled(
         wall_error_mm=wall.error_mm if wall else 3.0,
         roof_error_mm=roof.error_mm if roof else 3.0,
         roof_tilt=(float(roof.slope[0]), float(roof.slope[1])) if roof else (0.0, 0.0),
+        floor_tilt=(float(floor.slope[0]), float(floor.slope[1])) if floor else (0.0, 0.0),
         edges=float(np.mean(found)) if found else 0.0,
     )
 
@@ -197,11 +322,11 @@ def _normal(direction: Points, first: Points, second: Points, plane: _Plane | No
     return normal / np.linalg.norm(normal)
 
 
-def _disc(radius_mm: float) -> Points:
+def _disc(body: Body, settings: BodySettings) -> Points:
     """(posterior, left) places of the rays to an endplate."""
-    axis = np.arange(-radius_mm, radius_mm + 0.1, 2.0)
-    p, left = np.meshgrid(axis * 0.85, axis, indexing="ij")
-    inside = (p / 0.85) ** 2 + left**2 <= radius_mm**2
+    deep, wide = settings.fitted_share * body.depth_mm / 2, settings.fitted_share * body.width_mm / 2
+    p, left = np.meshgrid(np.linspace(-deep, deep, 11), np.linspace(-wide, wide, 13), indexing="ij")
+    inside = (p / deep) ** 2 + (left / wide) ** 2 <= 1.0
     return np.stack([p[inside], left[inside]], axis=1)
 
 
@@ -223,30 +348,58 @@ def _side(volume: Volume, body: Body, sign: float, metal: Volume | None, setting
     return float(np.median(found.at_mm[found.is_edge]))
 
 
+def _rays(
+    volume: Volume,
+    origins: Points,
+    direction: Points,
+    expected_mm: float | Points,
+    reach_mm: float,
+    metal: Volume | None,
+    settings: BodySettings,
+) -> tuple[Points, Points, NDArray[np.bool_]]:
+    """(distances from the expected place, density, free of metal) along each ray.
+
+    Distances have shape (n,), the others (rays, n). Where ``expected_mm`` is one number, distances include it.
+    """
+    at = np.arange(-reach_mm, reach_mm + settings.step_mm / 2, settings.step_mm)
+    expected = np.broadcast_to(np.asarray(expected_mm, dtype=float), len(origins))
+    points = origins[:, None] + (expected[:, None] + at[None, :])[..., None] * direction
+    hu = np.clip(sample(volume, points), *settings.hu_limits)
+    hu = ndimage.gaussian_filter1d(hu, settings.smooth_mm / settings.step_mm, axis=1, mode="nearest")
+    is_free = np.ones(hu.shape, dtype=bool) if metal is None else sample(metal, points) < 0.5
+    return at + (float(expected_mm) if np.ndim(expected_mm) == 0 else 0.0), hu, is_free
+
+
 def _edges(
     volume: Volume,
     origins: Points,
     direction: Points,
-    expected_mm: float,
+    expected_mm: float | Points,
     reach_mm: float,
     metal: Volume | None,
     settings: BodySettings,
 ) -> _Edges:
     """Steepest fall from bone to what is beyond it along each ray, to a fraction of a step."""
-    at = np.arange(expected_mm - reach_mm, expected_mm + reach_mm + settings.step_mm / 2, settings.step_mm)
-    points = origins[:, None] + at[None, :, None] * direction
-    hu = np.clip(sample(volume, points), -100.0, 700.0)
-    hu = ndimage.gaussian_filter1d(hu, settings.smooth_mm / settings.step_mm, axis=1, mode="nearest")
+    at, hu, is_free = _rays(volume, origins, direction, expected_mm, reach_mm, metal, settings)
     fall = -np.gradient(hu, settings.step_mm, axis=1)
     best = _first_strong(fall[:, 1:-1], settings.first_strong_share) + 1
     rays = np.arange(len(best))
     before, peak, after = fall[rays, best - 1], fall[rays, best], fall[rays, best + 1]
     curve = before - 2.0 * peak + after
     part = np.where(np.abs(curve) > 1e-6, 0.5 * (before - after) / np.where(np.abs(curve) > 1e-6, curve, 1.0), 0.0)
-    is_edge = peak > settings.least_edge_hu_per_mm
-    if metal is not None:
-        is_edge &= sample(metal, points).max(axis=1) < 0.5
-    return _Edges(at[best] + np.clip(part, -1.0, 1.0) * settings.step_mm, peak, is_edge)
+    is_free = np.asarray(is_free.all(axis=1))
+    is_edge = (peak > settings.least_edge_hu_per_mm) & is_free
+    found = at[best] + np.clip(part, -1.0, 1.0) * settings.step_mm - _shell_shift_mm(volume, direction, settings)
+    if np.ndim(expected_mm):
+        found = found + np.asarray(expected_mm)
+    return _Edges(found, peak, is_edge, is_free)
+
+
+def _shell_shift_mm(volume: Volume, direction: Points, settings: BodySettings) -> float:
+    """How far beyond the surface of a thin dense shell its blurred picture falls most steeply."""
+    along = np.abs(volume.lps_from_index[:3, :3].T @ direction)
+    blur = np.array([settings.smooth_mm, settings.kernel_mm, *(settings.voxel_blur * along)])
+    return settings.shell_share * float(np.linalg.norm(blur))
 
 
 def _first_strong(fall: Points, share: float) -> NDArray[np.intp]:
@@ -260,21 +413,33 @@ def _first_strong(fall: Points, share: float) -> NDArray[np.intp]:
     return np.argmax(is_strong, axis=1)
 
 
-def _plane(places: Points, edges: _Edges) -> _Plane | None:
-    """Robust plane through the edges; None where there are too few."""
+def _plane(places: Points, edges: _Edges, kept: Points | None = None, *, bow: Points | None = None) -> _Plane | None:
+    """Robust plane through the edges; None where there are too few.
+
+    Parameters
+    ----------
+    kept
+        Shape (2,): inverse of the slopes' expected size, in edges' spreads; 0 leaves a slope free.
+    bow
+        Shape of a hollow that is fitted beside the plane, 0 at the rims, so that the plane goes through them.
+    """
     chosen = edges.is_edge
-    if chosen.sum() < max(12, 0.2 * len(places)):
+    if chosen.sum() < max(12, 0.15 * len(places)):
         return None
-    design = np.column_stack([np.ones(int(chosen.sum())), places[chosen]])
+    columns = [np.ones(int(chosen.sum())), places[chosen]]
+    design = np.column_stack(columns if bow is None else [*columns, bow[chosen]])
     target, strength = edges.at_mm[chosen], edges.strength[chosen]
-    weights = strength.copy()
-    solution = np.zeros(3)
+    held = np.zeros((2, design.shape[1]))
+    held[:, 1:3] = np.diag(np.zeros(2) if kept is None else kept)
+    weights = strength / strength.mean()
+    solution = np.zeros(design.shape[1])
     spread = 1.0
     for _ in range(12):
         root = np.sqrt(weights)
-        solution = np.linalg.lstsq(design * root[:, None], target * root, rcond=None)[0]
+        rows = np.vstack([design * root[:, None], held * spread])
+        solution = np.linalg.lstsq(rows, np.concatenate([target * root, np.zeros(2)]), rcond=None)[0]
         residual = target - design @ solution
         spread = 1.4826 * float(np.median(np.abs(residual))) + 0.15
-        weights = strength / (1.0 + (residual / (2.0 * spread)) ** 2) ** 2
-    slope = np.clip(solution[1:], -0.35, 0.35)
-    return _Plane(float(solution[0]), slope, spread, float(chosen.mean()))
+        weights = strength / strength.mean() / (1.0 + (residual / (2.0 * spread)) ** 2) ** 2
+    slope = np.clip(solution[1:3], -0.35, 0.35)
+    return _Plane(float(solution[0]), slope, spread, float(chosen.sum() / max(edges.is_free.sum(), 1)))
