@@ -70,7 +70,7 @@ def _of_results(
         case WorkitemDestination():
             dialect = Dialect(settings.dialect)
             node = ManagerNode(settings.ae_title, settings.host, settings.port, dialect, settings.timeout_s)
-            return WorkitemForwarder(UpsManager(node, around.ae_title), around.worklist.retrieve)
+            return WorkitemForwarder(UpsManager(node, around.ae_title), around.worklist.current)
         case FhirDestination():
             token = _secret(settings.bearer_token_file)
             return FhirReports(settings.url, bearer_token=token, timeout_s=settings.timeout_s)

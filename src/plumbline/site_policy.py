@@ -40,6 +40,7 @@ def site_policy(settings: Settings) -> SitePolicy:
         routing=_routing(settings, rules),
         device_uid=f"2.25.{uuid.uuid5(_DEVICE_NAMESPACE, settings.site.name).int}",
         site_name=settings.site.name,
+        dicomweb_url=settings.site.dicomweb_url,
         recount_after_s=settings.path.recount_after_s,
         fetch_missing_after_s=settings.path.fetch_missing_after_s,
         unlisted_after_s=settings.path.unlisted_after_s,

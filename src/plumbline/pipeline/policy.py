@@ -23,6 +23,8 @@ class SitePolicy:
     device_uid: str
     site_name: str = "plumbline"
     archive_ae_title: str = "ORTHANC"
+    dicomweb_url: str | None = None
+    """Base URL of the archive's DICOMweb service as viewers reach it; None where workitems are not to name one."""
     recount_after_s: float = 5.0
     fetch_missing_after_s: float = 30.0
     unlisted_after_s: float | None = 600.0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from plumbline.checks.finding import Finding
 from plumbline.exams.order import Order, order_from_header
@@ -13,6 +14,7 @@ from plumbline.pipeline.documents import (
     choice_from_document,
     comparison_from_document,
     decision_document,
+    decision_from_document,
     facts_document,
     result_document,
 )
@@ -25,6 +27,8 @@ from plumbline.priors.choice import ReferenceChoice, Role
 from plumbline.triage.facts import Facts, provisional_facts, with_findings
 from plumbline.triage.priority import TriageDecision
 from plumbline.triage.rules import RuleSet, decide
+
+MEASURED_AGAIN = "More images came since this was measured; it is being measured again."
 
 
 def orders_of(study: Study, orders: Sequence[Order]) -> tuple[Order, ...]:
@@ -68,8 +72,22 @@ def provisional_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOu
     """Step function: the workitem exists, with a first priority and its reason, before anything is measured."""
     story = story_of(step, ports, policy)
     decision = with_notes(decide(policy.rules, facts_of(story)), story.order_notes)
+    decision = _not_below_what_was_measured(
+        decision, ports.steps.latest_result(step.study_instance_uid, StepName.TRIAGE)
+    )
     show_on_worklist(step, ports, policy, decision)
     return Proceed({"decision": decision_document(decision), **_since_last_instance(step, ports)})
+
+
+def _not_below_what_was_measured(decision: TriageDecision, earlier: Mapping[str, Any]) -> TriageDecision:
+    """Keep the priority that was measured before more images came, until it is measured again and may be taken back."""
+    if "decision" not in earlier:
+        return decision
+    measured = decision_from_document(earlier["decision"])
+    if measured.priority.rank >= decision.priority.rank:
+        return decision
+    reasons = (*measured.reasons, MEASURED_AGAIN, *decision.reasons)
+    return replace(measured, reasons=tuple(dict.fromkeys(reasons)), rules=(*measured.rules, *decision.rules))
 
 
 def triage_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome:

@@ -39,7 +39,7 @@ def show_on_worklist(
         decision,
         workitem_uid=workitem_of(uid),
         scheduled_at=exam.completed_at or exam.last_instance_at,
-        source=RetrievalSource(ae_title=policy.archive_ae_title),
+        source=RetrievalSource(ae_title=policy.archive_ae_title, dicomweb_url=policy.dicomweb_url),
         patient_name=None if name is None else str(name),
         references=_flagged(step, ports),
         report=report,

@@ -35,6 +35,7 @@ from plumbline.worklist.reading import refreshed
 from plumbline.worklist.refusals import Notice, Refusal, WorkitemConflict, WorkitemInvalid
 from plumbline.worklist.requirements import check_final, check_update, completed_for_creation
 from plumbline.worklist.states import Change, Event, State, change_state_event, react, update_event
+from plumbline.worklist.succession import says_more, succeeding, successor_uid
 from plumbline.worklist.workitem import RenderedPage, SearchPage, Standing, Workitem, WorkitemStore
 
 _MAXIMUM_TRIES = 20
@@ -42,6 +43,9 @@ _MAXIMUM_TRIES = 20
 
 UNSPECIFIED_REASON = ("110513", "DCM", "Discontinued for unspecified reason")
 """Procedure Step Discontinuation Reason (CID 9300) where whoever asks gives none."""
+
+NOT_A_READING = ("110514", "DCM", "Incorrect worklist entry selected")
+"""The same where an exam turned out not to be one that this worklist is for."""
 
 _Reports = Callable[[Dataset, Dataset], Iterable[EventReport]]
 
@@ -199,9 +203,33 @@ class Worklist:
     def upsert_reading(self, workitem_uid: str, study_instance_uid: str, dataset: Mapping[str, Any]) -> None:
         """Create the reading workitem of an exam, or bring it up to date; see the port ``Workitems``.
 
-        A finished workitem is left as the reader finished it.
+        A finished workitem is left as the reader finished it. Where there is more to say than it said, another
+        one follows it (``worklist.succession``), which later calls bring up to date.
         """
-        given = {**dataset, tags.STUDY_INSTANCE_UID: element("UI", study_instance_uid)}
+        given: Dataset = {**dataset, tags.STUDY_INSTANCE_UID: element("UI", study_instance_uid)}
+        stored = self._put_reading(workitem_uid, given)
+        while stored.state.is_final:
+            following = successor_uid(stored.workitem_uid)
+            if not self._exists(following) and not says_more(stored.dataset, given):
+                return
+            stored = self._put_reading(following, succeeding(following, stored.workitem_uid, given))
+
+    def current(self, workitem_uid: str) -> Workitem:
+        """A workitem, or the last of those that followed it; raise ``WorkitemInvalid`` where there is none."""
+        found = self.retrieve(workitem_uid)
+        while found.state.is_final and self._exists(successor_uid(found.workitem_uid)):
+            found = self.retrieve(successor_uid(found.workitem_uid))
+        return found
+
+    def _exists(self, workitem_uid: str) -> bool:
+        try:
+            self._store.get(workitem_uid)
+        except WorkitemInvalid:
+            return False
+        return True
+
+    def _put_reading(self, workitem_uid: str, given: Dataset) -> Workitem:
+        """Create a reading, or bring it up to date unless it is finished; return it as it is stored."""
 
         def brought_up_to_date(stored: Workitem) -> Workitem:
             return stored if stored.state.is_final else replace(stored, dataset=refreshed(stored.dataset, given))
@@ -209,15 +237,18 @@ class Worklist:
         now = self._now()
         workitem = Workitem(workitem_uid, given, created_at=now, updated_at=now)
         try:
-            self._changed(workitem_uid, brought_up_to_date)
+            return self._changed(workitem_uid, brought_up_to_date)
         except WorkitemInvalid:
             try:
                 self._store.add(workitem, tuple(reports_of_creation(workitem_uid, given)))
             except WorkitemConflict:  # somebody else was faster
-                self._changed(workitem_uid, brought_up_to_date)
+                return self._changed(workitem_uid, brought_up_to_date)
+            return workitem
 
     def cancel(self, workitem_uid: str, *, reason: str) -> None:
         """Cancel a workitem that turned out not to be one; whoever claimed it is asked and keeps it.
+
+        The coded reason is that it should not have been on the worklist, ``reason`` says why.
 
         Raises
         ------
@@ -226,8 +257,11 @@ class Worklist:
         WorkitemConflict
             ALREADY_COMPLETED.
         """
-        request = {tags.REASON_FOR_CANCELLATION: limited_text("LT", reason)}
-        self.request_cancel(workitem_uid, request, requesting_ae="PLUMBLINE")
+        request = {
+            tags.REASON_FOR_CANCELLATION: limited_text("LT", reason),
+            tags.DISCONTINUATION_REASON: sequence(coded(*NOT_A_READING)),
+        }
+        self.request_cancel(self.current(workitem_uid).workitem_uid, request, requesting_ae="PLUMBLINE")
 
     # --- how changes are stored ---
 

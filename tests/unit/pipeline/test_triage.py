@@ -19,10 +19,17 @@ from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import Exam, ExamState, Proceed, Step, StepName
 from plumbline.pipeline.recognise import story_document
 from plumbline.pipeline.story import tell_story
-from plumbline.pipeline.triage import orders_of, provisional_step, triage_step
+from plumbline.pipeline.triage import (
+    MEASURED_AGAIN,
+    _not_below_what_was_measured,
+    orders_of,
+    provisional_step,
+    triage_step,
+)
 from plumbline.pipeline.worklist_entry import workitem_of
 from plumbline.priors.choice import Reference, ReferenceChoice, Role
 from plumbline.testing import ManualClock, MemoryOrders, MemoryPatients, MemoryWorkitems
+from plumbline.triage.priority import Priority, TriageDecision
 from plumbline.triage.rule_file import default_rules
 from tests.unit.pipeline.test_given import study
 
@@ -52,8 +59,8 @@ class StoredResults:
             raise Conflict("the step has no result", where=name.value)
         return self.of[name]
 
-    def latest_result(self, _study, _name):
-        return {}
+    def latest_result(self, _study, name):
+        return self.of.get(name, {})
 
     def save(self, uid, revision, document):
         self.saved[uid, revision] = document
@@ -193,3 +200,17 @@ def test_a_priority_after_late_news_is_timed_from_the_news():
     world.steps.latest_result = lambda _study, _name: {"news": ["its orders"]}
     outcome = provisional_step(Step(1, STUDY, 1, StepName.PROVISIONAL, 1), world.ports, POLICY)
     assert outcome.result["since_last_instance_s"] == 7
+
+
+@pytest.mark.parametrize(("measured", "shown"), [("STAT", "STAT"), ("URGENT", "URGENT"), ("ROUTINE", "ROUTINE")])
+def test_what_was_measured_stands_until_it_is_measured_again(measured, shown):
+    earlier = {"decision": {"priority": measured, "reasons": ["It has moved."], "rules": ["r"], "sources": []}}
+    kept = _not_below_what_was_measured(TriageDecision(Priority.ROUTINE, ("In turn.",)), earlier)
+    assert kept.priority is Priority(shown)
+    assert (MEASURED_AGAIN in kept.reasons) == (measured != "ROUTINE")
+    assert kept.reasons[0] == ("It has moved." if measured != "ROUTINE" else "In turn.")
+
+
+def test_a_first_revision_has_nothing_to_keep():
+    decision = TriageDecision(Priority.ROUTINE, ("In turn.",))
+    assert _not_below_what_was_measured(decision, {}) is decision
