@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 
 from plumbline.demo.ports import free_ports
 from plumbline.demo.sending import send
@@ -131,6 +131,44 @@ def test_the_workitem_is_found_over_ups_rs_with_priority_and_reason(moved, stack
     )
     with urlopen(request, timeout=20) as answer:
         assert b"00081195" not in answer.read(), "the Transaction UID is the lock and is never returned"
+
+
+def test_the_flagged_priors_are_key_objects_of_the_exam_and_input_of_the_workitem(moved, moved_files, stack, watch):
+    uid, who = moved
+    result = watch.result(uid)
+    flagged = {each["study_instance_uid"] for each in result["references"]}
+    assert flagged
+    assert flagged <= {exam.header.study_instance_uid for exam in who.exams[:-1]}
+    (key_objects,) = archived(stack, uid, "KO")
+    assert key_objects.StudyInstanceUID == uid
+    evidence = {item.StudyInstanceUID: item for item in key_objects.CurrentRequestedProcedureEvidenceSequence}
+    assert flagged <= set(evidence)
+    sent = {
+        str(dcmread(path, stop_before_pixels=True).SOPInstanceUID) for files in moved_files.values() for path in files
+    }
+    selected = {
+        str(one.ReferencedSOPInstanceUID)
+        for item in evidence.values()
+        for series in item.ReferencedSeriesSequence
+        for one in series.ReferencedSOPSequence
+    }
+    assert selected <= sent
+    mine = next(item for item in watch.worklist() if item.get("0020000D", {}).get("Value") == [uid])
+    inputs = {item["0020000D"]["Value"][0] for item in mine["00404021"]["Value"]}
+    assert {uid, *flagged} <= inputs
+
+
+def archived(stack: Stack, study_instance_uid: str, modality: str) -> list[Dataset]:
+    """Objects of one modality that the archive holds of a study."""
+    query = {"Level": "Instance", "Query": {"StudyInstanceUID": study_instance_uid, "Modality": modality}}
+    asked = Request(f"{stack.orthanc_url}/tools/find", data=json.dumps(query).encode())
+    with urlopen(asked, timeout=20) as answer:
+        handles = json.loads(answer.read())
+    files = []
+    for handle in handles:
+        with urlopen(f"{stack.orthanc_url}/instances/{handle}/file", timeout=20) as answer:
+            files.append(dcmread(BytesIO(answer.read())))
+    return files
 
 
 def test_a_chest_ct_and_a_spine_never_operated_end_early(stack, watch, tmp_path):
