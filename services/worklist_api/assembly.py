@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ def serve(context: Context, *, on_stop: Callable[[], None] = lambda: None) -> Fa
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with create_task_group() as chores:
             chores.start_soon(_expire_events, context)
+            chores.start_soon(_read_board, context)
             yield
             chores.cancel_scope.cancel()
         on_stop()
@@ -95,6 +96,12 @@ def described(app: FastAPI) -> dict[str, Any]:
                 operation["responses"]["400"] = refused
         app.openapi_schema = schema
     return app.openapi_schema
+
+
+async def _read_board(context: Context) -> None:
+    """Read the board before the first reader asks; whoever asks tries again where the store is away now."""
+    with suppress(PlumblineError):
+        await run_in_threadpool(context.board.refresh)
 
 
 async def _expire_events(context: Context) -> None:

@@ -1,4 +1,4 @@
-"""Headers on every response: nothing from other hosts, no framing, no sniffing, no referrer."""
+"""Headers on every response: nothing from other hosts, no framing, no sniffing, no referrer to others."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONTENT_SECURITY_POLICY_OF_VIEWER = "; ".join((*_ALWAYS, "script-src 'self' 'was
 _HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # without any, browsers hide the origin of our own forms, too
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }

@@ -6,6 +6,7 @@ milliseconds on any store. What is shown is never newer or older than one refres
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -49,11 +50,21 @@ class Board:
         self._lines: dict[str, Line] = {}
         self._ordered: list[Line] = []
         self._version = 0
+        self._refreshed_at = float("-inf")
         self._lock = Lock()
 
-    def refresh(self) -> int:
-        """Take in what changed since the last time; return the version, which grows with every change."""
+    def refresh(self, *, unless_within_s: float = 0.0) -> int:
+        """Take in what changed since the last time; return the version, which grows with every change.
+
+        Parameters
+        ----------
+        unless_within_s
+            Leave it where it was done so recently, however many ask.
+        """
         with self._lock:
+            if time.monotonic() - self._refreshed_at < unless_within_s:
+                return self._version
+            self._refreshed_at = time.monotonic()
             changes = self._source.changes()
             fresh = {each.workitem.workitem_uid: _line(each) for each in changes.readings}
             before = {} if changes.is_everything else self._lines

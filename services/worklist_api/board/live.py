@@ -66,6 +66,6 @@ async def _tell(websocket: WebSocket, context: Context) -> None:
 def _version(context: Context) -> int | None:
     """Version of the board, None while the store does not answer."""
     try:
-        return context.board.refresh()
+        return context.board.refresh(unless_within_s=LOOK_EVERY_S / 2)
     except PlumblineError:
         return None

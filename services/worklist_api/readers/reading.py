@@ -25,7 +25,6 @@ _STARTED = "00404050"
 _ENDED = "00404051"
 _WORKITEM_CODE = "00404019"
 _PERFORMER_CODE = "00404009"
-_ORGANISATION = "00404036"
 
 
 def claim(context: Context, records: Records, workitem_uid: str, reader: str) -> None:
@@ -86,7 +85,6 @@ def _performer(reader: str) -> Dataset:
     return {
         _PERFORMER_CODE: sequence(code),
         tags.PERFORMER_NAME: person_name(reader),
-        _ORGANISATION: limited_text("LO", None),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, func, select
@@ -29,35 +29,51 @@ class DatabaseBoardSource:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._known: set[str] = set()
+        self._known: dict[str, tuple[object, ...]] = {}
         self._seen_until: datetime | None = None
 
     def changes(self) -> Changes:
         """See ``BoardSource.changes``."""
         with self._store.read() as session:
             count, newest = _standing(session)
-            rows = self._changed(session) if self._known else []
-            self._known.update(row.workitem_uid for row in rows)
-            is_everything = len(self._known) != count or not self._known
+            recent = _marks(session, self._seen_until - SETTLING) if self._seen_until else {}
+            fresh = [uid for uid, mark in recent.items() if self._known.get(uid) != mark]
+            self._known.update(recent)
+            is_everything = self._seen_until is None or len(self._known) != count
             if is_everything:  # the first time, or one is gone
-                rows = list(session.scalars(select(WorkitemRow)))
-                self._known = {row.workitem_uid for row in rows}
+                self._known = _marks(session, None)
+            rows = list(session.scalars(select(WorkitemRow))) if is_everything else _rows(session, fresh)
             self._seen_until = newest
             return Changes(_readings(session, rows), is_everything)
 
-    def _changed(self, session: Session) -> list[WorkitemRow]:
-        since = (self._seen_until or datetime.min.replace(tzinfo=UTC)) - SETTLING
-        return list(session.scalars(_changed_since(since)))
+
+def _marks(session: Session, since: datetime | None) -> dict[str, tuple[object, ...]]:
+    """Version, and moments of result and claim, of every workitem, or of those that any of them changed since."""
+    return {row[0]: tuple(row[1:]) for row in session.execute(_changed_since(since))}
 
 
-def _changed_since(since: datetime) -> Select[WorkitemRow]:
-    studies = select(ResultRow.study_instance_uid).where(ResultRow.created_at >= since)
-    claimed = select(ClaimRow.workitem_uid).where(ClaimRow.changed_at >= since)
-    return select(WorkitemRow).where(
-        (WorkitemRow.updated_at >= since)
-        | WorkitemRow.study_instance_uid.in_(studies)
-        | WorkitemRow.workitem_uid.in_(claimed)
+def _changed_since(since: datetime | None) -> Select[str, int, datetime, datetime]:
+    results = (
+        select(ResultRow.study_instance_uid, func.max(ResultRow.created_at).label("at"))
+        .group_by(ResultRow.study_instance_uid)
+        .subquery()
     )
+    marks = (
+        select(WorkitemRow.workitem_uid, WorkitemRow.version, results.c.at, ClaimRow.changed_at)
+        .outerjoin(results, results.c.study_instance_uid == WorkitemRow.study_instance_uid)
+        .outerjoin(ClaimRow, ClaimRow.workitem_uid == WorkitemRow.workitem_uid)
+    )
+    if since is None:
+        return marks
+    return marks.where((WorkitemRow.updated_at >= since) | (results.c.at >= since) | (ClaimRow.changed_at >= since))
+
+
+def _rows(session: Session, workitem_uids: Sequence[str]) -> list[WorkitemRow]:
+    return [
+        row
+        for some in _batches(workitem_uids)
+        for row in session.scalars(select(WorkitemRow).where(WorkitemRow.workitem_uid.in_(some)))
+    ]
 
 
 def _standing(session: Session) -> tuple[int, datetime | None]:
