@@ -24,11 +24,19 @@ from plumbline.worklist.states import State
 from plumbline.worklist.subscriptions import check_ae_title
 from services.worklist_api.context import InContext, context_of
 from services.worklist_api.ups.found import Answer, found_answers
-from services.worklist_api.ups.media import DICOM_JSON, DICOM_XML, Body, MediaType, accepts_gzip, datasets_response
+from services.worklist_api.ups.media import (
+    DICOM_JSON,
+    DICOM_XML,
+    REFUSED,
+    Body,
+    MediaType,
+    accepts_gzip,
+    datasets_response,
+)
 from services.worklist_api.ups.schemas import read_query, returned_tags
 from services.worklist_api.ups.statuses import Transaction, no_content, noticed, warning
 
-router = APIRouter(prefix="/dicom-web/workitems", tags=["UPS-RS"])
+router = APIRouter(prefix="/dicom-web/workitems", tags=["UPS-RS"], responses=REFUSED)
 
 DEFAULT_REQUESTER = "UPS-RS"
 """Requesting AE (0074,1236) of a web client that names none."""

@@ -17,6 +17,15 @@ from services.worklist_api.problems import NotAcceptable, TooLarge, UnsupportedM
 
 DICOM_JSON = "application/dicom+json"
 DICOM_XML = "application/dicom+xml"
+REFUSED: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The request cannot be used", "content": {"application/problem+json": {}}},
+    406: {"description": "None of the accepted media types can be sent", "content": {"application/problem+json": {}}},
+    413: {"description": "The body is too large", "content": {"application/problem+json": {}}},
+    415: {"description": "The body is of another media type", "content": {"application/problem+json": {}}},
+    503: {"description": "The store does not answer", "content": {"application/problem+json": {}}},
+}
+"""What every transaction may be answered with, for the OpenAPI document."""
+
 LARGEST_BODY_BYTES = 8 * 1024 * 1024
 """A workitem of ten thousand referenced instances takes about 2 MB."""
 

@@ -12,9 +12,10 @@ from plumbline.worklist.matching import search_key
 from plumbline.worklist.subscriptions import FILTERED, WELL_KNOWN, Subscription
 from services.worklist_api.context import InContext
 from services.worklist_api.ups.endpoints import WorkitemUid
+from services.worklist_api.ups.media import REFUSED
 from services.worklist_api.ups.statuses import no_content
 
-router = APIRouter(prefix="/dicom-web/workitems", tags=["UPS-RS"])
+router = APIRouter(prefix="/dicom-web/workitems", tags=["UPS-RS"], responses=REFUSED)
 
 AeTitle = Annotated[str, Path(description="AE Title that is told the events")]
 
