@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 PYTHON := .venv/bin/python
-TIERS := $(wildcard tests/unit tests/property tests/conformance tests/integration tests/fuzz)
+TIERS := $(wildcard tests/unit tests/property tests/conformance tests/integration tests/fuzz tests/browser)
 
 .PHONY: help
 help: ## Show this list
@@ -24,7 +24,7 @@ demo-once: ## The same as make demo ONCE=1
 	@$(MAKE) --no-print-directory demo ONCE=1
 
 .PHONY: test
-test: ## Run the tests that belong to every change (unit, property, conformance, integration, fuzz)
+test: ## Run the tests that belong to every change (unit, property, conformance, integration, fuzz, browser)
 	@scripts/setup.sh test
 	$(PYTHON) -m pytest -rs -m "not slow" $(TIERS)
 
@@ -60,6 +60,11 @@ bench-worklist: ## Search, update and be told of a worklist of 10,000 by 20 read
 bench-listener: ## Receive beside storescp and Orthanc, and 100,000 instances into one ledger
 	@scripts/setup.sh test
 	$(PYTHON) -m tests.benchmark.listener
+
+.PHONY: screenshots
+screenshots: ## Take a screenshot of every page into docs/screenshots (ADDRESS=... : of pages that are served already)
+	@scripts/setup.sh test
+	$(PYTHON) tests/browser/screenshots.py $(ADDRESS)
 
 .PHONY: check
 check: ## Check format, lint, types, layers, links and lock

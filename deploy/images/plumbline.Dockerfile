@@ -1,5 +1,10 @@
 # The processes of Plumbline: listener, worklist API, workers, beat. Which one it is, the command says.
 
+FROM node:24.19.0-bookworm-slim AS pages
+WORKDIR /build
+COPY services/worklist_api/web/ ./
+RUN npm ci && npm run build
+
 FROM python:3.11.9-slim-bookworm AS build
 WORKDIR /build
 COPY requirements.lock pyproject.toml README.md ./
@@ -8,6 +13,7 @@ RUN python -m venv /opt/plumbline \
  && python -m pip install --no-cache-dir --require-hashes --requirement uv.txt
 COPY src src
 COPY services services
+COPY --from=pages /build/dist services/worklist_api/web/dist
 COPY workers workers
 # Only what runs is installed; the lock holds each package to its version and hash, and the build backend too.
 RUN uv pip install --no-cache --python /opt/plumbline/bin/python \

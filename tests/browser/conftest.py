@@ -1,98 +1,33 @@
-"""A worklist with invented exams on a loopback port, and a headless Chromium that looks at it."""
+"""A seeded site on loopback (real store, real Orthanc, the API as it is wired), and a headless Chromium."""
 
-import io
 import shutil
 import socket
 import threading
-from datetime import timedelta
+import time
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 import uvicorn
-from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from plumbline.testing import ManualClock, MemoryExamResults, MemoryWorkitems, invented_ct_study
-from plumbline.triage.priority import Priority, TriageDecision
-from plumbline.worklist.reading import RetrievalSource, reading_workitem
-from plumbline.worklist.results import ExamResult
-from services.worklist_api.assembly import serve
-from services.worklist_api.context import Context
+from plumbline.adapters.database.engine import open_store
+from plumbline.observability.clock import SystemClock
+from plumbline.settings import ApiSettings, OrthancSettings, Settings
+from services.worklist_api.app import create_app
+from services.worklist_api.pages.rendering import BUILT
+from tests.browser.seeding import seed
+from tests.servers import run_orthanc
 
-READINGS = (
-    ("STAT", "MILLER^Joan", "positive", "The spacer at L4-L5 lies 1.4 mm behind the posterior wall."),
-    ("URGENT", "GARCIA LOPEZ^Maria Carmen", "positive", "The spacer at L4-L5 moved 3.1 mm (± 0.4) backward."),
-    ("ROUTINE", "EXAMPLE^Ada", "negative", "No displacement beyond the measurement's uncertainty."),
-    ("ROUTINE", "AN UNUSUALLY LONG FAMILY NAME^With Many Given Names", "indeterminate", "No valid baseline."),
-)
+SOFTWARE_GRAPHICS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+LINKS = {"OHIF": "https://ohif.invalid/viewer?StudyInstanceUIDs={studies}"}
 
 
-def picture() -> bytes:
-    stored = io.BytesIO()
-    Image.new("L", (640, 360), 40).save(stored, "PNG")
-    return stored.getvalue()
-
-
-def document(status: str, priority: str, reason: str) -> dict:
-    finding = {
-        "check": "spacer-migration",
-        "level": "L4-L5",
-        "status": status,
-        "measurements": {"translation_posterior_mm": {"value": 3.1, "uncertainty_95": 0.4}},
-        "reference": "baseline",
-        "reasons": [reason],
-        "sources": ["B26"],
-    }
-    return {
-        "current": {
-            "modality": "CT",
-            "levels_in_view": ["L3", "L4", "L5", "S1"],
-            "numbering": {"anchor": "sacrum", "confidence": 0.9, "conflict": None},
-        },
-        "exam": {"performed_at": "2026-03-01T09:30:00", "days_since_surgery": 47, "planned": ["L4-L5"]},
-        "references": [
-            {
-                "role": "baseline",
-                "study_instance_uid": "2.25.772",
-                "comparable": True,
-                "score": 0.9,
-                "reasons": ["First CT after surgery."],
-            }
-        ],
-        "considered": [],
-        "missing": {"preoperative": "Not in the archive."},
-        "findings": [finding],
-        "triage": {"priority": priority, "reasons": [reason]},
-        "report": {"sr": "2.25.771.90.1"},
-        "warnings": [],
-    }
-
-
-def context() -> Context:
-    clock = ManualClock()
-    worklist, results = MemoryWorkitems(clock), MemoryExamResults()
-    for number, (priority, name, status, reason) in enumerate(READINGS, start=1):
-        study = invented_ct_study(number)
-        clock.advance(60)
-        dataset = reading_workitem(
-            study,
-            TriageDecision(Priority(priority), (reason, "47 days since surgery.")),
-            workitem_uid=f"2.25.9{number}",
-            scheduled_at=clock.now() - timedelta(minutes=5),
-            source=RetrievalSource("ORTHANC"),
-            patient_name=name,
-        )
-        worklist.upsert_reading(f"2.25.9{number}", study.study_instance_uid, dataset)
-        if number < len(READINGS):
-            uid = study.study_instance_uid
-            results.results[uid] = ExamResult(uid, 1, document(status, priority, reason), clock.now())
-            results.pictures[uid] = [("Sagittal through the spacer", picture())]
-    return Context(worklist, worklist.store, results, clock.now, {})
-
-
-@pytest.fixture(scope="session")
-def address():
+@contextmanager
+def served(settings: Settings):
+    """The API on these settings; yields its address."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(serve(context()), log_config=None))
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{listening.getsockname()[1]}"
@@ -101,14 +36,38 @@ def address():
 
 
 @pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    if not (BUILT / "manifest.json").is_file():
+        pytest.skip("the scripts of the pages are not built (make setup builds them)")
+    folder = tmp_path_factory.mktemp("site")
+    with run_orthanc(folder / "orthanc") as orthanc:
+        settings = Settings(
+            data_dir=folder / "var", orthanc=OrthancSettings(url=orthanc.url), api=ApiSettings(viewer_links=LINKS)
+        )
+        store = open_store(settings.store_url)
+        seed(store, SystemClock(), orthanc.url)
+        with served(settings) as address:
+            yield SimpleNamespace(address=address, settings=settings, store=store)
+        store.engine.dispose()
+
+
+@pytest.fixture(scope="session")
 def chromium():
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("chromium is not installed (Debian package chromium)")
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        launched = playwright.chromium.launch(executable_path=program, args=SOFTWARE_GRAPHICS)
         yield launched
         launched.close()
+
+
+def until(page, expression: str, within_s: float = 10.0) -> None:
+    """Wait until an expression is true on a page; fail when it never is."""
+    end = time.monotonic() + within_s
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, f"never true: {expression}"
+        time.sleep(0.05)
 
 
 class Visit:
@@ -127,10 +86,21 @@ class Visit:
         assert response is not None
         return response
 
+    def wait_until(self, expression: str, within_s: float = 10.0) -> None:
+        """Wait until JavaScript says so; asked from outside, for the pages allow nobody to evaluate strings."""
+        until(self.page, expression, within_s)
+
+    def introduce(self, name: str, path: str) -> None:
+        """Say who reads, on a page that asks for it."""
+        self.open(path)
+        self.page.get_by_label("Your name").fill(name)
+        with self.page.expect_navigation():
+            self.page.get_by_role("button", name="Continue").click()
+
 
 @pytest.fixture
-def visit(chromium, address, request):
+def visit(chromium, site, request):
     width, height = getattr(request, "param", (1440, 900))
-    page = chromium.new_page(viewport={"width": width, "height": height})
-    yield Visit(page, address)
-    page.close()
+    context = chromium.new_context(viewport={"width": width, "height": height})
+    yield Visit(context.new_page(), site.address)
+    context.close()

@@ -85,6 +85,6 @@ def test_the_builder_is_sent_what_the_images_copy_and_no_secret(house: Path) -> 
         for path in DOCKERFILES
         for word, rest in instructions(path.read_text())
         if word == "COPY"
-        for source in _sources(rest, {"build"})
+        for source in _sources(rest, {"build", "pages"})
     }
     assert all(any(source == path or source.startswith(path + "/") for path in sent) for source in copied)

@@ -79,6 +79,8 @@ export class Viewer {
 
   /** Load both exams; the pictures sharpen while the slices come. */
   async open(): Promise<void> {
+    const shares = new Map<string, number>();
+    this.#tell(shares);
     await prepare();
     const engine = new RenderingEngine("exam");
     engine.setViewports(
@@ -93,7 +95,6 @@ export class Viewer {
       engine.resize(true, true);
       this.#draw();
     }).observe(this.#root.querySelector(".pictures") as HTMLElement);
-    const shares = new Map<string, number>();
     const loading = this.#panes.map((pane) =>
       pane.load(engine, (share) => {
         shares.set(pane.id, share);

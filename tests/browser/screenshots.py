@@ -1,0 +1,188 @@
+"""Take a screenshot of every page into docs/screenshots, of the demonstration's cohort, for a desk and for a phone.
+
+    python tests/browser/screenshots.py               starts the demonstration, waits for it, takes them, ends it
+    python tests/browser/screenshots.py ADDRESS       takes them of pages that are served already
+
+The pictures are reduced to a palette, so that they stay small enough for the repository.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from PIL import Image
+from playwright.sync_api import Browser, Page, Request, sync_playwright
+
+REPOSITORY = Path(__file__).parents[2]
+FOLDER = REPOSITORY / "docs" / "screenshots"
+DESK, PHONE = (1440, 900), (390, 844)
+LARGEST_BYTES = 300_000
+DEMONSTRATION_S = 1800.0
+FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One screenshot: its name, its page, and what to wait for or do first."""
+
+    name: str
+    path: str
+    size: tuple[int, int] = DESK
+    is_whole: bool = False
+    prepare: str = ""
+
+
+def shots(flagged: str, quiet: str) -> list[Shot]:
+    """All of them, for a flagged exam and one in which nothing could be told."""
+    exam = f"/exams/{flagged}"
+    return [
+        Shot("worklist", "/"),
+        Shot("worklist-phone", "/", PHONE),
+        Shot("worklist-filtered", "/?check=spacer-migration&priority=URGENT"),
+        Shot("worklist-empty", "/?state=cancelled"),
+        Shot("worklist-link-lost", "/", prepare="lost"),
+        Shot("exam", exam, prepare="top"),
+        Shot("exam-loading", exam, prepare="loading"),
+        Shot("exam-viewer", exam, prepare="viewer"),
+        Shot("exam-viewer-axial", exam, prepare="axial"),
+        Shot("exam-viewer-fade", exam, prepare="fade"),
+        Shot("exam-whole", exam, is_whole=True, prepare="top"),
+        Shot("exam-phone", exam, PHONE),
+        Shot("exam-not-compared", f"/exams/{quiet}", prepare="top"),
+        Shot("exam-print", exam, is_whole=True, prepare="print"),
+        Shot("trends", f"{exam}/trends", is_whole=True),
+        Shot("operator", "/operator", is_whole=True),
+        Shot("operator-phone", "/operator", PHONE),
+        Shot("operator-exam", f"/operator/exams/{flagged}", is_whole=True),
+        Shot("rules", f"/rules?exam={flagged}"),
+        Shot("radiographs-empty", f"{exam}/radiographs"),
+        Shot("error", "/exams/1.2.3"),
+    ]
+
+
+def main() -> int:
+    """Take all screenshots; 1 with a sentence where one is too large."""
+    given = sys.argv[1] if len(sys.argv) > 1 else None
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with demonstration() if given is None else nothing(given) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        large = [name for name, size in _take_all(browser, address.rstrip("/")) if size > LARGEST_BYTES]
+        browser.close()
+    if large:
+        sys.stderr.write(f"Larger than {LARGEST_BYTES} bytes: {', '.join(large)}.\n")
+    return 1 if large else 0
+
+
+def _take_all(browser: Browser, address: str) -> Iterator[tuple[str, int]]:
+    for shot in shots(*_exams(address)):
+        context = browser.new_context(viewport={"width": shot.size[0], "height": shot.size[1]})
+        page = context.new_page()
+        _prepare_before(page, shot)
+        page.goto(f"{address}{shot.path}", timeout=120_000)
+        _prepare_after(page, shot)
+        taken = page.screenshot(full_page=shot.is_whole, timeout=180_000)
+        context.close()
+        yield shot.name, _keep(shot.name, taken)
+
+
+def _exams(address: str) -> tuple[str, str]:
+    """The first exam of the worklist, and the first in which the spacer's motion could not be told."""
+    entries = httpx.get(f"{address}/api/worklist", timeout=60).json()["entries"]
+    untold = next(each for each in entries if "could not be told" in " ".join(each["reasons"]))
+    return entries[0]["study_instance_uid"], untold["study_instance_uid"]
+
+
+def _prepare_before(page: Page, shot: Shot) -> None:
+    if shot.prepare == "lost":
+        page.route_web_socket("**/live", lambda link: link.close())
+    if shot.prepare in ("top", "print", "loading") or shot.size == PHONE:
+        page.route(re.compile(r"/series/.*/images$"), _never)
+
+
+def _never(_route: object, _request: Request) -> None:
+    """Leave a request without an answer, so that the images stay on their way."""
+
+
+def _prepare_after(page: Page, shot: Shot) -> None:
+    page.wait_for_timeout(1500)
+    if shot.prepare == "print":
+        page.emulate_media(media="print")
+    if shot.prepare == "loading":
+        page.locator("#viewer").scroll_into_view_if_needed()
+    if shot.prepare in ("viewer", "axial", "fade"):
+        _wait_for_viewer(page)
+        if shot.prepare == "axial":
+            page.get_by_role("button", name="Axial").click()
+        if shot.prepare == "fade":
+            page.get_by_role("button", name="Fade").click()
+        page.evaluate("document.getElementById('viewer').scrollIntoView({ block: 'center' })")
+        page.wait_for_timeout(3000)
+
+
+def _wait_for_viewer(page: Page) -> None:
+    until = time.monotonic() + 300
+    while page.evaluate("document.getElementById('viewer').dataset.loaded") != "yes":
+        if time.monotonic() > until:
+            raise TimeoutError("the viewer did not load its images in five minutes")
+        time.sleep(1)
+
+
+def _keep(name: str, png: bytes) -> int:
+    """Write a screenshot with a palette; as few colours as keep it small."""
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    for colours in (256, 128, 64, 32, 16):
+        reduced = io.BytesIO()
+        image.quantize(colours, dither=Image.Dither.NONE).save(reduced, "PNG", optimize=True)
+        if reduced.tell() <= LARGEST_BYTES:
+            break
+    (FOLDER / f"{name}.png").write_bytes(reduced.getvalue())
+    sys.stdout.write(f"{name}.png {reduced.tell() // 1024} KiB\n")
+    return reduced.tell()
+
+
+@contextmanager
+def nothing(address: str) -> Iterator[str]:
+    """Pages that somebody else serves."""
+    yield address
+
+
+@contextmanager
+def demonstration() -> Iterator[str]:
+    """The demonstration on free ports, ended at the end; yields its address."""
+    command = [str(REPOSITORY / ".venv/bin/plumbline"), "demo"]
+    environment = {**os.environ, "FREE_PORTS": "1", "COLUMNS": "200"}
+    process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        yield _address(process)
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(60)
+
+
+def _address(process: subprocess.Popen[str]) -> str:
+    """Address that the demonstration tells once everything is done."""
+    assert process.stdout is not None
+    until = time.monotonic() + DEMONSTRATION_S
+    for line in process.stdout:
+        sys.stdout.write(line)
+        if found := re.search(r"Worklist: (http://\S+?)/?\s", line):
+            return found[1]
+        if time.monotonic() > until:
+            break
+    raise RuntimeError("the demonstration did not come to its worklist")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
