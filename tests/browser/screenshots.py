@@ -92,6 +92,7 @@ def _take_all(browser: Browser, address: str) -> Iterator[tuple[str, int]]:
         page.goto(f"{address}{shot.path}", timeout=120_000)
         _prepare_after(page, shot)
         taken = page.screenshot(full_page=shot.is_whole, timeout=180_000)
+        page.unroute_all(behavior="ignoreErrors")
         context.close()
         yield shot.name, _keep(shot.name, taken)
 
@@ -139,15 +140,18 @@ def _wait_for_viewer(page: Page) -> None:
 
 
 def _keep(name: str, png: bytes) -> int:
-    """Write a screenshot with a palette; as few colours as keep it small."""
+    """Write a screenshot with a palette, smaller where it would be too large for the repository."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
-    for colours in (256, 128, 64, 32, 16):
+    for share in (1.0, 0.8, 0.65, 0.5):
+        size = (round(image.width * share), round(image.height * share))
         reduced = io.BytesIO()
-        image.quantize(colours, dither=Image.Dither.NONE).save(reduced, "PNG", optimize=True)
+        palette = image.resize(size, Image.Resampling.LANCZOS).quantize(256, Image.Quantize.MAXCOVERAGE)
+        palette.save(reduced, "PNG", optimize=True)
         if reduced.tell() <= LARGEST_BYTES:
             break
     (FOLDER / f"{name}.png").write_bytes(reduced.getvalue())
     sys.stdout.write(f"{name}.png {reduced.tell() // 1024} KiB\n")
+    sys.stdout.flush()
     return reduced.tell()
 
 

@@ -7,6 +7,7 @@ from tests.browser.conftest import until
 from tests.browser.figures import note
 from tests.browser.seeding import BASELINE, CURRENT, FAILED, RADIOGRAPH
 
+PHONE = (390, 844)
 PAINTED = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 PICTURE_S = """Math.max(...performance.getEntriesByType("resource")
   .filter((entry) => entry.name.includes("/evidence/")).map((entry) => entry.responseEnd)) / 1000"""
@@ -125,12 +126,13 @@ def test_on_paper_there_are_findings_and_evidence_and_no_controls(visit):
     assert visit.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
+@pytest.mark.parametrize("visit", [PHONE], indirect=True)  # where the images wait until they are asked for
 def test_a_reading_is_claimed_once_and_finished_with_an_opinion(visit, chromium, site):
     address = f"/exams/{BASELINE}"
     visit.introduce("Ada Reader", address)
     visit.page.get_by_role("button", name="Claim").click()
     assert "with Ada Reader" in visit.page.locator(".verdict").inner_text()
-    other = chromium.new_context().new_page()
+    other = chromium.new_context(viewport={"width": PHONE[0], "height": PHONE[1]}).new_page()
     other.goto(f"{site.address}{address}")
     other.get_by_label("Your name").fill("Bob Other")
     other.get_by_role("button", name="Continue").click()

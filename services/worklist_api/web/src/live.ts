@@ -55,7 +55,7 @@ function showLost(since: number): void {
   if (!notice || !time || !notice.hidden) return;
   const moment = new Date(since);
   time.dateTime = moment.toISOString();
-  time.textContent = moment.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  time.textContent = moment.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
   notice.hidden = false;
 }
 

@@ -1,3 +1,4 @@
+import itertools
 import re
 from datetime import UTC, date, datetime
 
@@ -66,7 +67,7 @@ def test_a_change_of_baseline_breaks_the_line(baselines, lines):
 def test_the_axis_has_even_round_ticks_and_holds_the_interval(value):
     svg = drawn(result(2, "2026-03-01T09:00:00", value))
     ticks = [float(text.replace("−", "-")) for text in re.findall(r'is-value"[^>]*>([^<]+)<', svg)]
-    steps = {round(b - a, 6) for a, b in zip(ticks, ticks[1:], strict=False)}
+    steps = {round(b - a, 6) for a, b in itertools.pairwise(ticks)}
     assert len(steps) == 1
     assert ticks[0] <= value - 0.4
     assert ticks[-1] >= value + 0.4

@@ -4,7 +4,7 @@ import { add, dot, minus, section, type Mesh, type Point } from "./geometry";
 import { LETTERS, type Axes, type Plane } from "./pose";
 
 const SVG = "http://www.w3.org/2000/svg";
-const NAMES_WITHIN_MM = 30;
+const NAMES_WITHIN_MM: Record<Plane, number> = { sagittal: 30, coronal: 30, axial: 8 };
 const SCALE_MM = 20;
 
 export interface Drawing {
@@ -43,7 +43,7 @@ export class Overlay {
       ...drawing.outlines.map(({ mesh, kind }) => outline(mesh, kind, drawing, at)),
       ...(drawing.displacement ? arrow(drawing.displacement, at) : []),
       ...drawing.names
-        .filter(({ at: place }) => Math.abs(dot(minus(place, drawing.focal), drawing.axes.normal)) < NAMES_WITHIN_MM)
+        .filter(({ at: place }) => Math.abs(dot(minus(place, drawing.focal), drawing.axes.normal)) < NAMES_WITHIN_MM[drawing.plane])
         .map(({ name, at: place }) => words(name, ...at(place), "name")),
       ...letters(drawing.plane, width, height),
       ...scale(perMm, height),
