@@ -266,6 +266,8 @@ class SiteSettings(_Section):
     the images say in Issuer of Patient ID (0010,0021)."""
     triage_rules: Path | None = None
     """YAML rules; the packaged default set where None."""
+    time_zone: str = "UTC"
+    """IANA name of the zone of the modalities' clocks, e.g. Europe/Berlin, for studies that do not name theirs."""
     dicomweb_url: str | None = None
     """Base URL of the archive's DICOMweb service as viewers reach it; workitems name it."""
     public_url: str | None = None

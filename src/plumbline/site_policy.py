@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import uuid
 from dataclasses import fields, replace
+from datetime import UTC, tzinfo
 from difflib import get_close_matches
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import structlog
 
@@ -40,6 +42,7 @@ def site_policy(settings: Settings) -> SitePolicy:
         routing=_routing(settings, rules),
         device_uid=f"2.25.{uuid.uuid5(_DEVICE_NAMESPACE, settings.site.name).int}",
         site_name=settings.site.name,
+        time_zone=_time_zone(settings.site.time_zone),
         dicomweb_url=settings.site.dicomweb_url,
         recount_after_s=settings.path.recount_after_s,
         fetch_missing_after_s=settings.path.fetch_missing_after_s,
@@ -79,6 +82,13 @@ def thresholds_with(overrides: dict[str, float]) -> CheckThresholds:
                 remedy=f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}",
             )
     return replace(CheckThresholds(), **overrides)
+
+
+def _time_zone(name: str) -> tzinfo:
+    try:
+        return UTC if name == "UTC" else ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise Misconfigured(f"there is no time zone '{name}'", where="site.time_zone") from error
 
 
 def _routing(settings: Settings, rules: RuleSet) -> Routing:

@@ -26,6 +26,7 @@ from typing import Any
 import httpx
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy import event
 
 from plumbline.adapters.database.engine import Store, open_store
 from plumbline.adapters.database.workitems import DatabaseWorkitemStore
@@ -41,6 +42,7 @@ LOAD = [sys.executable, "-m", "tests.benchmark.worklist_load"]
 WORKITEMS, READERS, UPDATES_PER_S = 10_000, 20, 20
 SHARES = {Priority.STAT: 0.03, Priority.URGENT: 0.17, Priority.ROUTINE: 0.80}
 WARM_UP_S = 2.0
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def fill(store: Store, count: int, instances: int) -> None:
@@ -63,8 +65,8 @@ def fill(store: Store, count: int, instances: int) -> None:
 
 
 @contextmanager
-def api(store_url: str, data_dir: Path) -> Iterator[str]:
-    """The worklist API in a process of its own; yields its address."""
+def api(store_url: str, data_dir: Path) -> Iterator[tuple[str, int]]:
+    """The worklist API in a process of its own; yields its address and its process id."""
     port = free_port()
     environment = {
         **os.environ,
@@ -76,7 +78,7 @@ def api(store_url: str, data_dir: Path) -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     try:
         _wait_until_live(address)
-        yield address
+        yield address, process.pid
     finally:
         process.terminate()
         process.wait(20)
@@ -92,9 +94,15 @@ def _wait_until_live(address: str) -> None:
     raise TimeoutError("the worklist API did not start")
 
 
-def load(address: str, seconds: float, options: argparse.Namespace) -> dict[str, Any]:
+def cpu_s(process_id: int) -> float:
+    """Processor time of a process so far."""
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+
+
+def load(address: str, seconds: float, options: argparse.Namespace, *, is_warm_up: bool = False) -> dict[str, Any]:
     """Readers and updates side by side; what they measured."""
-    common = ["--address", address, "--seconds", str(seconds)]
+    common = ["--address", address, "--seconds", str(seconds), *(["--warm-up"] if is_warm_up else [])]
     updating = [*LOAD, "updates", *common, "--rate", str(UPDATES_PER_S), "--workitems", str(options.workitems)]
     reading = [*LOAD, "readers", *common, "--count", str(READERS), "--pause", str(options.pause)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for command in (updating, reading)]
@@ -125,6 +133,8 @@ def figures_of(measured: dict[str, Any], alone_ms: Sequence[float], options: arg
         "search_p50_ms": round(statistics.median(taken), 2),
         "search_p95_ms": round(percentile(taken, 0.95), 2),
         "searches_per_s": round(len(taken) / options.seconds, 1),
+        "api_cpu_ms_per_search": round(measured["api_cpu_s"] * 1000 / len(taken), 2),
+        "cpu_load_average": round(os.getloadavg()[0], 1),
         "updates_per_s": round(measured["updates_per_s"], 2),
         "update_p95_ms": round(percentile(measured["update_ms"], 0.95), 2),
         "event_p50_ms": round(statistics.median(events), 2),
@@ -165,12 +175,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         url = options.database_url or f"sqlite:///{directory}/store.sqlite"
         store = open_store(url)
+        if url.startswith("sqlite"):  # filling is not measured
+            event.listen(store.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
         fill(store, options.workitems, options.instances)
         store.engine.dispose()
-        with api(url, Path(directory)) as address:
+        with api(url, Path(directory)) as (address, process_id):
             alone = search_alone(address)
-            load(address, WARM_UP_S, options)
-            figures = figures_of(load(address, options.seconds, options), alone, options)
+            load(address, WARM_UP_S, options, is_warm_up=True)
+            before = cpu_s(process_id)
+            measured = load(address, options.seconds, options)
+            measured["api_cpu_s"] = cpu_s(process_id) - before
+            figures = figures_of(measured, alone, options)
     show(figures)
     FIGURES.parent.mkdir(parents=True, exist_ok=True)
     FIGURES.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

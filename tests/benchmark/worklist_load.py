@@ -115,7 +115,10 @@ async def _updates(
         taken_ms.append((time.perf_counter() - began) * 1000)
 
     began = time.perf_counter()
-    numbers = random.sample(range(arguments.workitems), int(arguments.seconds * arguments.rate))
+    half = arguments.workitems // 2  # what the warm-up changed is not changed again by the same update
+    numbers = random.sample(
+        range(0, half) if arguments.is_warm_up else range(half, 2 * half), int(arguments.seconds * arguments.rate)
+    )
     for index, number in enumerate(numbers):
         await asyncio.sleep(max(0.0, began + index / arguments.rate - time.perf_counter()))
         task = asyncio.create_task(update(f"2.25.99{number}"))
@@ -135,6 +138,7 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=0)
     parser.add_argument("--rate", type=float, default=20)
     parser.add_argument("--workitems", type=int, default=10_000)
+    parser.add_argument("--warm-up", dest="is_warm_up", action="store_true")
     arguments = parser.parse_args()
     measured = readers(arguments) if arguments.kind == "readers" else asyncio.run(update_and_listen(arguments))
     sys.stdout.write(json.dumps(measured))

@@ -45,8 +45,8 @@ class Answer:
 
     @cached_property
     def entity_tag(self) -> str:
-        """Value of the ETag header."""
-        return f'"{hashlib.blake2b(self.body, digest_size=16).hexdigest()}"'
+        """Value of the ETag header, from the compressed body: the same bytes always compress to the same."""
+        return f'"{hashlib.blake2b(self.compressed, digest_size=16).hexdigest()}"'
 
     @cached_property
     def compressed(self) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 
 from plumbline.checks.thresholds import CheckThresholds
 from plumbline.exams.history import PhaseLimits
@@ -23,6 +24,8 @@ class SitePolicy:
     device_uid: str
     site_name: str = "plumbline"
     archive_ae_title: str = "ORTHANC"
+    time_zone: tzinfo = UTC
+    """Zone of the site's clocks: what is written into studies that do not name theirs is in local time."""
     dicomweb_url: str | None = None
     """Base URL of the archive's DICOMweb service as viewers reach it; None where workitems are not to name one."""
     recount_after_s: float = 5.0

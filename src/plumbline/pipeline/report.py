@@ -77,7 +77,7 @@ def report_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome
             decision=decision,
             pictures=ports.results.pictures(uid, revision),
             revision=revision,
-            created_at=exam.completed_at or exam.last_instance_at,
+            created_at=(exam.completed_at or exam.last_instance_at).astimezone(policy.time_zone),
             device_uid=policy.device_uid,
             predecessor=_predecessor(uid, revision, ports),
         ),
@@ -117,8 +117,10 @@ def build_report(inputs: ReportInputs, images: Images) -> ReportObjects:
     used = [each for each in inputs.choice.considered if _is_used(each, inputs.comparison)]
     flagged = list(_flagged(inputs, images))
     references = tuple(ReferenceStudy(each, _reported(images, each.study_instance_uid, inputs)) for each in used)
+    current = _reported(images, inputs.study.study_instance_uid, inputs)
+    sources = _measured_instances(current, *(each.study for each in references))
     content = ReportContent(
-        current=_reported(images, inputs.study.study_instance_uid, inputs),
+        current=current,
         findings=inputs.comparison.findings,
         triage=inputs.decision,
         device=ReportingDevice(device_uid=inputs.device_uid),
@@ -130,7 +132,7 @@ def build_report(inputs: ReportInputs, images: Images) -> ReportObjects:
         numbering=inputs.comparison.numbering,
         levels_in_view=inputs.comparison.levels_in_view,
         warnings=inputs.comparison.warnings,
-        pictures=tuple(_evidence(picture, inputs) for picture in inputs.pictures),
+        pictures=tuple(_evidence(picture, inputs, sources) for picture in inputs.pictures),
         key_images=(*_key_images(inputs, images), *(image for _, image in flagged)),
         predecessor=inputs.predecessor,
         flagged=tuple(
@@ -152,9 +154,21 @@ def _reported(images: Images, study_uid: str, inputs: ReportInputs) -> ReportedS
     return ReportedStudy(tuple(headers), measured_series_uid=series_uid, days_since_surgery=days)
 
 
-def _evidence(picture: Picture, inputs: ReportInputs) -> EvidencePicture:
+def _measured_instances(*studies: ReportedStudy) -> tuple[str, ...]:
+    """SOP Instance UIDs of the measured series: the volumes that every picture is cut from."""
+    return tuple(
+        str(instance.SOPInstanceUID)
+        for study in studies
+        for instance in study.evidence
+        if str(instance.SeriesInstanceUID) == study.measured_series_uid
+    )
+
+
+def _evidence(picture: Picture, inputs: ReportInputs, sources: tuple[str, ...]) -> EvidencePicture:
     about = tuple(i for i, finding in enumerate(inputs.comparison.findings) if finding.check.value in picture.checks)
-    return EvidencePicture(picture.pixels, picture.caption, picture.view, findings=about)
+    return EvidencePicture(
+        picture.pixels, picture.caption, picture.view, findings=about, source_sop_instance_uids=sources
+    )
 
 
 def _key_images(inputs: ReportInputs, images: Images) -> Iterator[KeyImage]:
