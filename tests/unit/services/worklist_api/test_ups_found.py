@@ -98,3 +98,11 @@ def test_readers_at_once_are_never_told_less_than_was_stored_before_they_asked(s
     asyncio.run(together())
     assert len(told) == 80
     assert all(shown >= stored for stored, shown in told)
+
+
+@pytest.mark.parametrize("datasets", [(), (b"{}",), (b'{"a":1}', b'{"b":2}', b'{"a":1}')])
+def test_pieces_compressed_apart_are_one_body(datasets):
+    parts = [b"[", *found._separated(datasets), b"]"]
+    body = b"".join(parts)
+    assert body == b"[" + b",".join(datasets) + b"]"
+    assert gzip.decompress(found.gzip_of([found.deflated(part) for part in parts], body)) == body
