@@ -59,6 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
         records=Records(
             readers=DatabaseReaders(store, clock),
             overview=DatabaseOverview(store, clock),
+            outbox=DatabaseOutbox(store, clock),
             patients=DatabasePatientExams(store, IdentityPolicy(settings.site.default_issuer_of_patient_id)),
         ),
         rules=policy.rules,

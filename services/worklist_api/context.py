@@ -11,6 +11,7 @@ from typing import Annotated, cast
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from plumbline.adapters.database.outbox import DatabaseOutbox
 from plumbline.adapters.database.overview import DatabaseOverview
 from plumbline.adapters.database.patient_exams import DatabasePatientExams
 from plumbline.adapters.database.readers import DatabaseReaders
@@ -34,6 +35,7 @@ class Records:
     readers: DatabaseReaders
     patients: DatabasePatientExams
     overview: DatabaseOverview
+    outbox: DatabaseOutbox
 
 
 @dataclass(frozen=True)

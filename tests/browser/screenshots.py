@@ -44,7 +44,7 @@ class Shot:
 
 
 def shots(flagged: str, quiet: str) -> list[Shot]:
-    """All of them, for a flagged exam and one in which nothing could be told."""
+    """All of them, for a flagged exam and one that was not compared."""
     exam = f"/exams/{flagged}"
     return [
         Shot("worklist", "/"),
@@ -98,9 +98,9 @@ def _take_all(browser: Browser, address: str) -> Iterator[tuple[str, int]]:
 
 
 def _exams(address: str) -> tuple[str, str]:
-    """The first exam of the worklist, and the first in which the spacer's motion could not be told."""
+    """The first exam of the worklist, and the first that there is no baseline for."""
     entries = httpx.get(f"{address}/api/worklist", timeout=60).json()["entries"]
-    untold = next(each for each in entries if "could not be told" in " ".join(each["reasons"]))
+    untold = next(each for each in entries if "no valid baseline" in " ".join(each["reasons"]))
     return entries[0]["study_instance_uid"], untold["study_instance_uid"]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
+from plumbline.adapters.database.delivery_tables import DeliveryRow
 from plumbline.adapters.database.engine import Store
 from plumbline.adapters.database.exams import patient_document
 from plumbline.adapters.database.results import DatabasePublications, DatabaseResults
@@ -224,6 +225,21 @@ def _seed_others(store: Store, clock: Clock) -> None:
     decision = TriageDecision(Priority.ROUTINE, ("Only radiographs; nothing was measured.",))
     _seed_workitem(store, clock, study(RADIOGRAPH, on, "DX"), decision, has_report=False)
     with store.begin() as session:
+        session.add(
+            DeliveryRow(
+                destination="ris",
+                kind="result",
+                key=f"{CURRENT}/1",
+                study_instance_uid=CURRENT,
+                revision=1,
+                notice={},
+                state="dead",
+                attempts=8,
+                not_before=clock.now(),
+                created_at=clock.now(),
+                error="The receiver rejected the message (AR).",
+            )
+        )
         session.add(
             QuarantineRow(
                 reason="truncated",

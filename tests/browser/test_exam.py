@@ -69,6 +69,11 @@ def test_both_exams_are_shown_in_one_frame_and_move_together(visit, capsys):
     page.wait_for_timeout(300)
     after = page.evaluate("[...document.querySelectorAll('#viewer .outline')].map((path) => path.getAttribute('d'))")
     assert all(one != other for one, other in zip(before, after, strict=True))
+    page.get_by_role("button", name="Fade").click()
+    undistorted = """[...document.querySelectorAll('#viewer canvas')].every((canvas) =>
+      Math.abs(canvas.width / canvas.height - canvas.clientWidth / canvas.clientHeight) < 0.02)"""
+    visit.wait_until(undistorted)
+    assert page.evaluate("document.querySelector('#viewer canvas').clientWidth") > 1000
     marks = page.evaluate("performance.getEntriesByType('mark').map((mark) => [mark.name, mark.startTime / 1000])")
     seconds = dict(marks)
     note(
@@ -121,6 +126,7 @@ def test_on_paper_there_are_findings_and_evidence_and_no_controls(visit):
     visit.open(f"/exams/{CURRENT}")
     visit.page.emulate_media(media="print")
     assert visit.page.locator("#viewer").is_hidden()
+    assert visit.page.locator(".reading form").is_hidden()
     assert visit.page.locator("nav").first.is_hidden()
     assert visit.page.locator(".finding").first.is_visible()
     assert visit.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
@@ -203,3 +209,13 @@ def test_a_failed_step_opens_to_its_path_and_is_done_again(visit):
     visit.open("/operator")
     assert "Ora Operator" in page.locator("#deeds").inner_text()
     assert "Nothing failed." in page.locator("#failures").inner_text()
+
+
+def test_what_was_not_delivered_is_sent_again(visit):
+    visit.introduce("Ora Operator", "/operator")
+    letter = visit.page.locator("#destinations tr.is-failed")
+    assert "The receiver rejected the message (AR)." in letter.inner_text()
+    with visit.page.expect_navigation():
+        letter.get_by_role("button", name="Send again").click()
+    assert visit.page.locator("#destinations tr.is-failed").count() == 0
+    assert "a delivery to ris sent again" in visit.page.locator("#deeds").inner_text()

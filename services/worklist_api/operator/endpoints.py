@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import RedirectResponse, Response
 
 from plumbline.errors import InvalidInput, PlumblineError
+from plumbline.pipeline.outbox import DeliveryState
 from plumbline.pipeline.studies import StudyState
 from services.worklist_api.context import Context, InContext
 from services.worklist_api.pages.rendering import render
@@ -34,6 +35,8 @@ def operator(request: Request, context: InContext, records: InRecords, reader: R
         "waiting": overview.waiting(limit=ROWS),
         "quarantine": overview.quarantine(limit=ROWS),
         "destinations": overview.destinations(),
+        "backlog": records.outbox.backlog(),
+        "dead_letters": records.outbox.letters(state=DeliveryState.DEAD, limit=ROWS),
         "cursors": overview.cursors(),
         "probes": probed(context.probes),
         "deeds": records.readers.deeds(limit=ROWS),
@@ -88,6 +91,16 @@ def resend(
     records.overview.resend(study_instance_uid, revision)
     records.readers.note_deed(reader, f"had the report of revision {revision} sent again", study_instance_uid)
     return RedirectResponse(f"/operator/exams/{study_instance_uid}", _SEE_OTHER)
+
+
+@router.post("/deliveries/{delivery_id}/resend")
+def resend_delivery(
+    delivery_id: Annotated[int, Path(ge=1, le=2**31 - 1)], records: InRecords, reader: KnownReader
+) -> RedirectResponse:
+    """Have a dead letter sent again."""
+    letter = records.outbox.resend(delivery_id)
+    records.readers.note_deed(reader, f"had a delivery to {letter.destination} sent again", letter.study_instance_uid)
+    return RedirectResponse("/operator", _SEE_OTHER)
 
 
 def probed(probes: dict[str, Callable[[], None]]) -> dict[str, str | None]:

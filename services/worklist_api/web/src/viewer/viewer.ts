@@ -91,10 +91,11 @@ export class Viewer {
         defaultOptions: { background: [0, 0, 0] as Types.Point3 },
       })),
     );
-    new ResizeObserver(() => {
+    const resized = new ResizeObserver(() => {
       engine.resize(true, true);
       this.#draw();
-    }).observe(this.#root.querySelector(".pictures") as HTMLElement);
+    });
+    for (const pane of this.#panes) resized.observe(pane.element);
     const loading = this.#panes.map((pane) =>
       pane.load(engine, (share) => {
         shares.set(pane.id, share);
