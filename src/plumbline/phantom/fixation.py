@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,9 @@ class Fixation:
     """What is put in at one level.
 
     ``margin_mm`` is the distance of the spacer's rear end in front of the posterior wall of the vertebra
-    below; ``off_centre_mm`` its offset to the left, as a transforaminal approach leaves it.
+    below; ``off_centre_mm`` its offset to the left, as a transforaminal approach leaves it; ``turn_deg`` its
+    rotation about the cranial axis. A pair lies at both sides of the midline. ``suffix`` tells the implants of
+    several levels apart by name.
     """
 
     above: str
@@ -40,6 +42,9 @@ class Fixation:
     margin_mm: float = 5.0
     off_centre_mm: float = 2.0
     has_screws: bool = True
+    is_paired: bool = False
+    turn_deg: float = 0.0
+    suffix: str = ""
 
     @property
     def level(self) -> str:
@@ -48,12 +53,16 @@ class Fixation:
 
 
 def fixate(spine: VirtualSpine, fixation: Fixation) -> tuple[Implant, ...]:
-    """Implants of one level; the spacer is the last."""
+    """Implants of one level; the spacer, or the pair of spacers, is the last."""
     implants: list[Implant] = []
     if fixation.has_screws:
         for side in (1.0, -1.0):
             implants += _one_side(spine, fixation, side)
-    return (*implants, place_spacer(spine, fixation))
+    implants.append(place_spacer(spine, fixation))
+    if fixation.is_paired:
+        other = replace(fixation, off_centre_mm=-fixation.off_centre_mm, suffix=f"{fixation.suffix} right")
+        implants.append(place_spacer(spine, other))
+    return tuple(implants)
 
 
 def _one_side(spine: VirtualSpine, fixation: Fixation, side: float) -> list[Implant]:
@@ -64,10 +73,10 @@ def _one_side(spine: VirtualSpine, fixation: Fixation, side: float) -> list[Impl
         shape = spine.vertebra(name).shape
         entry = np.array([17.0, -0.30 * shape.height_mm, side * 18.0])
         tip = np.array([-0.62 * shape.depth_mm, -0.36 * shape.height_mm, side * 8.5])
-        made.append(pedicle_screw(f"{name} {word} screw", name, entry, tip))
+        made.append(pedicle_screw(f"{name} {word} screw{fixation.suffix}", name, entry, tip))
         head = entry + (entry - tip) / np.linalg.norm(entry - tip) * _HEAD_OUT_MM
         heads.append(lower.inverse().apply(spine.vertebra(name).patient_from_own.apply(head)))
-    made.append(rod_through(f"{word} rod", fixation.below, np.stack(heads)))
+    made.append(rod_through(f"{word} rod{fixation.suffix}", fixation.below, np.stack(heads)))
     return made
 
 
@@ -82,16 +91,17 @@ def place_spacer(spine: VirtualSpine, fixation: Fixation) -> Implant:
     """The spacer between the two endplates, a little into both."""
     gap = disc_gap_mm(spine, fixation)
     made = spacer(
-        "spacer",
+        f"spacer{fixation.suffix}",
         fixation.below,
         RigidTransform.identity(),
         design=fixation.design,
         material=fixation.material,
         height_mm=float(np.clip(gap + 0.8, 6.5, 14.0)),
     )
-    rear = float(surface_points_mm(made)[:, 0].max())
+    turn = RigidTransform.about(np.zeros(3), np.radians([0.0, fixation.turn_deg, 0.0]), np.zeros(3))
+    rear = float(turn.apply(surface_points_mm(made))[:, 0].max())
     place = np.array([-fixation.margin_mm - rear, gap / 2.0, fixation.off_centre_mm])
-    return made.moved(RigidTransform(np.eye(3), place))
+    return made.moved(RigidTransform(turn.rotation, place))
 
 
 def displaced(implant: Implant, translation_mm: Points, rotation_deg: Points) -> Implant:

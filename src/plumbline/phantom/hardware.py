@@ -208,6 +208,18 @@ def rod_through(name: str, carrier: str, points_mm: Points, *, radius_mm: float 
     return Implant(name, ImplantKind.ROD, parts, carrier, RigidTransform.identity())
 
 
+def hip_replacement(side: float) -> Implant:
+    """Head, neck and stem of a hip replacement, carried by the sacrum; ``side`` is 1 for the left, -1 for the right."""
+    head = np.array([-14.0, -88.0, side * 88.0])
+    neck, tip = head + np.array([0.0, -18.0, side * 28.0]), head + np.array([0.0, -120.0, side * 34.0])
+    parts = (
+        Part(Rod(head, head + np.array([0.0, 0.5, 0.0]), 16.0), Material.COBALT_CHROME, "head"),
+        Part(Rod(head, neck, 7.0), Material.TITANIUM, "neck"),
+        Part(Rod(neck, tip, 6.5), Material.TITANIUM, "stem"),
+    )
+    return Implant("hip", ImplantKind.OTHER, parts, "S1", RigidTransform.identity())
+
+
 class SpacerDesign(StrEnum):
     """Shapes of interbody spacers by the way they are put in."""
 

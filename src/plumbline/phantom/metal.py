@@ -60,11 +60,11 @@ def _angles_rad() -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=1)
-def _back_projector() -> NDArray[np.int16]:
+def _back_projector() -> NDArray[np.intp]:
     """Index into the upsampled detector for every angle and pixel of the area, shape (angles, pixels)."""
     axis = ((np.arange(_AREA_PIXELS) - (_AREA_PIXELS - 1) / 2.0) * _AREA_PITCH_MM).astype(np.float32)
     y, x = np.meshgrid(axis, axis, indexing="ij")
-    index = np.empty((_ANGLES, _AREA_PIXELS**2), dtype=np.int16)
+    index = np.empty((_ANGLES, _AREA_PIXELS**2), dtype=np.intp)
     for row, angle in enumerate(_angles_rad()):
         s = (x * np.cos(angle) + y * np.sin(angle)).ravel() / _BIN_MM + (_BINS - 1) / 2.0
         index[row] = np.clip(np.rint(s * _UPSAMPLING), 0, _BINS * _UPSAMPLING - 1)
@@ -144,7 +144,7 @@ def _reconstructed(excess_mm: Field, cutoff: float) -> Field:
     fine = filtered[:, low] * (1.0 - share) + filtered[:, low + 1] * share
     image = np.zeros(_AREA_PIXELS**2, dtype=np.float32)
     for row, index in zip(fine, _back_projector(), strict=True):
-        image += row[index]
+        image += np.take(row, index)
     return image.reshape(_AREA_PIXELS, _AREA_PIXELS) * (np.pi / _ANGLES * 1000.0)
 
 

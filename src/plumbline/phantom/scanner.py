@@ -20,7 +20,7 @@ from plumbline.imaging.volume import Volume
 from plumbline.phantom.hardware import Implant, Material, Part
 from plumbline.phantom.metal import Beam, metal_artefact_hu
 from plumbline.phantom.scene import Scene
-from plumbline.phantom.solids import FAR_MM, BakedBone
+from plumbline.phantom.solids import FAR_MM, BakedBone, resampled
 from plumbline.phantom.torso import AIR_HU, FAT_HU, Habitus, SoftTissue, Trunk, draw_slice
 
 Points = NDArray[Any]
@@ -242,11 +242,9 @@ class _Rendering:
         if window is None:
             return
         matrix, offset, shape = self._sampling(window, start, bone, exam_from_own)
-        fields = [
-            ndimage.affine_transform(field, matrix, offset, output_shape=shape, order=1, mode=mode, cval=FAR_MM)  # type: ignore[arg-type]
-            for field, mode in ((bone.distance, "constant"), (bone.cortex_mm, "nearest"), (bone.marrow_hu, "nearest"))
-        ]
-        distance, cortex, marrow = fields
+        distance = resampled(bone.distance, matrix, offset, shape, outside=FAR_MM)
+        cortex = resampled(bone.cortex_mm, matrix, offset, shape)
+        marrow = resampled(bone.marrow_hu, matrix, offset, shape)
         width = max(self.protocol.pixel_mm, self.protocol.spacing_mm / self.subslices)
         whole = np.clip(0.5 - distance / width, 0.0, 1.0)
         core = np.clip(0.5 - (distance + cortex) / width, 0.0, 1.0)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import SimpleITK as sitk  # noqa: N813  (its own documentation calls it so)
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -190,3 +191,19 @@ class BakedBone:
         upper = lower + self.grid.pitch_mm * (np.array(self.grid.shape) - 1)
         picks = np.array(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij")).reshape(3, -1).T
         return np.where(picks == 0, lower, upper)
+
+
+def resampled(
+    field: Field, matrix: Points, offset: Points, shape: tuple[int, int, int], *, outside: float | None = None
+) -> Field:
+    """A field at ``matrix @ index + offset`` for every index of ``shape``, linear; the nearest value beyond its border.
+
+    ``outside``, where given, is the value there instead.
+    """
+    resample = sitk.ResampleImageFilter()
+    resample.SetSize(shape[::-1])
+    resample.SetInterpolator(sitk.sitkLinear)
+    resample.SetTransform(sitk.AffineTransform(matrix[::-1, ::-1].ravel().tolist(), offset[::-1].tolist()))
+    resample.SetDefaultPixelValue(0.0 if outside is None else outside)
+    resample.SetUseNearestNeighborExtrapolator(outside is None)
+    return sitk.GetArrayFromImage(resample.Execute(sitk.GetImageFromArray(field)))
