@@ -12,7 +12,7 @@ from plumbline.checks.tracking import spacer_tracking
 from plumbline.errors import AnalysisFailed, InvalidInput, PlumblineError
 from plumbline.exams.order import Plan
 from plumbline.imaging.hardware import Implant
-from plumbline.imaging.motion import ExamAnatomy, SpacerMotion, assign_vertebrae, measure_spacer
+from plumbline.imaging.motion import ExamAnatomy, SpacerMotion, assign_vertebrae, find_spacer, measure_spacer
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,45 @@ class CheckContext:
 
     @cached_property
     def spacers(self) -> tuple[MatchedSpacer, ...]:
-        """Every spacer in the current exam, matched with the baseline's where there is one."""
-        return tuple(self._matched(spacer) for spacer in self.current.anatomy.hardware.spacers)
+        """Every spacer in the current exam, matched with the baseline's where there is one.
+
+        One that only the baseline tells apart is looked for in this exam's metal.
+        """
+        seen = [self._matched(spacer) for spacer in self.current.anatomy.hardware.spacers]
+        looked_for = [self._looked_for(each) for each in self._only_in_baseline()]
+        return (*seen, *(each for each in looked_for if isinstance(each, MatchedSpacer)))
+
+    @cached_property
+    def lost_spacers(self) -> tuple[tuple[str | None, str], ...]:
+        """(level, sentence) for each spacer that the baseline shows and this exam does not."""
+        looked_for = [(each, self._looked_for(each)) for each in self._only_in_baseline()]
+        return tuple(
+            (self.level_name(spacer.above + self.shift), found)
+            for spacer, found in looked_for
+            if isinstance(found, str)
+        )
+
+    def _only_in_baseline(self) -> tuple[Implant, ...]:
+        """Spacers of the baseline at levels in view now at which this exam shows none."""
+        if self._why_no_baseline() is not None or isinstance(self._assignment, AnalysisFailed):
+            return ()
+        assert self.baseline is not None
+        occupied = {each.above for each in self.current.anatomy.hardware.spacers}
+        in_view = range(len(self.current.anatomy.spine.vertebrae) - 1)
+        places = [(each, each.above + self.shift) for each in self.baseline.anatomy.hardware.spacers]
+        return tuple(each for each, place in places if place in in_view and place not in occupied)
+
+    def _looked_for(self, spacer: Implant) -> MatchedSpacer | str:
+        """The baseline's spacer found in this exam, or the sentence that it was not."""
+        assert self.baseline is not None
+        baseline, current = self.baseline.anatomy, self.current.anatomy
+        try:
+            found = find_spacer(baseline, current, spacer, self.shift)
+            motion = measure_spacer(baseline, current, spacer, found, self.shift)
+        except (AnalysisFailed, InvalidInput) as error:
+            return _sentence(error.what)
+        level = self.level_name(found.above)
+        return MatchedSpacer(found, level, self._identity(found, motion, level), motion, None)
 
     def level_name(self, above: int) -> str | None:
         """Name of the level below vertebra ``above`` of the current exam by its most probable labelling."""

@@ -13,7 +13,7 @@ from plumbline.checks.context import CheckContext, MatchedSpacer
 from plumbline.checks.finding import CheckName, Finding
 from plumbline.imaging.drawing import BASELINE_COLOUR, CURRENT_COLOUR, Label, Mark, View, draw_comparison
 from plumbline.imaging.hardware import HardwareSettings
-from plumbline.imaging.motion import ExamAnatomy, SpacerMotion
+from plumbline.imaging.motion import ExamAnatomy, SpacerMotion, middle_lps_mm
 
 METAL_HU = HardwareSettings().metal_hu
 _SHOWN = (CheckName.SPACER_MIGRATION.value, CheckName.SPACER_POSITION.value)
@@ -53,7 +53,7 @@ def _compared(
 ) -> EvidenceDrawing:
     frame = motion.baseline_frame
     frame_now = frame.moved_by(motion.below_motion.current_from_baseline)
-    start = frame.coordinates_mm(motion.baseline_spacer.centre_lps_mm)
+    start = frame.coordinates_mm(middle_lps_mm(motion.baseline_spacer, frame))
     moved = np.array([each.value for each in motion.translation_mm])
     told = f"{motion.magnitude_mm.value:.1f} ± {motion.magnitude_mm.uncertainty_95:.1f} mm"
     pixels = draw_comparison(

@@ -21,9 +21,17 @@ NO_SPACER = "No interbody spacer can be seen in this exam."
 
 def check(context: CheckContext) -> tuple[Finding, ...]:
     """One finding a spacer; not applicable where there is none."""
-    if not context.spacers:
+    lost = tuple(_lost(level, why) for level, why in context.lost_spacers)
+    if not context.spacers and not lost:
         return (Finding(CheckName.SPACER_MIGRATION, None, Status.NOT_APPLICABLE, (NO_SPACER,), sources=SOURCES),)
-    return tuple(_finding(spacer, context) for spacer in context.spacers)
+    return (*(_finding(spacer, context) for spacer in context.spacers), *lost)
+
+
+def _lost(level: str | None, why: str) -> Finding:
+    """A spacer that only the baseline shows: removed, or hidden among other metal."""
+    return Finding(
+        CheckName.SPACER_MIGRATION, level, Status.INDETERMINATE, (why,), reference="baseline", sources=SOURCES
+    )
 
 
 def _finding(matched: MatchedSpacer, context: CheckContext) -> Finding:

@@ -6,8 +6,9 @@ the baseline: posterior, cranial and left are positive.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from scipy import ndimage
 
 from plumbline.anatomy.transforms import RigidTransform, VertebraFrame
 from plumbline.errors import AnalysisFailed
-from plumbline.imaging.hardware import Hardware, Implant
+from plumbline.imaging.hardware import Hardware, Implant, ImplantKind
 from plumbline.imaging.registration import BONE, METAL, RegistrationResult, RegistrationSettings, register_rigid
+from plumbline.imaging.sampling import sample
 from plumbline.imaging.spine import LocalisedSpine
 from plumbline.imaging.volume import Volume
 
@@ -46,10 +48,18 @@ class MotionSettings:
     voxel_floor
         Share of the coarser exam's voxel edge that remains as a standard error of each registered piece:
         interpolation and sampling, which residuals do not show.
-    rotation_floor_deg
-        The same for the rotation of a vertebra; a spacer's follows from ``voxel_floor`` and its own size.
+    turning_floor, rotation_floor_deg
+        The same for rotation: a share of the voxel edge at the lever arm of a spacer, an angle for a vertebra.
     axes_sd_deg
         Standard error of a fitted frame's directions, which turns what is measured along them.
+    search_mm, least_found_correlation
+        Where (posterior, cranial, left of its place) a spacer is looked for that could not be told apart from
+        other metal, and how like the baseline's it must look at first.
+    ray_mm, metal_edge_hu
+        Distance of the rays on which a spacer's rear end is looked for, and the density that is its edge.
+    kernel_mm, bloom_share
+        Blur (standard deviation) of a reconstruction, and how many times the blur metal of each kind reaches
+        beyond its surface at that density: solid titanium, and thin pins of tantalum.
     coverage_factor
         From a standard error to the half-width of a 95 % interval.
     """
@@ -61,8 +71,23 @@ class MotionSettings:
     least_screening_correlation: float = 0.5
     screening_margin: float = 0.02
     voxel_floor: float = 0.06
+    turning_floor: float = 0.025
     rotation_floor_deg: float = 0.1
     axes_sd_deg: float = 1.5
+    search_mm: tuple[tuple[float, float, float], ...] = tuple(
+        (p, c, s) for p in (-3.0, 2.0, 7.0) for c in (-5.0, -1.0, 4.0) for s in (-4.0, 0.0, 4.0)
+    )
+    least_found_correlation: float = 0.7
+    ray_mm: float = 0.6
+    metal_edge_hu: float = 1600.0
+    kernel_mm: float = 0.45
+    bloom_share: Mapping[ImplantKind, float] = field(
+        default_factory=lambda: {
+            ImplantKind.SPACER_METAL: 0.9,
+            ImplantKind.SPACER_MARKERS: 1.45,
+            ImplantKind.PEDICLE_SCREW: 0.9,
+        }
+    )
     coverage_factor: float = 1.96
 
 
@@ -254,6 +279,52 @@ def measure_spacer(
     )
 
 
+def find_spacer(
+    baseline: ExamAnatomy,
+    current: ExamAnatomy,
+    baseline_spacer: Implant,
+    shift: int,
+    settings: MotionSettings | None = None,
+) -> Implant:
+    """Look for a spacer of the baseline in metal of the current exam that could not be told apart there.
+
+    A spacer that has sunk on to a screw makes one piece of metal with it. The baseline's is tried in places
+    around where it was, and taken where it looks the same.
+
+    Raises
+    ------
+    AnalysisFailed
+        When nothing there looks like it.
+    """
+    settings = settings or MotionSettings()
+    below = _believed(baseline, current, baseline_spacer.below, shift, settings, "below")
+    carried = below.current_from_baseline
+    frame = baseline.spine.vertebrae[baseline_spacer.below].frame
+    points = _with_shell(baseline.volume, baseline_spacer)
+    found: list[RegistrationResult] = []
+    for offset in settings.search_mm:
+        start = RigidTransform(carried.rotation, carried.translation_mm + carried.turn(np.array(offset) @ frame.axes))
+        with contextlib.suppress(AnalysisFailed):
+            found.append(register_rigid(baseline.volume, current.volume, points, start, _METAL_SCREENING))
+    best = max(found, key=lambda each: each.correlation, default=None)
+    if best is None or best.correlation < settings.least_found_correlation:
+        raise AnalysisFailed(
+            "the baseline shows a spacer here and this exam none that can be told from other metal: "
+            "it was removed or is hidden"
+        )
+    move = best.current_from_baseline
+    return replace(
+        baseline_spacer,
+        points_lps_mm=move.apply(baseline_spacer.points_lps_mm),
+        centre_lps_mm=move.apply(baseline_spacer.centre_lps_mm),
+        above=baseline_spacer.above + shift,
+        below=baseline_spacer.below + shift,
+    )
+
+
+_METAL_SCREENING = replace(METAL, sigmas_mm=(2.5, 1.2), points=4000, iterations=12, stop_mm=0.05)
+
+
 def _believed(
     baseline: ExamAnatomy, current: ExamAnatomy, index: int, shift: int, settings: MotionSettings, name: str
 ) -> RegistrationResult:
@@ -354,7 +425,7 @@ def _rotation(
     arms = (points - points.mean(axis=0)) @ turn.T
     inertia = np.eye(3) * (arms**2).sum(axis=1).mean() - arms.T @ arms / len(arms)
     size = np.eye(3) * pitch_mm**2 / 12.0
-    floor = (settings.voxel_floor * pitch_mm) ** 2 * np.linalg.inv(inertia + size)
+    floor = (settings.turning_floor * pitch_mm) ** 2 * np.linalg.inv(inertia + size)
     floor += np.eye(3) * np.radians(settings.rotation_floor_deg) ** 2
     covariance = own.covariance[:3, :3] + below.covariance[:3, :3] + floor
     vector = below.current_from_baseline.rotation @ relative.rotation_vector_rad
@@ -374,11 +445,32 @@ def _subsidence(below: Estimate, above: Estimate) -> Estimate:
 
 
 def posterior_margin(exam: ExamAnatomy, spacer: Implant, settings: MotionSettings | None = None) -> Estimate:
-    """How far the spacer's most posterior point lies in front of the posterior wall of the vertebra below."""
+    """How far the rearmost point of a spacer's metal lies in front of the posterior wall of the vertebra below."""
     settings = settings or MotionSettings()
     vertebra = exam.spine.vertebrae[spacer.below]
-    behind = vertebra.frame.coordinates_mm(spacer.points_lps_mm)[:, 0]
     pitch_mm = float(np.mean(exam.volume.spacing_mm[:2]))
-    edge = float(np.percentile(behind, 99.0))
-    spread = np.hypot(vertebra.frame_uncertainty_mm, settings.coverage_factor * 0.3 * pitch_mm)
+    bloom_mm = settings.bloom_share[spacer.kind] * float(np.hypot(settings.kernel_mm, 0.4 * pitch_mm))
+    edge = _rear_mm(exam.volume, spacer, vertebra.frame, settings) - bloom_mm
+    spread = np.hypot(
+        vertebra.frame_uncertainty_mm, settings.coverage_factor * np.hypot(0.3 * bloom_mm, 0.2 * pitch_mm)
+    )
     return Estimate(-edge, float(spread))
+
+
+def _rear_mm(volume: Volume, spacer: Implant, frame: VertebraFrame, settings: MotionSettings) -> float:
+    """Posterior coordinate at which the density behind a spacer falls through half of what a 12-bit scale can show."""
+    own = frame.coordinates_mm(spacer.points_lps_mm)
+    first, last = own.min(axis=0), own.max(axis=0)
+    cranial, left = (np.arange(first[k], last[k] + 0.01, settings.ray_mm) for k in (1, 2))
+    behind = np.arange(last[0] - 6.0, last[0] + 3.0, settings.ray_mm / 4)
+    p, c, s = np.meshgrid(behind, cranial, left, indexing="ij")
+    hu = sample(volume, frame.origin_lps_mm + np.stack([p, c, s], axis=-1) @ frame.axes)
+    is_metal = hu > settings.metal_edge_hu
+    is_hit = is_metal.any(axis=0) & ~is_metal[-1]
+    if not is_hit.any():
+        return float(last[0])
+    at = len(behind) - 1 - np.argmax(is_metal[::-1], axis=0)
+    before, after = (np.take_along_axis(hu, np.clip(at + k, 0, len(behind) - 1)[None], axis=0)[0] for k in (0, 1))
+    part = (before - settings.metal_edge_hu) / np.maximum(before - after, 1.0)
+    crossings = np.sort((behind[np.clip(at, 0, len(behind) - 1)] + part * settings.ray_mm / 4)[is_hit])
+    return float(crossings[-max(3, round(0.03 * len(crossings))) :].mean())

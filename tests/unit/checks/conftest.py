@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy import ndimage
 
 from plumbline.anatomy.numbering import Labelling, Numbering
 from plumbline.checks.context import CheckContext, MeasuredExam
@@ -92,4 +94,8 @@ def numbered(
 
 
 def without_metal(anatomy: ExamAnatomy) -> ExamAnatomy:
-    return replace(anatomy, hardware=Hardware(anatomy.hardware.metal & False, ()))
+    """The same exam with soft tissue where its metal and what is bright of its edges was."""
+    near = ndimage.binary_dilation(anatomy.hardware.metal, iterations=3)
+    voxels = np.where(near, np.asarray(60, dtype=anatomy.volume.voxels.dtype), anatomy.volume.voxels)
+    volume = replace(anatomy.volume, voxels=voxels)
+    return replace(anatomy, volume=volume, hardware=Hardware(anatomy.hardware.metal & False, ()))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.checks.finding import Status
-from plumbline.checks.spacer_migration import direction_words, judge, measurements_of
+from plumbline.checks.spacer_migration import check, direction_words, judge, measurements_of
 from plumbline.checks.thresholds import CheckThresholds
 from plumbline.imaging.motion import Estimate
 from tests.unit.checks.measured_motions import motion
@@ -165,3 +165,13 @@ def test_thick_slices_are_positive_or_abstain_whatever_was_measured(direction, l
     assert status is (Status.POSITIVE if length_mm - uncertainty >= 5.0 else Status.INDETERMINATE) or (
         abs(length_mm - uncertainty - 5.0) < 1e-6
     )
+
+
+def test_a_spacer_that_makes_one_piece_with_other_metal_is_found_by_its_looks(compare, migrated):
+    hidden = replace(migrated, hardware=replace(migrated.hardware, implants=()))
+    (finding,) = check(compare(hidden))
+    (seen,) = check(compare(migrated))
+    assert finding.status is seen.status is Status.POSITIVE
+    key = "translation_posterior_mm"
+    assert finding.measurements[key].value == pytest.approx(seen.measurements[key].value, abs=0.1)
+    assert finding.implant == seen.implant
