@@ -52,7 +52,8 @@ def exam_page(context: Context, details: ExamDetails, *, viewed: int = 0) -> Exa
 
 def basis(document: Mapping[str, Any], moments: Sequence[Moment]) -> str:
     """Against what, and how certainly: the sentence below the headline."""
-    chosen = [each for each in document.get("references") or [] if each.get("comparable")]
+    measured = {each.get("reference") for each in document.get("findings") or [] if each.get("measurements")}
+    chosen = [each for each in document.get("references") or [] if each.get("role") in measured]
     by_uid = {each.study_instance_uid: each for each in moments}
     against = [
         f"the {each['role']} of {day(moment.on)}"
@@ -60,7 +61,7 @@ def basis(document: Mapping[str, Any], moments: Sequence[Moment]) -> str:
         else f"the {each['role']}"
         for each in chosen
     ]
-    compared = f"Compared with {' and '.join(against)}." if against else "Compared with no earlier exam."
+    compared = f"Compared with {' and '.join(against)}." if against else "Measured against no earlier exam."
     numbering = (document.get("current") or {}).get("numbering") or {}
     anchor, confidence = numbering.get("anchor"), numbering.get("confidence")
     if not anchor or confidence is None:
