@@ -10,7 +10,7 @@ import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import hl7
 from hl7.mllp import open_hl7_connection
@@ -59,7 +59,7 @@ def result_message(
         _timing(notice),
         *_observations(notice),
     ]  # fmt: skip
-    return hl7.parse("\r".join(lines) + "\r")
+    return cast(hl7.Message, hl7.parse("\r".join(lines) + "\r"))
 
 
 def _segment(name: str, *fields: str) -> str:
@@ -165,7 +165,7 @@ class ResultSender:
         try:
             writer.writemessage(message)
             await writer.drain()
-            return await reader.readmessage()
+            return cast(hl7.Message, await reader.readmessage())
         finally:
             writer.close()
             await writer.wait_closed()
