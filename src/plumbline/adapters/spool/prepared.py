@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 from plumbline.adapters.spool.memory import page_aligned
-from plumbline.adapters.spool.segment import PREPARED_SUFFIX, create_locked, open_direct
+from plumbline.adapters.spool.segment import PREPARED_SUFFIX, create_locked
 
 _PIECE_BYTES = 1 << 20
 BUSY_PAUSE_S = 0.015
@@ -109,7 +109,7 @@ class Preparation:
 
     def _fill(self, path: Path) -> bool:
         """Write the zeros, slowly while instances come in; false when stopped before the end."""
-        descriptor = open_direct(path, os.O_RDWR)
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             for offset in range(0, self._length, _PIECE_BYTES):
                 self.allocated_bytes += os.pwrite(descriptor, self._zeros[: self._length - offset], offset)

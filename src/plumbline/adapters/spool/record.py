@@ -1,7 +1,7 @@
 """How one received instance is laid out in a segment of the journal.
 
 A record is a header (who sent what, when, how long, checksum), the dataset exactly as received, and a
-trailer. It begins and ends at a multiple of ``BLOCK``, so that it can be written past the page cache. A
+trailer. It begins and ends at a multiple of ``BLOCK``, so that no two records share one. A
 header is only believed with its own checksum, a record only with its trailer and the checksum of its
 dataset, so neither what was cut off by a crash nor what is on its way to the disk is taken for an
 instance. All numbers are little endian.

@@ -6,7 +6,6 @@ is one whose writer died.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import mmap
 import os
@@ -46,16 +45,6 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def open_direct(path: Path, flags: int) -> int:
-    """Open a file for reads and writes past the page cache, where its file system has such; returns the descriptor."""
-    try:
-        return os.open(path, flags | os.O_DIRECT | os.O_CLOEXEC, 0o640)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        return os.open(path, flags & ~os.O_EXCL | os.O_CLOEXEC, 0o640)
-
-
 def create_locked(path: Path, flags: int = 0) -> int:
     """Create a file and hold its writer's lock; returns the descriptor.
 
@@ -63,7 +52,7 @@ def create_locked(path: Path, flags: int = 0) -> int:
     """
     unnamed = path.with_suffix(NEW_SUFFIX)
     flags |= os.O_RDWR | os.O_CREAT | os.O_EXCL
-    descriptor = open_direct(unnamed, flags) if flags & os.O_DSYNC else os.open(unnamed, flags | os.O_CLOEXEC, 0o640)
+    descriptor = os.open(unnamed, flags | os.O_CLOEXEC, 0o640)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     unnamed.rename(path)
     return descriptor

@@ -27,7 +27,6 @@ from plumbline.adapters.spool.segment import (
     SUFFIX,
     SegmentReader,
     is_abandoned,
-    open_direct,
     seal_abandoned,
     sync_directory,
 )
@@ -41,7 +40,7 @@ UNNAMED_AFTER_S = 3600.0
 
 
 class _Window:
-    """A stretch of one segment in memory, read past the page cache, which the writer does not fill either."""
+    """A stretch of one segment in memory, of which everything is on the disk."""
 
     def __init__(self) -> None:
         self._memory = page_aligned(WINDOW_BYTES)
@@ -51,9 +50,10 @@ class _Window:
 
     def read(self, path: Path, segment: str, start: int) -> None:
         """Look at what the segment has from ``start`` on."""
-        descriptor = open_direct(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             length = os.preadv(descriptor, [self._memory], start)
+            os.fdatasync(descriptor)  # what was just read may still be on its way there
         finally:
             os.close(descriptor)
         self._segment, self._start, self._data = segment, start, self._memory[:length]
