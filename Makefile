@@ -46,6 +46,11 @@ bench-pairs: ## Measure the virtual patients' pairs at full size, against their 
 	@scripts/setup.sh demo
 	$(PYTHON) tests/benchmark/phantom_pairs.py
 
+.PHONY: accuracy-ct
+accuracy-ct: ## Measure randomised CT pairs with known truth (hours: renders about 300 volumes, which are kept)
+	@scripts/setup.sh check
+	$(PYTHON) -m tests.benchmark.ct_accuracy
+
 .PHONY: bench-priors
 bench-priors: ## Choose references in made-up histories, read labelled spine text, match among 2,000 and 100,000 studies
 	@scripts/setup.sh demo

@@ -18,17 +18,20 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress
+from rich.table import Table
 
 from plumbline.anatomy.transforms import VertebraFrame
 from plumbline.checks.context import CheckContext, MatchedSpacer, MeasuredExam
 from plumbline.checks.finding import CheckName, Finding
 from plumbline.checks.registry import run_checks
+from plumbline.demo.figures import write_figures
 from plumbline.errors import AnalysisFailed
 from plumbline.exams.order import plan_from_text
 from plumbline.imaging.exam_anatomy import analyse_exam
 from plumbline.imaging.motion import ExamAnatomy
 from plumbline.phantom.hardware import Implant, surface_points_mm
 from plumbline.phantom.randomised import RandomExam, RandomPatient, SliceClass
+from tests.benchmark import numbering
 from tests.benchmark.ct_cases import Campaign, load, render_missing
 
 CASES = Path("build/ct-cases/cases.jsonl")
@@ -266,6 +269,7 @@ def main() -> None:
     parser.add_argument("--patients", type=int, default=Campaign().patients, help="of each slice class")
     parser.add_argument("--seed", type=int, default=Campaign().seed)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--no-names", action="store_true", help="leave out naming the real spines' key points")
     options = parser.parse_args()
     campaign = Campaign(seed=options.seed, patients=options.patients)
     with Progress() as progress:
@@ -273,16 +277,28 @@ def main() -> None:
         render_missing(
             campaign, options.workers, lambda done, total: progress.update(task, completed=done, total=total)
         )
-    cases = measure_all(campaign, options.workers, CASES)
-    report(cases)
+    figures = report(measure_all(campaign, options.workers, CASES))
+    if not options.no_names:
+        names, _ = numbering.measure()
+        figures |= {key: names[key] for key in ("identification_rate", "l6_declared")}
+    Console().print(f"Figures: {write_figures('ct-accuracy', figures)}")
 
 
-def report(cases: list[SpacerCase]) -> None:
-    """Figures of both slice classes, printed and written."""
+def report(cases: list[SpacerCase]) -> dict[str, float]:
+    """Figures of both slice classes, printed."""
+    figures: dict[str, float] = {
+        "cases": len(cases),
+        "wrong_level_undeclared": sum(c.named not in (None, c.level) and not c.doubt for c in cases),
+    }
     for slice_class in SliceClass:
         own = [case for case in cases if case.slice_class == slice_class.value]
         if own:
-            Console().print_json(json.dumps(summary(own, slice_class.value)))
+            figures |= summary(own, slice_class.value)
+    table = Table("figure", "value")
+    for key, value in figures.items():
+        table.add_row(key, f"{value:g}")
+    Console().print(table)
+    return figures
 
 
 if __name__ == "__main__":

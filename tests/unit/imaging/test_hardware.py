@@ -163,3 +163,25 @@ def test_what_counts_as_metal_is_a_setting():
 def test_disc_height_is_measured_between_the_endplates():
     above, below = exam().spine.vertebrae
     assert disc_height_mm(above, below) == pytest.approx(DISC_MM)
+
+
+def test_two_spacers_side_by_side_are_two_from_left_to_right():
+    pair = tuple(metal_at(side * 8.0, -10.0, DISC_MM / 2, (4.0, 9.0, 4.0)) for side in (-1, 1))
+    spacers = exam(*pair).hardware.spacers
+    assert [each.kind for each in spacers] == [ImplantKind.SPACER_METAL] * 2
+    assert spacers[0].centre_lps_mm[0] > 5.0
+    assert spacers[1].centre_lps_mm[0] < -5.0
+
+
+def test_the_markers_at_both_ends_of_one_wide_spacer_are_one_spacers():
+    (spacer,) = exam(*MARKERS).hardware.spacers
+    assert spacer.kind is ImplantKind.SPACER_MARKERS
+
+
+def test_the_markers_of_two_narrow_spacers_are_two():
+    pins = tuple(
+        metal_at(side * 8.5 + aside, behind, DISC_MM / 2, (0.9, 0.9, 3.0))
+        for side in (-1, 1)
+        for aside, behind in ((-2.5, -4.0), (2.5, -4.0), (0.0, -18.0))
+    )
+    assert len(exam(*pins).hardware.spacers) == 2
