@@ -169,6 +169,7 @@ def test_bytes_that_are_damaged_on_the_disk_are_not_committed_to(listener, reque
         file.write(whole)
 
 
+@pytest.mark.slow
 def test_a_restart_and_an_absent_requester_lose_no_report_and_any_of_several_processes_answers(tmp_path, requester):
     settings = listener_settings(tmp_path, processes=2, peers=peers(requester.port), commitment=QUICK)
     with run_listener(tmp_path, settings) as listener:

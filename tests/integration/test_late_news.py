@@ -93,6 +93,7 @@ def order_for(exam: VirtualExam, text: str, placer: str, **changes: str) -> byte
     return order_message("OMI^O23", person, told)
 
 
+@pytest.mark.slow
 def test_news_that_comes_late_makes_one_revision_each_whose_report_supersedes(exams, stack, watch, tmp_path):
     follow_up = exams["current"]
     uid = send_exam(follow_up, tmp_path / "current", stack)
