@@ -10,6 +10,7 @@ from plumbline.errors import PlumblineError
 
 SOURCES = ("B26",)
 UNUSUAL = ("L6", "T13")
+SACRUM = "sacrum"
 
 
 def check(context: CheckContext) -> tuple[Finding, ...]:
@@ -27,11 +28,20 @@ def check(context: CheckContext) -> tuple[Finding, ...]:
         return (_finding(Status.POSITIVE, disagreement, reference="baseline"),)
     if numbering.conflict:
         return (_finding(Status.INDETERMINATE, numbering.conflict),)
+    if numbering.anchor == SACRUM and numbering.confidence < context.thresholds.sure_name_confidence:
+        return (_finding(Status.INDETERMINATE, _one_anchor_words(numbering.confidence)),)
     return (
         _finding(
             Status.NEGATIVE,
             f"Numbered from the {numbering.anchor} with confidence {numbering.confidence:.2f}; no doubt remains.",
         ),
+    )
+
+
+def _one_anchor_words(confidence: float) -> str:
+    return (
+        f"Numbered upwards from the sacrum alone, with confidence {confidence:.2f}: a spine with four or six lumbar "
+        "vertebrae would look the same."
     )
 
 

@@ -25,6 +25,8 @@ class CheckThresholds:
         A displacement less certain than this (95 %) is not called negative.
     least_name_confidence
         Vertebra names less probable than this carry no conclusion about levels.
+    sure_name_confidence
+        Names less probable than this that hang on the sacrum alone are given with a declared doubt (B26).
     """
 
     migration_mm: float = 2.0
@@ -34,3 +36,4 @@ class CheckThresholds:
     gross_change_mm: float = 5.0
     largest_uncertainty_mm: float = 1.5
     least_name_confidence: float = 0.8
+    sure_name_confidence: float = 0.98

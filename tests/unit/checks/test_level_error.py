@@ -25,7 +25,7 @@ def test_the_planned_level_is_no_finding(compare, unmoved):
     assert finding.status is Status.NEGATIVE
     assert finding.level == "L4-L5"
     assert "operated: L4-L5; planned: L4-L5" in finding.reasons[0]
-    assert "Numbered from the sacrum with confidence 0.95" in finding.reasons[1]
+    assert "Numbered from the sacrum with confidence 0.99" in finding.reasons[1]
 
 
 def test_another_level_than_the_planned_one_is_found(compare, unmoved):

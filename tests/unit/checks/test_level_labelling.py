@@ -42,7 +42,7 @@ def test_an_unusual_count_is_declared(compare, unmoved, names):
 
 @pytest.mark.parametrize("names", ["L4 L5", "L5 S1", "T12 L1"])
 def test_a_usual_junction_is_not_declared(compare, unmoved, names):
-    (finding,) = check(compare(numbered(unmoved, (names, 0.9)), baseline=None))
+    (finding,) = check(compare(numbered(unmoved, (names, 0.99)), baseline=None))
     assert finding.status is Status.NEGATIVE
 
 
@@ -67,3 +67,9 @@ def test_without_a_baseline_it_speaks_of_this_exam_alone(compare, unmoved, basel
     (finding,) = check(compare(unmoved, baseline=baseline))
     assert finding.status is Status.NEGATIVE
     assert finding.reference is None
+
+
+def test_names_that_hang_on_the_sacrum_alone_are_given_with_a_doubt(compare, unmoved):
+    (finding,) = check(compare(numbered(unmoved, ("L4 L5", 0.95)), baseline=None))
+    assert finding.status is Status.INDETERMINATE
+    assert "from the sacrum alone, with confidence 0.95" in finding.reasons[0]

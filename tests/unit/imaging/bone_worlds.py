@@ -183,7 +183,7 @@ def located(
             )
         )
     names = ("L3", "L4", "L5", "S1")[4 - len(bones) - (0 if sacrum else 1) :][: len(bones)]
-    numbering = numbering or Numbering((Labelling(names, 0.95),), "sacrum")
+    numbering = numbering or Numbering((Labelling(names, 0.99),), "sacrum")
     return LocalisedSpine(tuple(vertebrae), labels.reshape(volume.shape), np.zeros((0, 3)), numbering, "truth")
 
 
