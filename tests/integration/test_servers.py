@@ -9,7 +9,7 @@ import redis
 
 def test_orthanc_has_dicomweb_and_our_modality(orthanc):
     assert httpx.get(orthanc.url + "/dicom-web/studies").status_code in (200, 204)
-    assert httpx.get(orthanc.url + "/modalities").json() == ["plumbline"]
+    assert "plumbline" in httpx.get(orthanc.url + "/modalities").json()
 
 
 def test_redis_answers(redis_url):
