@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 PYTHON := .venv/bin/python
-TIERS := $(wildcard tests/unit tests/property tests/conformance tests/integration tests/fuzz tests/browser)
+TIERS := $(wildcard tests/unit tests/property tests/conformance tests/integration tests/fuzz)
 
 .PHONY: help
 help: ## Show this list
@@ -27,6 +27,11 @@ demo-once: ## The same as make demo ONCE=1
 test: ## Run the tests that belong to every change (unit, property, conformance, integration, fuzz, browser)
 	@scripts/setup.sh test
 	$(PYTHON) -m pytest -rs -m "not slow" $(TIERS)
+
+.PHONY: test-browser
+test-browser: ## Run the pages in headless Chromium
+	@scripts/setup.sh test
+	$(PYTHON) -m pytest -rs tests/browser
 
 .PHONY: test-all
 test-all: ## Run every test, the slow ones too

@@ -7,6 +7,8 @@ sent it may forget it as soon as a call returns.
 from __future__ import annotations
 
 import hashlib
+import random
+import time
 from collections.abc import Sequence
 
 from sqlalchemy import func, select
@@ -25,7 +27,9 @@ from plumbline.exams.study import PatientIdentity
 from plumbline.pipeline.patient_ports import Envelope, Receipt, StoredMessage, Taken
 from plumbline.pipeline.ports import Clock
 
-_MAXIMUM_TRIES = 5
+_MAXIMUM_TRIES = 40
+_LONGEST_PAUSE_S = 0.2
+"""Between two tries, at random up to this, so that those who collide do not collide again."""
 
 
 class DatabaseMessageIntake:
@@ -51,11 +55,11 @@ class DatabaseMessageIntake:
         return self._once(envelope, Taken.QUARANTINED, sentence, ())
 
     def _once(self, envelope: Envelope, outcome: Taken, sentence: str, notices: Sequence[Notice]) -> Receipt:
-        for _ in range(_MAXIMUM_TRIES):
+        for tries in range(1, _MAXIMUM_TRIES + 1):
             try:
                 return self._store_and_apply(envelope, outcome, sentence, notices)
             except IntegrityError:  # the same message, or one about the same order, was faster on another connection
-                continue
+                time.sleep(random.uniform(0.0, min(0.01 * tries, _LONGEST_PAUSE_S)))
         raise OutOfCapacity("too many messages about one order at once")
 
     def _store_and_apply(self, envelope: Envelope, outcome: Taken, sentence: str, notices: Sequence[Notice]) -> Receipt:
