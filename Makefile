@@ -24,7 +24,7 @@ demo-once: ## The same as make demo ONCE=1
 	@$(MAKE) --no-print-directory demo ONCE=1
 
 .PHONY: test
-test: ## Run the tests that belong to every change (unit, property, conformance, integration, fuzz, browser)
+test: ## Run the tests that belong to every change (unit, property, conformance, integration, fuzz)
 	@scripts/setup.sh test
 	$(PYTHON) -m pytest -rs -m "not slow" $(TIERS)
 
