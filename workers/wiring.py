@@ -29,8 +29,9 @@ from plumbline.adapters.spool.journal import Journal
 from plumbline.exams.identity import IdentityPolicy
 from plumbline.observability.clock import SystemClock
 from plumbline.observability.metrics import LoggingObserver
+from plumbline.pipeline.archive_ports import RemoteArchive
 from plumbline.pipeline.fetch import Fetcher
-from plumbline.pipeline.ports import PathPorts, RemoteArchive, Spool
+from plumbline.pipeline.ports import PathPorts, Spool
 from plumbline.pipeline.retention import Retention
 from plumbline.pipeline.runner import Runner
 from plumbline.pipeline.steps import path_functions, tell_failure

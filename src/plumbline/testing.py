@@ -15,16 +15,8 @@ from plumbline.errors import InvalidInput, Unavailable
 from plumbline.exams.identity import IdentityPolicy, identifiers_of
 from plumbline.exams.notices import OrderNotice
 from plumbline.exams.study import Instance, PatientIdentity, Series, Study
-from plumbline.pipeline.ports import (
-    ArchiveChange,
-    ArchiveInstance,
-    ArchiveStudy,
-    Clock,
-    FetchedInstance,
-    Location,
-    Spool,
-    StepName,
-)
+from plumbline.pipeline.archive_ports import ArchiveChange, ArchiveInstance, ArchiveStudy, FetchedInstance
+from plumbline.pipeline.ports import Clock, Location, Spool, StepName
 from plumbline.worklist.desk import Worklist
 from plumbline.worklist.events import EventReport, state_report
 from plumbline.worklist.matching import Query, matches

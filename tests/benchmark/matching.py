@@ -29,16 +29,10 @@ from plumbline.adapters.database.engine import Store, open_store
 from plumbline.adapters.database.tables import ExamRow, InstanceRow, StepRow
 from plumbline.exams.spine_text import forget_texts
 from plumbline.exams.study import Instance, PatientIdentity, Series, Study
+from plumbline.pipeline.archive_ports import ArchiveStudy, FetchedInstance
 from plumbline.pipeline.match import match_step
 from plumbline.pipeline.policy import SitePolicy
-from plumbline.pipeline.ports import (
-    ArchiveStudy,
-    FetchedInstance,
-    PathPorts,
-    Proceed,
-    Step,
-    StepName,
-)
+from plumbline.pipeline.ports import PathPorts, Proceed, Step, StepName
 from plumbline.pipeline.recognise import recognise_step
 from plumbline.settings import OrthancSettings, Settings
 from plumbline.site_policy import site_policy

@@ -25,7 +25,7 @@ from plumbline.adapters.dicomweb.remote_archive import DicomWebArchive
 from plumbline.adapters.dimse.query_retrieve import DimseArchive
 from plumbline.errors import InvalidInput, Misconfigured, Unavailable
 from plumbline.exams.study import PatientIdentity
-from plumbline.pipeline.ports import RemoteArchive
+from plumbline.pipeline.archive_ports import RemoteArchive
 from plumbline.settings import DicomWebRemote, DimseRemote
 from plumbline.testing import MemorySpool
 from tests.servers import answers, free_port, is_listening, program, running, wait_until

@@ -16,7 +16,8 @@ from plumbline.adapters.database.tables import ExamRow
 from plumbline.adapters.dimse.header import read_header
 from plumbline.adapters.spool import Journal, JournalTail
 from plumbline.errors import InvalidInput
-from plumbline.pipeline.ports import ExamState, FetchedInstance
+from plumbline.pipeline.archive_ports import FetchedInstance
+from plumbline.pipeline.ports import ExamState
 from plumbline.pipeline.receive import Label, Ledger
 from plumbline.pipeline.retention import Reclaimer, release_safe
 from plumbline.testing import MemoryArchive

@@ -37,10 +37,10 @@ from plumbline.exams.notices import MergeNotice, Notice, OrderNotice, OrderStatu
 from plumbline.exams.order import order_from_text
 from plumbline.exams.recognition import recognise
 from plumbline.exams.study import PatientIdentity, Series, Study
+from plumbline.pipeline.archive_ports import ArchiveStudy
 from plumbline.pipeline.patient_ports import Envelope
 from plumbline.pipeline.patient_record import archived_studies, known_study, orders_of, others_of
 from plumbline.pipeline.policy import SitePolicy
-from plumbline.pipeline.ports import ArchiveStudy
 from plumbline.pipeline.recognise import story_from
 from plumbline.priors.choice import Candidate, PriorPolicy
 from plumbline.priors.matching import choose_references

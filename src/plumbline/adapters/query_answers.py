@@ -13,7 +13,7 @@ from typing import Any
 from pydicom import Dataset
 
 from plumbline.exams.study import PatientIdentity, Series, Study
-from plumbline.pipeline.ports import ArchiveStudy
+from plumbline.pipeline.archive_ports import ArchiveStudy
 from plumbline.pipeline.receive import is_own_object
 
 STUDY_KEYS = (

@@ -7,18 +7,10 @@ from dataclasses import replace
 
 from plumbline.errors import Unavailable
 from plumbline.exams.completeness import Complete, CompletenessPolicy, Waiting, judge_completeness, revision_digest
+from plumbline.pipeline.archive_ports import ArchiveInstance
 from plumbline.pipeline.fetch import INDEX_DELAY_S
 from plumbline.pipeline.policy import SitePolicy
-from plumbline.pipeline.ports import (
-    ArchiveInstance,
-    End,
-    ExamState,
-    PathPorts,
-    Proceed,
-    Step,
-    StepOutcome,
-    Wait,
-)
+from plumbline.pipeline.ports import End, ExamState, PathPorts, Proceed, Step, StepOutcome, Wait
 from plumbline.pipeline.reopening import what_changed
 from plumbline.pipeline.studies import Basis, Declaration, StudyCount
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from plumbline.errors import InvalidInput, Unavailable
-from plumbline.pipeline.ports import Archive, ArchiveInstance, Clock, Spool
+from plumbline.pipeline.archive_ports import Archive, ArchiveInstance
+from plumbline.pipeline.ports import Clock, Spool
 
 SENDER = "archive"
 """Sender under which the missing instances of an exam are recorded."""

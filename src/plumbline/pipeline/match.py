@@ -13,11 +13,12 @@ from typing import Any
 
 from plumbline.exams.recognition import recognise
 from plumbline.exams.study import Study
+from plumbline.pipeline.archive_ports import ArchiveStudy
 from plumbline.pipeline.documents import choice_document
 from plumbline.pipeline.fetch import INDEX_DELAY_S
 from plumbline.pipeline.patient_record import others_of
 from plumbline.pipeline.policy import SitePolicy
-from plumbline.pipeline.ports import ArchiveStudy, PathPorts, Proceed, Step, StepName, StepOutcome, Wait
+from plumbline.pipeline.ports import PathPorts, Proceed, Step, StepName, StepOutcome, Wait
 from plumbline.pipeline.recognise import listed_studies, story_document, story_of
 from plumbline.pipeline.reference_fetch import ReferenceFetch, advance, begin_fetches
 from plumbline.pipeline.remote import RemoteFinds, ask_remotes

@@ -8,8 +8,9 @@ from dataclasses import replace
 from plumbline.exams.identity import same_patients
 from plumbline.exams.order_links import LinkedOrders, LinkPolicy, link_orders
 from plumbline.exams.study import Study
+from plumbline.pipeline.archive_ports import ArchiveStudy
 from plumbline.pipeline.policy import SitePolicy
-from plumbline.pipeline.ports import ArchiveStudy, PathPorts
+from plumbline.pipeline.ports import PathPorts
 
 
 def known_study(study_instance_uid: str, ports: PathPorts) -> Study:

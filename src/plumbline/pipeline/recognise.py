@@ -13,6 +13,7 @@ from typing import Any
 from plumbline.exams.order_links import LinkedOrders
 from plumbline.exams.recognition import ExamKind
 from plumbline.exams.study import Study
+from plumbline.pipeline.archive_ports import ArchiveStudy
 from plumbline.pipeline.documents import (
     history_document,
     history_from_document,
@@ -24,7 +25,7 @@ from plumbline.pipeline.documents import (
 from plumbline.pipeline.late_news import orders_document, tell_later_exams, withdraw_from_worklist
 from plumbline.pipeline.patient_record import archived_studies, known_study, orders_of, others_of
 from plumbline.pipeline.policy import SitePolicy
-from plumbline.pipeline.ports import ArchiveStudy, End, ExamState, PathPorts, Proceed, Step, StepName, StepOutcome
+from plumbline.pipeline.ports import End, ExamState, PathPorts, Proceed, Step, StepName, StepOutcome
 from plumbline.pipeline.story import Story, tell_story
 from plumbline.pipeline.study_documents import archive_study_document, archive_study_from_document
 

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from plumbline.errors import InvalidInput
-from plumbline.pipeline.ports import Archive, ArchiveChange, ArchiveInstance, InstanceIndex, Spool
+from plumbline.pipeline.archive_ports import Archive, ArchiveChange, ArchiveInstance
+from plumbline.pipeline.ports import InstanceIndex, Spool
 
 CURSOR = "archive:changes"
 """Number of the last change that was dealt with."""

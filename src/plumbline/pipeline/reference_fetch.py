@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Any
 
 from plumbline.errors import PlumblineError, Unavailable
+from plumbline.pipeline.archive_ports import ArchiveInstance, ArchiveStudy
 from plumbline.pipeline.fetch import REFERENCE_SENDER
 from plumbline.pipeline.policy import SitePolicy
-from plumbline.pipeline.ports import ArchiveInstance, ArchiveStudy, PathPorts
+from plumbline.pipeline.ports import PathPorts
 from plumbline.pipeline.remote import RemoteArchive
 
 

@@ -15,8 +15,8 @@ from plumbline.errors import PlumblineError
 from plumbline.exams.identity import same_patient
 from plumbline.exams.region_text import names_other_body_part, spine_regions
 from plumbline.exams.series_roles import RADIOGRAPH_MODALITIES
+from plumbline.pipeline.archive_ports import ArchiveStudy, RemoteArchive
 from plumbline.pipeline.policy import SitePolicy
-from plumbline.pipeline.ports import ArchiveStudy, RemoteArchive
 from plumbline.pipeline.story import Story
 from plumbline.pipeline.study_documents import archive_study_document, archive_study_from_document
 from plumbline.priors.timeline import is_earlier

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from plumbline.errors import Conflict
 from plumbline.exams.recognition import ExamKind, recognise
 from plumbline.exams.study import Study
+from plumbline.pipeline.archive_ports import ArchiveStudy
 from plumbline.pipeline.late_news import Inputs, inputs_of, orders_document
 from plumbline.pipeline.patient_record import archived_studies, known_study, orders_of
 from plumbline.pipeline.policy import SitePolicy
-from plumbline.pipeline.ports import ArchiveStudy, Exam, PathPorts, Step, StepName
+from plumbline.pipeline.ports import Exam, PathPorts, Step, StepName
 from plumbline.pipeline.recognise import listed_studies, story_from, story_of
 from plumbline.pipeline.story import Story
 from plumbline.priors.choice import Candidate, ReferenceChoice

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from plumbline.pipeline.ports import Archive, InstanceIndex
+from plumbline.pipeline.archive_ports import Archive
+from plumbline.pipeline.ports import InstanceIndex
 
 CURSOR = "retention:study"
 """Study after which the next pass goes on."""

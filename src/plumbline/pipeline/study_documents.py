@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from plumbline.exams.study import PatientIdentity, Series, Study
-from plumbline.pipeline.ports import ArchiveStudy
+from plumbline.pipeline.archive_ports import ArchiveStudy
 
 _MOMENTS = ("performed_at", "acquired_at")
 

@@ -16,7 +16,7 @@ from scipy.spatial import ConvexHull, QhullError
 from plumbline.anatomy.transforms import RigidTransform, VertebraFrame
 from plumbline.checks.context import CheckContext, MatchedSpacer
 from plumbline.imaging.hardware import Implant
-from plumbline.imaging.motion import ExamAnatomy
+from plumbline.imaging.motion import ExamAnatomy, middle_lps_mm
 
 View = Mapping[str, Any]
 OUTLINE_GRID_MM = 0.5
@@ -52,7 +52,7 @@ def _compared(context: CheckContext, matched: MatchedSpacer, series: Mapping[str
     if motion is None or baseline is None:
         return {"why_alone": matched.why_not}
     below = motion.below_motion.current_from_baseline
-    start = motion.baseline_spacer.centre_lps_mm
+    start = middle_lps_mm(motion.baseline_spacer, motion.baseline_frame)
     uid = baseline.study_instance_uid
     return {
         "reference": {"study_instance_uid": uid, "series_instance_uid": series.get(uid), "role": baseline.role},

@@ -15,14 +15,13 @@ from plumbline.adapters.database.studies import DatabaseStudies
 from plumbline.adapters.database.tables import InstanceRow
 from plumbline.errors import Conflict, InvalidInput, Unavailable
 from plumbline.exams.study import PatientIdentity
+from plumbline.pipeline.archive_ports import ArchiveInstance, FetchedInstance
 from plumbline.pipeline.complete import complete
 from plumbline.pipeline.fetch import Fetcher
 from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import (
-    ArchiveInstance,
     End,
     ExamState,
-    FetchedInstance,
     Location,
     Proceed,
     QuarantineEntry,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from plumbline.errors import Unavailable
+from plumbline.pipeline.archive_ports import ArchiveInstance, FetchedInstance
 from plumbline.pipeline.fetch import SENDER, Fetcher
-from plumbline.pipeline.ports import ArchiveInstance, FetchedInstance
 from plumbline.testing import ManualClock, MemoryArchive, MemorySpool
 
 

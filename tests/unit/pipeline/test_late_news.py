@@ -26,22 +26,14 @@ from plumbline.exams.notices import MergeNotice, Notice, OrderNotice, OrderStatu
 from plumbline.exams.order import order_from_text
 from plumbline.exams.study import Instance, PatientIdentity, Series, Study
 from plumbline.pipeline import late_news
+from plumbline.pipeline.archive_ports import ArchiveStudy, FetchedInstance
 from plumbline.pipeline.complete import complete
 from plumbline.pipeline.fetch import Fetcher
 from plumbline.pipeline.late_news import open_told_exams
 from plumbline.pipeline.match import match_step
 from plumbline.pipeline.patient_ports import Envelope
 from plumbline.pipeline.policy import SitePolicy
-from plumbline.pipeline.ports import (
-    ArchiveStudy,
-    ExamState,
-    FetchedInstance,
-    Location,
-    Proceed,
-    QuarantineEntry,
-    ReceivedInstance,
-    StepName,
-)
+from plumbline.pipeline.ports import ExamState, Location, Proceed, QuarantineEntry, ReceivedInstance, StepName
 from plumbline.pipeline.recognise import recognise_step
 from plumbline.pipeline.runner import Runner
 from plumbline.pipeline.sweep import open_quiet_exams

@@ -16,20 +16,11 @@ from plumbline.exams.facts import SourceKind
 from plumbline.exams.notices import OrderNotice, OrderStatus
 from plumbline.exams.order import order_from_text
 from plumbline.exams.study import Study
+from plumbline.pipeline.archive_ports import ArchiveStudy, FetchedInstance
 from plumbline.pipeline.fetch import REFERENCE_SENDER, Fetcher
 from plumbline.pipeline.match import match_step
 from plumbline.pipeline.policy import SitePolicy
-from plumbline.pipeline.ports import (
-    ArchiveStudy,
-    ExamState,
-    FetchedInstance,
-    Location,
-    Proceed,
-    ReceivedInstance,
-    Step,
-    StepName,
-    Wait,
-)
+from plumbline.pipeline.ports import ExamState, Location, Proceed, ReceivedInstance, Step, StepName, Wait
 from plumbline.pipeline.recognise import recognise_step
 from plumbline.priors.choice import PriorPolicy
 from plumbline.testing import (

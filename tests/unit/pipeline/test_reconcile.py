@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from plumbline.errors import Unavailable
-from plumbline.pipeline.ports import ArchiveChange, ArchiveInstance, FetchedInstance, QuarantineEntry
+from plumbline.pipeline.archive_ports import ArchiveChange, ArchiveInstance, FetchedInstance
+from plumbline.pipeline.ports import QuarantineEntry
 from plumbline.pipeline.reconcile import CURSOR, reconcile
 from plumbline.testing import MemoryArchive, MemorySpool
 

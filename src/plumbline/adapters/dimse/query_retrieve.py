@@ -42,7 +42,8 @@ from plumbline.adapters.query_answers import (
 )
 from plumbline.errors import InvalidInput, Misconfigured, PlumblineError, Unavailable
 from plumbline.exams.study import PatientIdentity, Study
-from plumbline.pipeline.ports import ArchiveInstance, ArchiveStudy, Spool
+from plumbline.pipeline.archive_ports import ArchiveInstance, ArchiveStudy
+from plumbline.pipeline.ports import Spool
 from plumbline.settings import DimseRemote
 
 Answers = Iterator[tuple[Dataset, Dataset | None]]

@@ -14,7 +14,7 @@ from plumbline.adapters.orthanc.client import OrthancClient
 from plumbline.adapters.orthanc.studies import SERIES_FIELDS, STUDY_FIELDS, archive_studies
 from plumbline.errors import InvalidInput
 from plumbline.exams.study import Study
-from plumbline.pipeline.ports import ArchiveChange, ArchiveInstance, ArchiveStudy, FetchedInstance
+from plumbline.pipeline.archive_ports import ArchiveChange, ArchiveInstance, ArchiveStudy, FetchedInstance
 from plumbline.pipeline.receive import is_own_object
 from plumbline.settings import OrthancSettings
 

@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 from typing import Any
 
 from plumbline.exams.study import PatientIdentity, Series, Study
-from plumbline.pipeline.ports import ArchiveStudy
+from plumbline.pipeline.archive_ports import ArchiveStudy
 from plumbline.pipeline.receive import is_own_object
 
 Json = dict[str, Any]
