@@ -63,6 +63,18 @@ class MatchedSpacer:
 
 
 @dataclass(frozen=True)
+class LostSpacer:
+    """A spacer of the baseline that this exam does not show, with the sentence that says so.
+
+    ``is_broken`` tells a defect of ours from a spacer that could not be found.
+    """
+
+    level: str | None
+    why: str
+    is_broken: bool = False
+
+
+@dataclass(frozen=True)
 class CheckContext:
     """One comparison.
 
@@ -103,19 +115,17 @@ class CheckContext:
 
         One that only the baseline tells apart is looked for in this exam's metal.
         """
-        seen = [self._matched(spacer) for spacer in self.current.anatomy.hardware.spacers]
-        looked_for = [self._looked_for(each) for each in self._only_in_baseline()]
-        return (*seen, *(each for each in looked_for if isinstance(each, MatchedSpacer)))
+        seen = (self._matched(spacer) for spacer in self.current.anatomy.hardware.spacers)
+        return (*seen, *(each for each in self._looked_for if isinstance(each, MatchedSpacer)))
 
     @cached_property
-    def lost_spacers(self) -> tuple[tuple[str | None, str], ...]:
-        """(level, sentence) for each spacer that the baseline shows and this exam does not."""
-        looked_for = [(each, self._looked_for(each)) for each in self._only_in_baseline()]
-        return tuple(
-            (self.level_name(spacer.above + self.shift), found)
-            for spacer, found in looked_for
-            if isinstance(found, str)
-        )
+    def lost_spacers(self) -> tuple[LostSpacer, ...]:
+        """Spacers that the baseline shows and this exam does not."""
+        return tuple(each for each in self._looked_for if isinstance(each, LostSpacer))
+
+    @cached_property
+    def _looked_for(self) -> tuple[MatchedSpacer | LostSpacer, ...]:
+        return tuple(self._look_for(spacer) for spacer in self._only_in_baseline())
 
     def _only_in_baseline(self) -> tuple[Implant, ...]:
         """Spacers of the baseline at levels in view now at which this exam shows none."""
@@ -127,16 +137,18 @@ class CheckContext:
         places = [(each, each.above + self.shift) for each in self.baseline.anatomy.hardware.spacers]
         return tuple(each for each, place in places if place in in_view and place not in occupied)
 
-    def _looked_for(self, spacer: Implant) -> MatchedSpacer | str:
-        """The baseline's spacer found in this exam, or the sentence that it was not."""
+    def _look_for(self, spacer: Implant) -> MatchedSpacer | LostSpacer:
+        """The baseline's spacer in this exam's metal, or why it was not found there."""
         assert self.baseline is not None
         baseline, current = self.baseline.anatomy, self.current.anatomy
+        level = self.level_name(spacer.above + self.shift)
         try:
             found = find_spacer(baseline, current, spacer, self.shift)
             motion = measure_spacer(baseline, current, spacer, found, self.shift)
         except (AnalysisFailed, InvalidInput) as error:
-            return _sentence(error.what)
-        level = self.level_name(found.above)
+            return LostSpacer(level, _sentence(error.what))
+        except Exception as error:  # noqa: BLE001 (shown as failed; the other spacers go on)
+            return LostSpacer(level, _broke_off(error), is_broken=True)
         return MatchedSpacer(found, level, self._identity(found, motion, level), motion, None)
 
     def level_name(self, above: int) -> str | None:
@@ -153,9 +165,7 @@ class CheckContext:
             except (AnalysisFailed, InvalidInput) as error:
                 why_not = _sentence(error.what)
             except Exception as error:  # noqa: BLE001 (shown as failed; what needs no motion goes on)
-                why_not = (
-                    f"The measurement broke off ({type(error).__name__}); nothing is said about the spacer's motion."
-                )
+                why_not = _broke_off(error)
                 is_broken = True
         return MatchedSpacer(spacer, level, self._identity(spacer, motion, level), motion, why_not, is_broken)
 
@@ -190,6 +200,10 @@ class CheckContext:
             )
         partner = before[now.index(spacer)]
         return measure_spacer(self.baseline.anatomy, self.current.anatomy, partner, spacer, self.shift)
+
+
+def _broke_off(error: Exception) -> str:
+    return f"The measurement broke off ({type(error).__name__}); nothing is said about the spacer's motion."
 
 
 def _sentence(text: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from plumbline.checks.context import CheckContext, MatchedSpacer
+from plumbline.checks.context import CheckContext, LostSpacer, MatchedSpacer
 from plumbline.checks.finding import CheckName, Finding, Measurement, Status
 from plumbline.checks.thresholds import CheckThresholds
 from plumbline.imaging.motion import Estimate, SpacerMotion, middle_lps_mm
@@ -21,16 +21,21 @@ NO_SPACER = "No interbody spacer can be seen in this exam."
 
 def check(context: CheckContext) -> tuple[Finding, ...]:
     """One finding a spacer; not applicable where there is none."""
-    lost = tuple(_lost(level, why) for level, why in context.lost_spacers)
+    lost = tuple(_lost(spacer) for spacer in context.lost_spacers)
     if not context.spacers and not lost:
         return (Finding(CheckName.SPACER_MIGRATION, None, Status.NOT_APPLICABLE, (NO_SPACER,), sources=SOURCES),)
     return (*(_finding(spacer, context) for spacer in context.spacers), *lost)
 
 
-def _lost(level: str | None, why: str) -> Finding:
+def _lost(spacer: LostSpacer) -> Finding:
     """A spacer that only the baseline shows: removed, or hidden among other metal."""
     return Finding(
-        CheckName.SPACER_MIGRATION, level, Status.INDETERMINATE, (why,), reference="baseline", sources=SOURCES
+        check=CheckName.SPACER_MIGRATION,
+        level=spacer.level,
+        status=Status.FAILED if spacer.is_broken else Status.INDETERMINATE,
+        reasons=(spacer.why,),
+        reference="baseline",
+        sources=SOURCES,
     )
 
 

@@ -46,9 +46,9 @@ class HardwareSettings:
         Metal within a vertebra's pedicle and body that makes it an instrumented one.
     own_share
         Share of a connected piece that must lie in the disc space for it to be a spacer there.
-    pair_gap_mm, pair_least_markers
-        Two spacers side by side leave this much free of metal about the midline; markers are two spacers' only
-        from so many pieces on, for one wide spacer has markers at both its ends, too.
+    pair_gap_mm, pair_midline_mm, pair_least_markers
+        Two spacers side by side leave so much free of metal, its middle so near the midline; markers are two
+        spacers' only from so many pieces on, for one wide spacer has markers at both its ends, too.
     """
 
     metal_hu: float = 2000.0
@@ -57,6 +57,7 @@ class HardwareSettings:
     least_screw_mm3: float = 150.0
     own_share: float = 0.5
     pair_gap_mm: float = 4.0
+    pair_midline_mm: float = 6.0
     pair_least_markers: int = 5
     behind_wall_mm: float = 16.0
     beside_body_mm: float = 4.0
@@ -241,7 +242,7 @@ def _side_by_side(
     aside = frame.coordinates_mm(pieces.points[chosen])[:, 2]
     ends = np.sort(aside)
     gaps = np.diff(ends)
-    middle = np.abs((ends[1:] + ends[:-1]) / 2) < 6.0
+    middle = np.abs((ends[1:] + ends[:-1]) / 2) < settings.pair_midline_mm
     if not middle.any() or float((gaps * middle).max()) < settings.pair_gap_mm:
         return [chosen]
     at = int(np.argmax(gaps * middle))
