@@ -45,6 +45,9 @@ FIGURES = Path("build/figures/listener.json")
 SENDER = [sys.executable, "-m", "tests.benchmark.store_sender"]
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 SIDES = {"ct": 512, "small": 64}
+RATE, CPU = 0, 1
+SETTLING_S = 5.0
+"""Between two sizes: time to write what is left of the first."""
 
 
 @dataclass(frozen=True)
@@ -126,22 +129,30 @@ def ours(folder: Path) -> Iterator[tuple[Receiver, Any]]:
         yield Receiver("Plumbline", settings.listener.port, "PLUMBLINE", listener.process.pid), settings
 
 
-def rates(receivers: list[Receiver], counts: dict[str, int], runs: int) -> dict[str, dict[str, tuple[float, float]]]:
-    """Medians of (instances per second, CPU ms an instance) by receiver and size, the runs interleaved."""
-    measured: dict[str, dict[str, list[tuple[float, float]]]] = {r.name: {s: [] for s in SIDES} for r in receivers}
-    for _ in range(runs):
-        for receiver in receivers:
-            for size, side in SIDES.items():
+Measured = dict[str, dict[str, list[tuple[float, float]]]]
+"""By receiver and size, of each round: (instances per second, CPU ms an instance)."""
+
+
+def rates(receivers: list[Receiver], counts: dict[str, int], runs: int) -> Measured:
+    """What each receiver reaches, the receivers in turn.
+
+    One size after the other: what a receiver still has to write of one is not counted with the next.
+    """
+    measured: Measured = {r.name: {s: [] for s in SIDES} for r in receivers}
+    for size, side in SIDES.items():
+        for _ in range(runs):
+            for receiver in receivers:
                 (said,), cpu_s = send(receiver, side, counts[size])
                 measured[receiver.name][size].append((counts[size] / said["seconds"], 1000 * cpu_s))
-            receiver.clean()
-    return {
-        name: {
-            size: (statistics.median(r for r, _ in found), statistics.median(c for _, c in found))
-            for size, found in sizes.items()
-        }
-        for name, sizes in measured.items()
-    }
+                receiver.clean()
+        time.sleep(SETTLING_S)
+    return measured
+
+
+def ratio(measured: Measured, peer: str, size: str, which: int) -> float:
+    """Median over the rounds of ours over the peer's in the same round; a round is shorter than a machine's moods."""
+    ours_and_theirs = zip(measured["Plumbline"][size], measured[peer][size], strict=True)
+    return statistics.median(mine[which] / theirs[which] for mine, theirs in ours_and_theirs)
 
 
 def four_over_one(receiver: Receiver, count: int, runs: int) -> float:
@@ -184,43 +195,52 @@ def _wait_for_indexer(index: DatabaseInstanceIndex, settings: Any) -> None:
 def main() -> None:
     """Measure, print the table, write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--ct", type=int, default=400, help="CT instances a run")
+    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--ct", type=int, default=250, help="CT instances a run")
     parser.add_argument("--small", type=int, default=1000, help="small instances a run")
     parser.add_argument("--ledger", type=int, default=100_000, help="instances into one ledger; 0 leaves it out")
+    parser.add_argument("--ledgers", type=int, default=3, help="how many ledgers are filled")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="plumbline-bench-") as name, ExitStack() as stack:
         folder = Path(name)
         peers = [stack.enter_context(storescp(folder)), stack.enter_context(plain_orthanc(folder))]
         receiver, settings = stack.enter_context(ours(folder / "listener"))
         figures = measure(peers, receiver, settings, options)
+    if options.ledger:
+        figures |= fill_ledgers(options.ledger, options.ledgers)
+    Console().print_json(json.dumps(figures))
     FIGURES.parent.mkdir(parents=True, exist_ok=True)
     FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 def measure(peers: list[Receiver], receiver: Receiver, settings: Any, options: argparse.Namespace) -> dict[str, float]:
-    """All figures of design section 4, and the rates that the ratios come from."""
+    """The figures of design section 4 beside other receivers, and the rates that the ratios come from."""
     send(receiver, SIDES["small"], 20)
     found = rates([receiver, *peers], {"ct": options.ct, "small": options.small}, options.runs)
     show(found)
-    mine, scp, archive = (found[name] for name in ("Plumbline", "storescp", "Orthanc"))
-    figures = {
-        "ct_per_s": mine["ct"][0],
-        "small_per_s": mine["small"][0],
-        "ct_over_storescp": mine["ct"][0] / scp["ct"][0],
-        "ct_over_orthanc": mine["ct"][0] / archive["ct"][0],
-        "small_over_storescp": mine["small"][0] / scp["small"][0],
-        "small_over_orthanc": mine["small"][0] / archive["small"][0],
-        "ct_cpu_over_storescp": mine["ct"][1] / scp["ct"][1],
-        "small_cpu_over_storescp": mine["small"][1] / scp["small"][1],
-        "cpu_over_storescp": max(mine[size][1] / scp[size][1] for size in SIDES),
+    cpu = {f"{size}_cpu_over_storescp": ratio(found, "storescp", size, CPU) for size in SIDES}
+    return {
+        **{f"{size}_per_s": statistics.median(one[RATE] for one in found["Plumbline"][size]) for size in SIDES},
+        **{
+            f"{size}_over_{peer.lower()}": ratio(found, peer, size, RATE)
+            for size in SIDES
+            for peer in ("storescp", "Orthanc")
+        },
+        **cpu,
+        "cpu_over_storescp": max(cpu.values()),
         "readable_s": readable_s(receiver, settings, 250, options.runs),
         "four_over_one": four_over_one(receiver, options.small, options.runs),
     }
-    if options.ledger:
-        figures |= one_ledger(receiver, options.ledger)
-    Console().print_json(json.dumps(figures))
-    return figures
+
+
+def fill_ledgers(count: int, ledgers: int) -> dict[str, float]:
+    """Medians of ``one_ledger`` over listeners that begin with nothing: is the last tenth as fast as the first?"""
+    found = []
+    for _ in range(ledgers):
+        with tempfile.TemporaryDirectory(prefix="plumbline-bench-") as name, ours(Path(name)) as (receiver, _settings):
+            send(receiver, SIDES["small"], 20)
+            found.append(one_ledger(receiver, count))
+    return {key: statistics.median(one[key] for one in found) for key in found[0]}
 
 
 def one_ledger(receiver: Receiver, count: int) -> dict[str, float]:
@@ -234,12 +254,12 @@ def one_ledger(receiver: Receiver, count: int) -> dict[str, float]:
     }
 
 
-def show(found: dict[str, dict[str, tuple[float, float]]]) -> None:
-    """Table for people."""
+def show(found: Measured) -> None:
+    """Table for people: medians."""
     table = Table("receiver", "CT / s", "CT CPU ms", "small / s", "small CPU ms")
     for name, sizes in found.items():
-        (ct, ct_cpu), (small, small_cpu) = sizes["ct"], sizes["small"]
-        table.add_row(name, f"{ct:.0f}", f"{ct_cpu:.2f}", f"{small:.0f}", f"{small_cpu:.2f}")
+        cells = [statistics.median(one[which] for one in sizes[size]) for size in SIDES for which in (RATE, CPU)]
+        table.add_row(name, f"{cells[0]:.0f}", f"{cells[1]:.2f}", f"{cells[2]:.0f}", f"{cells[3]:.2f}")
     Console().print(table)
 
 

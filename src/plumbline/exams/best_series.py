@@ -15,9 +15,12 @@ from plumbline.exams.series_roles import RADIOGRAPH_MODALITIES, SeriesRole
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a check is read from: kinds of series, the most wanted first, and why."""
+    """What a check is read from: kinds of series, the most wanted first, and why.
 
-    kinds: tuple[str, ...]
+    Kinds in one group serve alike: there the series' own preference decides, which weighs slice distance and kernel.
+    """
+
+    kinds: tuple[tuple[str, ...], ...]
     why: str
 
 
@@ -30,33 +33,40 @@ class BestSeries:
     reason: str
 
 
-_BONE = ("CT bone", "CT standard", "CT unknown", "CT soft")
-_T2 = (MrKind.T2.value, MrKind.T2_FAT_SAT.value, MrKind.STIR.value)
-_FLUID = (MrKind.STIR.value, MrKind.T2_FAT_SAT.value, MrKind.T1_CONTRAST_FAT_SAT.value, MrKind.T2.value, "CT soft")
+_ANY_CT = ("CT bone", "CT standard", "CT unknown", "CT soft", "CT lung")
+_T2 = ((MrKind.T2.value,), (MrKind.T2_FAT_SAT.value,), (MrKind.STIR.value,))
+_FLUID = (
+    (MrKind.STIR.value,),
+    (MrKind.T2_FAT_SAT.value,),
+    (MrKind.T1_CONTRAST_FAT_SAT.value,),
+    (MrKind.T2.value,),
+    ("CT soft",),
+)
+_LATERAL, _AP = ("radiograph lateral",), ("radiograph ap",)
 NEEDS = {
     **dict.fromkeys(
         ("spacer-migration", "spacer-position"),
-        Need((*_BONE, "radiograph lateral"), "the posterior wall and the implant's edges are sharpest on it"),
+        Need((_ANY_CT, _LATERAL), "the posterior wall and the implant's edges are sharpest on it"),
     ),
     **dict.fromkeys(
         ("screw-loosening", "screw-position", "fusion-status", "new-fracture"),
-        Need(_BONE, "bone is drawn sharpest on it"),
+        Need((_ANY_CT,), "bone is drawn sharpest on it"),
     ),
-    "hardware-integrity": Need(
-        ("radiograph lateral", "radiograph ap", *_BONE), "a break without displacement is missed on CT first"
+    "hardware-integrity": Need((_LATERAL, _AP, _ANY_CT), "a break without displacement is missed on CT first"),
+    "vacuum-gas": Need(
+        (("CT standard",), ("CT soft",), ("CT bone",), ("CT unknown",)), "gas is told from streaks best on it"
     ),
-    "vacuum-gas": Need(("CT standard", "CT soft", "CT bone", "CT unknown"), "gas is told from streaks best on it"),
     **dict.fromkeys(
         ("level-error", "level-labelling"),
-        Need((*_BONE, *_T2, "radiograph lateral"), "vertebrae can be counted on it"),
+        Need((_ANY_CT, *_T2, _LATERAL), "vertebrae can be counted on it"),
     ),
     "dynamic-instability": Need(
-        ("radiograph lateral flexion", "radiograph lateral extension"), "the positions must differ"
+        (("radiograph lateral flexion", "radiograph lateral extension"),), "the positions must differ"
     ),
-    "spinopelvic-alignment": Need(("radiograph lateral standing",), "the body must bear its weight"),
+    "spinopelvic-alignment": Need((("radiograph lateral standing",),), "the body must bear its weight"),
     "dural-sac": Need(_T2, "the fluid in the sac is bright on it"),
-    "herniation-recurrence": Need((*_T2, MrKind.T1_CONTRAST_FAT_SAT.value), "disc and sac stand apart on it"),
-    "adjacent-segment": Need((*_T2, *_BONE), "discs and joints beside the operated level are seen on it"),
+    "herniation-recurrence": Need((*_T2, (MrKind.T1_CONTRAST_FAT_SAT.value,)), "disc and sac stand apart on it"),
+    "adjacent-segment": Need((*_T2, _ANY_CT), "discs and joints beside the operated level are seen on it"),
     "collection": Need(_FLUID, "fluid stands out on it"),
 }
 """By the name of the check (design section 4)."""
@@ -69,17 +79,17 @@ def best_series(roles: Sequence[SeriesRole]) -> tuple[BestSeries, ...]:
         ranked = [(rank, -role.preference, role) for role in roles if (rank := _rank(role, need)) is not None]
         if ranked:
             rank, _, role = min(ranked, key=lambda one: (one[0], one[1], one[2].series_instance_uid))
-            kind = need.kinds[rank]
+            kind = next(kind for kind in need.kinds[rank] if kind in _kinds(role))
             chosen.append(BestSeries(check, role.series_instance_uid, f"{_upper(kind)}: {need.why}."))
     return tuple(chosen)
 
 
 def _rank(role: SeriesRole, need: Need) -> int | None:
-    """Place of the first wanted kind that a series is; None where it serves not at all."""
+    """Place of the first wanted group that a series is in; None where it serves not at all."""
     if not role.measurable:
         return None
     own = _kinds(role)
-    return next((place for place, kind in enumerate(need.kinds) if kind in own), None)
+    return next((place for place, group in enumerate(need.kinds) if own.intersection(group)), None)
 
 
 def _kinds(role: SeriesRole) -> frozenset[str]:

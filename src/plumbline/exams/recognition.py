@@ -89,6 +89,11 @@ class Recognition:
         """The best series for each check, with the reason."""
         return best_series(self.series)
 
+    def series_for(self, check: str) -> tuple[str, ...]:
+        """Series Instance UIDs that may be measured: the best for one check, then the others, the best first."""
+        first = tuple(best.series_instance_uid for best in self.best_series if best.check == check)
+        return tuple(dict.fromkeys((*first, *self.measurable_series)))
+
     def _by_preference(self) -> list[SeriesRole]:
         return sorted((role for role in self.series if role.measurable), key=lambda role: -role.preference)
 

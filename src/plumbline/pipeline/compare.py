@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from plumbline.checks.context import CheckContext, MeasuredExam
 from plumbline.checks.evidence import draw_evidence
-from plumbline.checks.finding import Finding
+from plumbline.checks.finding import CheckName, Finding
 from plumbline.checks.registry import Timed, run_checks
 from plumbline.checks.thresholds import CheckThresholds
 from plumbline.errors import InvalidInput, PlumblineError
@@ -24,6 +24,8 @@ from plumbline.pipeline.views import views_of
 from plumbline.priors.choice import Reference, ReferenceChoice, Role
 
 Progress = Callable[[str], None]
+LEADING_CHECK = CheckName.SPACER_MIGRATION
+"""An exam is analysed once, on the series that is best for this check."""
 COMPARED_ROLES = (Role.BASELINE, Role.PREOPERATIVE)
 
 
@@ -102,9 +104,9 @@ class _Opened:
         )
 
     def _open(self, study_uid: str, recognition: Recognition) -> ExamAnatomy:
-        """Analyse the best series that makes a sound volume."""
+        """Analyse the best series that makes a sound volume, for the check that all others build on."""
         refusals: list[str] = []
-        for series_uid in recognition.measurable_series:
+        for series_uid in recognition.series_for(LEADING_CHECK):
             try:
                 volume = self._images.volume(study_uid, series_uid)
             except InvalidInput as error:

@@ -60,6 +60,8 @@ def result_document(
             "levels_in_view": list(comparison.levels_in_view or recognition.levels_in_view),
             "numbering": numbering.as_json() if numbering else {"anchor": None, "confidence": 0.0, "conflict": None},
             "reasons": list(recognition.reasons),
+            "best_series": [asdict(best) for best in recognition.best_series],
+            "measured_series": comparison.measured_series.get(study_instance_uid),
         },
         "references": [each.as_json() for each in choice.considered if each.role is not None],
         "considered": [each.as_json() for each in choice.considered if each.role is None],

@@ -19,11 +19,16 @@ def test_every_check_has_its_need():
     assert set(NEEDS) == {name.value for name in CheckName}
 
 
-def test_bone_is_read_from_the_sharp_kernel_and_gas_from_the_smooth_one():
-    best = chosen(role("sharp", "CT", "bone"), role("smooth", "CT", "soft", preference=0.9))
+def test_gas_is_read_from_the_smooth_kernel_though_the_sharp_one_is_preferred_for_bone():
+    best = chosen(role("sharp", "CT", "bone", preference=0.9), role("smooth", "CT", "soft", preference=0.7))
     assert best["screw-loosening"] == best["spacer-migration"] == "sharp"
     assert best["vacuum-gas"] == best["collection"] == "smooth"
     assert "dural-sac" not in best
+
+
+def test_thin_slices_of_a_smooth_kernel_are_measured_rather_than_thick_ones_of_a_sharp_kernel():
+    best = chosen(role("thick sharp", "CT", "bone", preference=0.3), role("thin smooth", "CT", "soft", preference=0.8))
+    assert best["spacer-migration"] == best["fusion-status"] == "thin smooth"
 
 
 def test_fluid_is_read_from_t2_and_collections_from_stir():

@@ -107,6 +107,14 @@ def test_the_best_series_comes_first_and_localisers_never(exams):
     assert recognition.slice_thickness_mm == pytest.approx(1.0)
 
 
+def test_the_series_for_a_check_begin_with_its_best_and_leave_none_out(exams):
+    soft = exams.series(series_instance_uid="2", kernel="B20s")
+    bone = exams.series(series_instance_uid="3", kernel="B60s")
+    recognition = recognise(exams.study(soft, bone, description="CT LSPINE"))
+    assert recognition.series_for("spacer-migration") == ("3", "2")
+    assert recognition.series_for("vacuum-gas") == ("2", "3")
+
+
 def test_projection_and_position_of_a_radiograph_are_those_of_its_best_series(exams):
     frontal = exams.series(
         series_instance_uid="1", modality="DX", view_position="AP", description="L-SPINE AP standing"
