@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from plumbline.anatomy.numbering import NOT_A_VERTEBRA, Labelling
+from plumbline.anatomy.numbering import NOT_A_VERTEBRA, Labelling, Numbering
 from plumbline.anatomy.spine_evidence import SpineEvidence
 
+SACRUM = "sacrum"
 _MAP_SHIFTED_FROM = 0.1
 _RARE = {
     "L6": "Six lumbar vertebrae are counted",
@@ -42,6 +43,38 @@ def doubt_in_words(weighed: Weighed, evidence: SpineEvidence, anchor: str | None
         _counts_otherwise(weighed.labellings[0]),
     ]
     return " ".join(sentence for sentence in sentences if sentence) or None
+
+
+def doubt_of_names(numbering: Numbering, sure_from: float) -> str | None:
+    """What everything that goes by these names has to say beside it; None where they may be relied on.
+
+    Parameters
+    ----------
+    sure_from
+        Probability from which names that hang on the sacrum alone are given without a doubt.
+    """
+    if numbering.conflict:
+        return numbering.conflict
+    if numbering.anchor != SACRUM or numbering.confidence >= sure_from:
+        return None
+    return (
+        f"Numbered upwards from the sacrum alone, with confidence {numbering.confidence:.2f}: a spine with "
+        f"{_other_counts(numbering)} lumbar vertebrae would look the same."
+    )
+
+
+_UNUSUAL_LAST_LUMBAR = {"L4": "four", "L6": "six"}
+
+
+def _other_counts(numbering: Numbering) -> str:
+    """How many lumbar vertebrae the less probable labellings count: ``four or six`` where nothing tells."""
+    above_sacrum = {names[names.index("S1") - 1] for names in _other_names(numbering) if "S1" in names[1:]}
+    words = [word for name, word in _UNUSUAL_LAST_LUMBAR.items() if name in above_sacrum]
+    return " or ".join(words or _UNUSUAL_LAST_LUMBAR.values())
+
+
+def _other_names(numbering: Numbering) -> list[tuple[str, ...]]:
+    return [each.names for each in numbering.labellings[1:]]
 
 
 def _two_remain(weighed: Weighed, sure_from: float) -> str | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from plumbline.anatomy.numbering_doubts import doubt_of_names
 from plumbline.checks.context import CheckContext
 from plumbline.checks.finding import CheckName, Finding, Status
 from plumbline.errors import PlumblineError
 
 SOURCES = ("B26",)
 UNUSUAL = ("L6", "T13")
-SACRUM = "sacrum"
 
 
 def check(context: CheckContext) -> tuple[Finding, ...]:
@@ -26,22 +26,14 @@ def check(context: CheckContext) -> tuple[Finding, ...]:
     disagreement = _disagreement(context)
     if disagreement is not None:
         return (_finding(Status.POSITIVE, disagreement, reference="baseline"),)
-    if numbering.conflict:
-        return (_finding(Status.INDETERMINATE, numbering.conflict),)
-    if numbering.anchor == SACRUM and numbering.confidence < context.thresholds.sure_name_confidence:
-        return (_finding(Status.INDETERMINATE, _one_anchor_words(numbering.confidence)),)
+    doubt = doubt_of_names(numbering, context.thresholds.sure_name_confidence)
+    if doubt is not None:
+        return (_finding(Status.INDETERMINATE, doubt),)
     return (
         _finding(
             Status.NEGATIVE,
             f"Numbered from the {numbering.anchor} with confidence {numbering.confidence:.2f}; no doubt remains.",
         ),
-    )
-
-
-def _one_anchor_words(confidence: float) -> str:
-    return (
-        f"Numbered upwards from the sacrum alone, with confidence {confidence:.2f}: a spine with four or six lumbar "
-        "vertebrae would look the same."
     )
 
 

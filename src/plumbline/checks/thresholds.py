@@ -24,7 +24,12 @@ class CheckThresholds:
     largest_uncertainty_mm
         A displacement less certain than this (95 %) is not called negative.
     least_name_confidence
-        Vertebra names less probable than this carry no conclusion about levels.
+        Names less probable than this do not confirm that the planned level was operated.
+    least_alarm_confidence
+        An operation at another level than the planned one is stated when all labellings that say so are together
+        at least this probable.
+    relevant_labelling
+        A labelling at least this probable that says otherwise makes the answer one that cannot be told.
     sure_name_confidence
         Names less probable than this that hang on the sacrum alone are given with a declared doubt (B26).
     """
@@ -36,4 +41,6 @@ class CheckThresholds:
     gross_change_mm: float = 5.0
     largest_uncertainty_mm: float = 1.5
     least_name_confidence: float = 0.8
+    least_alarm_confidence: float = 0.95
+    relevant_labelling: float = 0.05
     sure_name_confidence: float = 0.98

@@ -107,3 +107,61 @@ def test_the_source_of_the_plan_is_said(compare, unmoved):
     context = compare(unmoved, plan="L3-L4 TLIF")
     (finding,) = check(context)
     assert f"source: {context.plan.source.label}" in finding.reasons[0]
+
+
+def test_a_sure_name_says_no_doubt(compare, unmoved):
+    (finding,) = check(compare(unmoved, plan="L3-L4 TLIF"))
+    assert not any("sacrum alone" in reason for reason in finding.reasons)
+
+
+SACRAL = (("L4 L5 S1", 0.95), ("L5 L6 S1", 0.025), ("L3 L4 S1", 0.025))
+"""Counted from the sacrum: five lumbar vertebrae, six, four."""
+
+
+def test_an_agreement_that_hangs_on_the_sacrum_alone_carries_that_doubt(compare, unmoved):
+    (finding,) = check(compare(numbered(unmoved, *SACRAL), plan="L4-L5 TLIF"))
+    assert finding.status is Status.NEGATIVE
+    assert "from the sacrum alone, with confidence 0.95" in finding.reasons[1]
+    assert "four or six lumbar vertebrae" in finding.reasons[1]
+
+
+def test_an_alarm_that_hangs_on_the_sacrum_alone_says_which_count_would_explain_it(compare, unmoved):
+    (finding,) = check(compare(numbered(unmoved, *SACRAL), plan="L3-L4 TLIF"))
+    assert finding.status is Status.POSITIVE
+    assert "from the sacrum alone" in finding.reasons[1]
+    assert finding.reasons[2] == "Counted otherwise (2%) it would be L3-L4, as planned."
+
+
+def test_an_alarm_needs_more_than_an_agreement(compare, unmoved):
+    """At 0.9 an independent plan that agrees confirms the count; one that differs leaves two explanations."""
+    doubtful = numbered(unmoved, ("L4 L5", 0.9), ("L3 L4", 0.04), ("L5 L6", 0.04))
+    assert check(compare(doubtful, plan="L4-L5 TLIF"))[0].status is Status.NEGATIVE
+    assert check(compare(doubtful, plan="L2-L3 TLIF"))[0].status is Status.POSITIVE
+    assert check(compare(doubtful, plan="L3-L4 TLIF"))[0].status is Status.INDETERMINATE
+
+
+def test_two_levels_from_the_plan_under_every_count_is_an_alarm_whatever_the_count(compare, unmoved):
+    doubtful = numbered(unmoved, ("L4 L5", 0.55), ("L5 L6", 0.45), conflict="Five or six lumbar vertebrae.")
+    (finding,) = check(compare(doubtful, plan="L2-L3 TLIF"))
+    assert finding.status is Status.POSITIVE
+    assert "Five or six lumbar vertebrae." in finding.reasons
+
+
+def test_a_plan_that_speaks_of_a_sixth_lumbar_vertebra_is_counted_so(compare, unmoved):
+    """By the usual count the level differs; by the plan's own it is the planned one."""
+    (finding,) = check(compare(numbered(unmoved, *SACRAL), plan="L5-L6 TLIF"))
+    assert finding.status is Status.INDETERMINATE
+    assert "Counted otherwise (2%) it would be L5-L6, as planned." in finding.reasons
+
+
+@pytest.mark.parametrize("plan, status", [("L5-L6 TLIF", Status.NEGATIVE), ("L4-L5 TLIF", Status.INDETERMINATE)])
+def test_with_six_sure_lumbar_vertebrae_only_a_plan_that_counts_six_is_settled(compare, unmoved, plan, status):
+    six = numbered(unmoved, ("L5 L6 S1", 0.99), conflict="Six lumbar vertebrae are counted.")
+    (finding,) = check(compare(six, plan=plan))
+    assert finding.status is status
+
+
+def test_a_level_that_no_count_explains_is_an_alarm_with_six_lumbar_vertebrae_too(compare, unmoved):
+    six = numbered(unmoved, ("L5 L6 S1", 0.99), conflict="Six lumbar vertebrae are counted.")
+    (finding,) = check(compare(six, plan="L2-L3 TLIF"))
+    assert finding.status is Status.POSITIVE

@@ -73,3 +73,10 @@ def test_names_that_hang_on_the_sacrum_alone_are_given_with_a_doubt(compare, unm
     (finding,) = check(compare(numbered(unmoved, ("L4 L5", 0.95)), baseline=None))
     assert finding.status is Status.INDETERMINATE
     assert "from the sacrum alone, with confidence 0.95" in finding.reasons[0]
+
+
+@pytest.mark.parametrize("other, count", [("L5 L6 S1", "six"), ("L3 L4 S1", "four")])
+def test_only_the_counts_that_remain_are_named(compare, unmoved, other, count):
+    named = numbered(unmoved, ("L4 L5 S1", 0.97), (other, 0.03))
+    (finding,) = check(compare(named, baseline=None))
+    assert f"a spine with {count} lumbar vertebrae would look the same" in finding.reasons[0]
