@@ -138,6 +138,19 @@ def resend(
     typer.echo(f"Delivery {delivery} is due now.")
 
 
+@app.command("check-config")
+def check_config(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write settings and problems to standard output as JSON.")
+    ] = False,
+) -> None:
+    """Show the settings that count and where each comes from, and everything that is wrong with them."""
+    from plumbline.settings_commands import print_settings_check  # noqa: PLC0415
+
+    if not print_settings_check(Console(), Console(stderr=True), as_json=as_json):
+        raise typer.Exit(BAD_INPUT)
+
+
 @app.command()
 def version() -> None:
     """Print the version."""

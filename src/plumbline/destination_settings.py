@@ -11,30 +11,38 @@ from pydantic import BaseModel, ConfigDict, Field
 class _Destination(BaseModel):
     """What every destination has."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     """What routing rules, metrics and operators call it."""
     timeout_s: float = Field(default=30.0, gt=0)
+    """Longest wait for an answer; what comes to nothing is tried again later."""
 
 
 class DicomWebDestination(_Destination):
     """Objects by STOW-RS."""
 
     kind: Literal["dicomweb"]
+    """Objects by STOW-RS."""
     url: str
     """Base URL of the DICOMweb service, without ``/studies``."""
     username: str | None = None
+    """Who we are there, by HTTP basic authentication."""
     password_file: Path | None = None
+    """File with the password of ``username``."""
 
 
 class DicomDestination(_Destination):
     """Objects by C-STORE, with storage commitment where it is asked for."""
 
     kind: Literal["dicom"]
+    """Objects by C-STORE."""
     ae_title: str = Field(min_length=1, max_length=16)
+    """Its AE Title."""
     host: str
+    """Its address or name."""
     port: int = Field(ge=1, le=65535)
+    """Its port."""
     wants_commitment: bool = False
     """Whether the delivery counts only once the destination has taken over responsibility (PS3.4 J)."""
     commitment_wait_s: float = Field(default=30.0, gt=0)
@@ -45,17 +53,24 @@ class Hl7Destination(_Destination):
     """Results by ORU^R01 over MLLP."""
 
     kind: Literal["hl7"]
+    """Results by ORU^R01 over MLLP."""
     host: str
+    """Its address or name."""
     port: int = Field(ge=1, le=65535)
+    """Its port."""
     receiving_application: str = ""
+    """MSH-5; empty where the receiver does not look at it."""
     receiving_facility: str = ""
+    """MSH-6; likewise."""
 
 
 class ModalityWorklistDestination(_Destination):
     """Worklist files for Orthanc's plugin, one an exam."""
 
     kind: Literal["modality-worklist"]
+    """A worklist file an exam."""
     directory: Path
+    """Folder that the plugin reads."""
     station_ae_title: str = Field(default="READING", min_length=1, max_length=16)
     """Scheduled Station AE Title (0040,0001): who asks the worklist for readings."""
 
@@ -64,27 +79,37 @@ class WebhookDestination(_Destination):
     """Results as signed JSON by HTTP POST."""
 
     kind: Literal["webhook"]
+    """Results as signed JSON."""
     url: str
+    """Where results are posted."""
     secret_file: Path
+    """File with the secret that signs them, by the Standard Webhooks scheme."""
 
 
 class WorkitemDestination(_Destination):
     """The reading workitem at a foreign manager, by UPS Push."""
 
     kind: Literal["ups"]
+    """The reading workitem by UPS Push."""
     ae_title: str = Field(min_length=1, max_length=16)
+    """Its AE Title."""
     host: str
+    """Its address or name."""
     port: int = Field(ge=1, le=65535)
+    """Its port."""
     dialect: Literal["standard", "dcm4chee"] = "standard"
+    """Whose reading of the Standard it follows."""
 
 
 class FhirDestination(_Destination):
     """A DiagnosticReport by FHIR R4, created or updated under an identifier of ours."""
 
     kind: Literal["fhir"]
+    """A DiagnosticReport."""
     url: str
     """Base URL of the FHIR server."""
     bearer_token_file: Path | None = None
+    """File with a bearer token; null where the server asks for none."""
 
 
 DestinationSettings = Annotated[

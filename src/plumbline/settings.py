@@ -6,29 +6,36 @@ import os
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
 
 from plumbline.destination_settings import DestinationSettings
 from plumbline.errors import Misconfigured
+from plumbline.settings_problems import problems_in
 
 SETTINGS_FILE_VARIABLE = "PLUMBLINE_SETTINGS"
 """Environment variable that names the settings file."""
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class OrthancSettings(_Section):
     """How to reach the archive."""
 
     url: str = "http://127.0.0.1:8042"
+    """Root of its REST API; DICOMweb is below it."""
     username: str | None = None
+    """Who Plumbline is there; null where Orthanc asks nobody who they are."""
     password_file: Path | None = None
+    """File with the password of ``username``."""
     timeout_s: float = Field(default=30.0, gt=0)
+    """Longest wait for an answer: enough to list a study of thousands of instances, well within a worker's lease."""
 
 
 class Peer(_Section):
@@ -40,9 +47,13 @@ class Peer(_Section):
     """
 
     ae_title: str
+    """Calling AE Title."""
     addresses: tuple[str, ...] = ()
+    """Addresses and networks that it may call from; any where empty."""
     host: str | None = None
+    """Where it listens; the address that it called from where null."""
     port: int | None = Field(default=None, ge=1, le=65535)
+    """Port on which it listens; null where it is told on the association on which it asked."""
     uses_tls: bool = False
     """Whether it listens for DICOM TLS there."""
 
@@ -59,6 +70,7 @@ class TlsSettings(_Section):
     port: int | None = Field(default=2762, ge=1, le=65535)
     """Port of its own beside the plain one; None where the listener's one port is to speak TLS only."""
     handshake_timeout_s: float = Field(default=10.0, gt=0)
+    """Longest time that a handshake may take; others are served meanwhile."""
 
 
 class CommitmentSettings(_Section):
@@ -67,8 +79,9 @@ class CommitmentSettings(_Section):
     patience_s: float = Field(default=30.0, ge=0)
     """How long an instance that is asked for may still be on its way in, before it is called missing."""
     first_retry_s: float = Field(default=5.0, gt=0)
+    """Wait before the first repeat of a report to a requester that is away."""
     longest_retry_s: float = Field(default=900.0, gt=0)
-    """Waits between reports to a requester that is away double from the first to the longest."""
+    """Waits between repeats double from the first to this one."""
     keep_days: float = Field(default=14.0, gt=0)
     """Age at which a report that could never be delivered is given up, and said so in the log."""
 
@@ -77,10 +90,15 @@ class ListenerSettings(_Section):
     """The DICOM listener."""
 
     ae_title: str = "PLUMBLINE"
+    """Our AE Title; who calls another one is rejected."""
     host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 for every one of the machine's."""
     port: int = Field(default=11112, ge=1, le=65535)
+    """Port for DICOM, the one registered for it with IANA."""
     metrics_port: int = Field(default=9112, ge=1, le=65535)
+    """Port on which the listener shows its metrics itself, for sites where processes share no folder for them."""
     peers: tuple[Peer, ...] = (Peer(ae_title="ORTHANC", addresses=("127.0.0.1",), port=4242),)
+    """Who may open an association; by default the archive on the same machine and nobody else."""
     processes: int = Field(default=1, ge=1)
     """How many processes receive on the port, each on a core of its own; all write to the one spool."""
     maximum_associations: int = Field(default=20, ge=1)
@@ -88,10 +106,13 @@ class ListenerSettings(_Section):
     maximum_waiting: int = Field(default=64, ge=1)
     """Connections at once, in each process, that have not become an association yet."""
     maximum_pdu_bytes: int = Field(default=131072, ge=4096)
+    """Largest PDU that we take (PS3.8 D.1); larger ones than this made sending no faster."""
     maximum_user_items: int = Field(default=512, ge=8)
     """User items of an association request: extended negotiation, roles, identity."""
     maximum_user_item_bytes: int = Field(default=16384, ge=64)
+    """Size of one of them; no item of the Standard comes near it."""
     idle_timeout_s: float = Field(default=60.0, gt=0)
+    """Silence after which an association is aborted."""
     association_timeout_s: float = Field(default=43200.0, gt=0)
     """Longest time that one association may last; it is aborted between two instances."""
     instance_timeout_s: float = Field(default=600.0, gt=0)
@@ -116,11 +137,15 @@ class Hl7Settings(_Section):
     """The HL7 v2 listener: orders and merges over MLLP."""
 
     host: str = "127.0.0.1"
+    """Address to listen on."""
     port: int = Field(default=2575, ge=1, le=65535)
+    """Port for MLLP, the one registered for HL7 with IANA."""
     addresses: tuple[str, ...] = ("127.0.0.1", "::1")
     """Addresses and networks that may connect; everybody where empty."""
     maximum_connections: int = Field(default=64, ge=1)
+    """Connections at once; interface engines open one or two each."""
     maximum_message_bytes: int = Field(default=1024**2, ge=4096)
+    """A longer message ends its connection; an order with its texts has a few thousand bytes."""
     message_timeout_s: float = Field(default=30.0, gt=0)
     """Longest time from the first byte of a message to its last."""
     idle_timeout_s: float = Field(default=3600.0, gt=0)
@@ -147,8 +172,11 @@ class ApiSettings(_Section):
     """The worklist API."""
 
     host: str = "127.0.0.1"
+    """Address to listen on."""
     port: int = Field(default=8080, ge=1, le=65535)
+    """Port for pages, UPS-RS, JSON, FHIR, metrics and health."""
     title: str = "Plumbline worklist"
+    """What the pages and the OpenAPI document call it."""
     reader_header: str | None = None
     """Header in which a proxy that signs readers on names them, e.g. X-Remote-User. It has to be one that the proxy
     removes from what comes in. Where None, readers name themselves, unverified."""
@@ -182,10 +210,13 @@ class PathSettings(_Section):
     lease_s: float = Field(default=300.0, gt=0)
     """How long a worker holds a step before others may take it over."""
     maximum_attempts: int = Field(default=3, ge=1)
+    """How often a step may fail, or its worker be lost, before its exam is shown as failed."""
     resend_after_s: float = Field(default=10.0, gt=0)
     """Age at which the sweeper rings again for a step that nobody holds."""
     tick_s: float = Field(default=1.0, gt=0)
+    """How often quiet exams and steps that nobody holds are looked for."""
     reconcile_every_s: float = Field(default=30.0, gt=0)
+    """How often the archive is asked what it has gained, so that nothing is missed that was sent while we were down."""
     news_quiet_s: float = Field(default=3.0, ge=0)
     """Silence after the last order, merge or new reference for an exam that was done already before it is judged
     whether the exam has to be compared again: a burst of messages makes one new revision."""
@@ -199,33 +230,46 @@ class DimseRemote(_Section):
     """An archive elsewhere that is asked over DIMSE."""
 
     kind: Literal["dimse"]
+    """Query and retrieve by C-FIND, and C-GET or C-MOVE."""
     name: str = Field(min_length=1, max_length=40)
     """What the reasons of a choice call it."""
     ae_title: str = Field(min_length=1, max_length=16)
+    """Its AE Title."""
     host: str
+    """Its address or name."""
     port: int = Field(ge=1, le=65535)
+    """Its port."""
     calling_ae_title: str = Field(default="PLUMBLINE", min_length=1, max_length=16)
+    """AE Title under which we ask."""
     retrieve: Literal["get", "move"] = "get"
+    """Whether images come on our own association (C-GET) or to our listener (C-MOVE)."""
     move_destination: str = "PLUMBLINE"
     """AE Title of our listener as the archive knows it, for C-MOVE; the archive must be among its peers."""
     issuer_of_patient_id: str | None = None
     """Issuer (0010,0021) of its patient IDs where its answers do not say."""
     timeout_s: float = Field(default=30.0, gt=0)
+    """Longest wait for one message of it."""
 
 
 class DicomWebRemote(_Section):
     """An archive elsewhere that is asked over DICOMweb."""
 
     kind: Literal["dicomweb"]
+    """Query and retrieve by QIDO-RS and WADO-RS."""
     name: str = Field(min_length=1, max_length=40)
+    """What the reasons of a choice call it."""
     url: str
     """Root of its DICOMweb services."""
     username: str | None = None
+    """Who we are there, by HTTP basic authentication."""
     secret_file: Path | None = None
     """File with the password of ``username``, or with a bearer token where there is no user name."""
     issuer_of_patient_id: str | None = None
+    """Issuer (0010,0021) of its patient IDs where its answers do not say."""
     timeout_s: float = Field(default=30.0, gt=0)
+    """Longest wait for one answer of it, besides the time for the instances."""
     instances_per_s: float = Field(default=50.0, gt=0)
+    """Instances that it hands out in a second at least; with their number it bounds how long a series may take."""
 
 
 class PriorSettings(_Section):
@@ -252,13 +296,16 @@ class PriorSettings(_Section):
     maximum_remote_studies: int = Field(default=12, ge=1)
     """Exams of one patient of which a remote archive is asked for the series."""
     remote_attempts: int = Field(default=3, ge=1)
+    """How often a remote archive that does not answer is asked before the exam goes on without it."""
     remote_retry_after_s: float = Field(default=20.0, gt=0)
+    """Wait between two of these attempts."""
 
 
 class SiteSettings(_Section):
     """What the site calls its things."""
 
     name: str = "plumbline"
+    """What reports call this installation; their device UID is derived from it, so it should stay."""
     default_issuer_of_patient_id: str | None = None
     """Issuer (0010,0021) that a patient ID without one belongs to."""
     issuers: dict[str, str] = {}
@@ -274,7 +321,28 @@ class SiteSettings(_Section):
     """Where readers reach the pages of the worklist, for links in messages."""
 
 
-class _YamlFile(PydanticBaseSettingsSource):
+class MetricsSettings(_Section):
+    """Where processes show metrics that no other process shows for them."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int | None = Field(default=None, ge=1, le=65535)
+    """Port for the metrics of a worker, the HL7 listener or the dispatcher; null where all processes of a machine share
+    the folder of PROMETHEUS_MULTIPROC_DIR, for then the worklist API shows them together."""
+
+
+class ReadinessSettings(_Section):
+    """Canaries: messages without an exam that go through every queue and back to the database."""
+
+    canary_every_s: float = Field(default=5.0, gt=0)
+    """How often a canary is sent through each queue: twelve small tasks a minute."""
+    path_within_s: float = Field(default=20.0, gt=0)
+    """Silence of the queue of quick steps after which the system is not ready: longer than any of its steps takes."""
+    measure_within_s: float = Field(default=180.0, gt=0)
+    """The same for the queue of measurements, where a canary waits until one of the workers has finished an exam."""
+
+
+class SettingsFile(PydanticBaseSettingsSource):
     """The settings file named by ``PLUMBLINE_SETTINGS``, where there is one."""
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
@@ -302,22 +370,44 @@ class Settings(BaseSettings):
     """All settings of one deployment. Every process reads the same file."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PLUMBLINE_", env_nested_delimiter="__", extra="forbid", frozen=True, secrets_dir=None
+        env_prefix="PLUMBLINE_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        secrets_dir=None,
+        use_attribute_docstrings=True,
     )
 
     data_dir: Path = Path("var")
     """Spool, embedded database and pictures."""
     database_url: str | None = None
-    """SQLAlchemy URL; SQLite in ``data_dir`` where None."""
+    """SQLAlchemy URL without a password, postgresql+psycopg://USER@HOST:5432/NAME; SQLite in ``data_dir`` where null."""
+    database_password_file: Path | None = None
+    """File with the password of the user in ``database_url``; where null, libpq looks for one itself (PGPASSFILE)."""
     redis_url: str = "redis://127.0.0.1:6379/0"
-    log_level: str = "INFO"
+    """Redis, the doorbell of the workers, without a password."""
+    redis_password_file: Path | None = None
+    """File with the password of Redis; null where it asks for none."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    """Lowest level that is written. No level writes patient data."""
     orthanc: OrthancSettings = OrthancSettings()
+    """How to reach the archive."""
     listener: ListenerSettings = ListenerSettings()
+    """The DICOM listener."""
     hl7: Hl7Settings = Hl7Settings()
+    """The HL7 v2 listener."""
     api: ApiSettings = ApiSettings()
+    """The worklist API."""
+    metrics: MetricsSettings = MetricsSettings()
+    """Metrics of the processes that listen on no port of their own."""
+    readiness: ReadinessSettings = ReadinessSettings()
+    """When the system counts as able to process an exam."""
     path: PathSettings = PathSettings()
+    """Times and counts of the path of an exam."""
     priors: PriorSettings = PriorSettings()
+    """Earlier exams."""
     site: SiteSettings = SiteSettings()
+    """What the site calls its things."""
     destinations: tuple[DestinationSettings, ...] = ()
     """Systems that results are sent to; which of them get an exam, routing rules beside the triage rules say."""
     commitment_reports_port: int | None = Field(default=None, ge=1, le=65535)
@@ -336,12 +426,19 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order of precedence: arguments, environment, file."""
-        return init_settings, env_settings, _YamlFile(settings_cls)
+        return init_settings, env_settings, SettingsFile(settings_cls)
 
     @property
     def store_url(self) -> str:
-        """SQLAlchemy URL of the store in use."""
-        return self.database_url or f"sqlite:///{(self.data_dir / 'plumbline.sqlite').as_posix()}"
+        """SQLAlchemy URL of the store in use, with its password where a file has one: not for logs."""
+        if self.database_url is None:
+            return f"sqlite:///{(self.data_dir / 'plumbline.sqlite').as_posix()}"
+        return _with_password(self.database_url, self.database_password_file, key="database_password_file")
+
+    @property
+    def broker_url(self) -> str:
+        """URL of Redis, with its password where a file has one: not for logs."""
+        return _with_password(self.redis_url, self.redis_password_file, key="redis_password_file")
 
     @property
     def spool_dir(self) -> Path:
@@ -355,12 +452,29 @@ def load_settings() -> Settings:
     Raises
     ------
     Misconfigured
-        With one line per wrong key: which one, and why.
+        With every wrong key: which one, why, and for an unknown one the nearest right name.
     """
+    named = os.environ.get(SETTINGS_FILE_VARIABLE)
     try:
         return Settings()
     except ValidationError as error:
-        lines = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise Misconfigured(
-            f"the settings are wrong ({lines})", where=os.environ.get(SETTINGS_FILE_VARIABLE)
-        ) from error
+        lines = "; ".join(str(problem).removesuffix(".") for problem in problems_in(error, Settings))
+        raise Misconfigured(f"the settings are wrong ({lines})", where=named) from error
+    except SettingsError as error:
+        raise Misconfigured(f"a variable of the environment is not JSON ({error})", where="PLUMBLINE_*") from error
+
+
+def _with_password(url: str, file: Path | None, *, key: str) -> str:
+    """URL with the password that a file has, for the user that the URL names.
+
+    Raises ``Misconfigured`` where the file cannot be read.
+    """
+    if file is None:
+        return url
+    try:
+        password = file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise Misconfigured(f"the file with the password cannot be read ({error.strerror})", where=key) from error
+    parts = urlsplit(url)
+    user, _, address = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{quote(password, safe='')}@{address}"))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import UTC, tzinfo
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -56,6 +58,22 @@ def site_policy(settings: Settings) -> SitePolicy:
         remote_attempts=settings.priors.remote_attempts,
         remote_retry_after_s=settings.priors.remote_retry_after_s,
     )
+
+
+def policy_faults(settings: Settings) -> tuple[Misconfigured, ...]:
+    """Everything for which ``site_policy`` would refuse these settings: it stops at the first."""
+    attempts: list[Callable[[], object]] = [
+        *(partial(thresholds_with, {name: value}) for name, value in settings.thresholds.items()),
+        partial(_time_zone, settings.site.time_zone),
+        lambda: _routing(settings, _rules(settings)),
+    ]
+    faults: list[Misconfigured] = []
+    for attempt in attempts:
+        try:
+            attempt()
+        except Misconfigured as error:
+            faults.append(error)
+    return tuple(faults)
 
 
 def _priors(settings: Settings) -> PriorPolicy:

@@ -1,7 +1,7 @@
 """Killed with SIGKILL at any moment, the listener has every instance that it acknowledged, whole, and exactly once.
 
 Seeds differ in when the blow falls, whom it hits (the receiver or the indexer) and how large instances are.
-``PLUMBLINE_KILL_SEEDS`` sets how many are tried.
+``PLUMBLINE_KILL_SEEDS`` sets how many are tried, ``PLUMBLINE_STOP_REPEATS`` how many ordinary stops under load.
 """
 
 from __future__ import annotations
@@ -89,6 +89,40 @@ def test_what_was_acknowledged_before_a_kill_is_there_afterwards(tmp_path, seed)
         assert not list(settings.spool_dir.glob("*.partial"))
 
 
+STOP_REPEATS = int(os.environ.get("PLUMBLINE_STOP_REPEATS", "3"))
+DRAIN_S = 2.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(STOP_REPEATS))
+def test_a_stop_under_load_ends_in_time_and_keeps_what_was_acknowledged(tmp_path, seed):
+    source = random.Random(2000 + seed)
+    settings = listener_settings(tmp_path, segment_bytes=4_000_000, drain_s=DRAIN_S, processes=1 + seed % 2)
+    acknowledged: list[dict[str, str]] = [{} for _ in range(4)]
+    with run_listener(tmp_path, settings) as listener:
+        senders = [
+            threading.Thread(target=send_until_cut, args=(settings.listener.port, 4 * seed + number, mine))
+            for number, mine in enumerate(acknowledged)
+        ]
+        for sender in senders:
+            sender.start()
+        time.sleep(source.uniform(0.3, 1.5))
+        listener.process.terminate()
+        began = time.monotonic()
+        assert listener.process.wait(60) == 0
+        assert time.monotonic() - began < DRAIN_S + STOP_SLACK_S
+        for sender in senders:
+            sender.join(30)
+    together = {uid: digest for mine in acknowledged for uid, digest in mine.items()}
+    assert together
+    with run_listener(tmp_path, settings) as listener:
+        wait_until(lambda: len(listener.index.find(together)) == len(together), "all are in the ledger", 60)
+        assert {uid: one.sha256 for uid, one in listener.index.find(together).items()} == together
+        assert listener.index.quarantined() == []
+
+
+STOP_SLACK_S = 10.0
+"""For the end of the processes on a busy machine."""
 CALLS = ("pwritev", "pwrite", "fsync", "rename", "ftruncate")
 
 

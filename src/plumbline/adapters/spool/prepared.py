@@ -6,11 +6,13 @@ about as long as the flush itself.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
 
 from plumbline.adapters.spool.memory import page_aligned
+from plumbline.adapters.spool.record import aligned
 from plumbline.adapters.spool.segment import PREPARED_SUFFIX, create_locked
 
 _PIECE_BYTES = 1 << 20
@@ -39,7 +41,7 @@ class Preparation:
 
     def __init__(self, directory: Path, length: int) -> None:
         self._directory = directory
-        self._length = length
+        self._length = aligned(length)
         self._zeros = page_aligned(_PIECE_BYTES)
         self._is_busy = False
         self._stopped = threading.Event()
@@ -109,7 +111,7 @@ class Preparation:
 
     def _fill(self, path: Path) -> bool:
         """Write the zeros, slowly while instances come in; false when stopped before the end."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = _open_past_the_page_cache(path)
         try:
             for offset in range(0, self._length, _PIECE_BYTES):
                 self.allocated_bytes += os.pwrite(descriptor, self._zeros[: self._length - offset], offset)
@@ -120,3 +122,17 @@ class Preparation:
         finally:
             os.close(descriptor)
         return True
+
+
+def _open_past_the_page_cache(path: Path) -> int:
+    """Descriptor to write zeros with; memory for pages that nobody reads costs more than writing them.
+
+    File systems in memory know no such writes: there an ordinary descriptor has to do.
+    """
+    flags = os.O_RDWR | os.O_CLOEXEC
+    try:
+        return os.open(path, flags | os.O_DIRECT)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return os.open(path, flags)
