@@ -106,11 +106,11 @@ class ListenerSettings(_Section):
     maximum_waiting: int = Field(default=64, ge=1)
     """Connections at once, in each process, that have not become an association yet."""
     maximum_pdu_bytes: int = Field(default=131072, ge=4096)
-    """Largest PDU that we take (PS3.8 D.1); larger ones than this made sending no faster."""
+    """Largest PDU that we take (PS3.8 D.1)."""
     maximum_user_items: int = Field(default=512, ge=8)
     """User items of an association request: extended negotiation, roles, identity."""
     maximum_user_item_bytes: int = Field(default=16384, ge=64)
-    """Size of one of them; no item of the Standard comes near it."""
+    """Size of one of them."""
     idle_timeout_s: float = Field(default=60.0, gt=0)
     """Silence after which an association is aborted."""
     association_timeout_s: float = Field(default=43200.0, gt=0)
@@ -130,7 +130,9 @@ class ListenerSettings(_Section):
     drain_s: float = Field(default=30.0, ge=0)
     """How long a shutdown waits for associations to finish before it aborts them."""
     tls: TlsSettings | None = None
+    """DICOM TLS; off where null."""
     commitment: CommitmentSettings = CommitmentSettings()
+    """Storage commitment."""
 
 
 class Hl7Settings(_Section):
@@ -346,9 +348,11 @@ class SettingsFile(PydanticBaseSettingsSource):
     """The settings file named by ``PLUMBLINE_SETTINGS``, where there is one."""
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """Nothing field by field: the file is read whole."""
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
+        """What the file has; raise ``Misconfigured`` where it cannot be read or is no mapping."""
         named = os.environ.get(SETTINGS_FILE_VARIABLE)
         if not named:
             return {}
@@ -381,7 +385,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path("var")
     """Spool, embedded database and pictures."""
     database_url: str | None = None
-    """SQLAlchemy URL without a password, postgresql+psycopg://USER@HOST:5432/NAME; SQLite in ``data_dir`` where null."""
+    """SQLAlchemy URL without a password, postgresql+psycopg://USER@HOST/NAME; SQLite in ``data_dir`` where null."""
     database_password_file: Path | None = None
     """File with the password of the user in ``database_url``; where null, libpq looks for one itself (PGPASSFILE)."""
     redis_url: str = "redis://127.0.0.1:6379/0"

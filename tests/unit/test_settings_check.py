@@ -1,0 +1,194 @@
+"""``check-config``: everything that is wrong at once, each with its key and a remedy, and what counts from where."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from plumbline.errors import Misconfigured
+from plumbline.settings import Settings, load_settings
+from plumbline.settings_check import SettingsReport, check_settings
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """Write a settings file in a folder of its own, and look at it."""
+
+    def look(settings: dict | str, **variables: str) -> SettingsReport:
+        file = tmp_path / "plumbline.yaml"
+        file.write_text(settings if isinstance(settings, str) else yaml.safe_dump(settings))
+        monkeypatch.setenv("PLUMBLINE_SETTINGS", str(file))
+        monkeypatch.chdir(tmp_path)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        return check_settings()
+
+    return look
+
+
+def told(report: SettingsReport) -> dict[str, str]:
+    return {problem.key: str(problem) for problem in report.problems}
+
+
+def test_settings_that_are_right_have_no_problem_and_name_their_sources(site, tmp_path):
+    report = site({"listener": {"port": 104}}, PLUMBLINE_API__PORT="8081")
+    assert report.problems == ()
+    found = {each.key: (each.value, each.source) for each in report.effective}
+    assert found["listener.port"] == ("104", str(tmp_path / "plumbline.yaml"))
+    assert found["api.port"] == ("8081", "PLUMBLINE_API__PORT")
+    assert found["hl7.port"] == ("2575", "default")
+
+
+def test_everything_that_is_wrong_is_told_at_once(site):
+    problems = told(
+        site(
+            {
+                "listner": {},
+                "listener": {"port": 0, "peers": [{"ae_titel": "CT"}]},
+                "destinations": [
+                    {"kind": "webhook", "name": "ris", "url": "http://ris", "secret": "x"},
+                    {"kind": "fax"},
+                ],
+                "site": {"time_zone": "Europe/Berlinn"},
+                "thresholds": {"no_such": 1.0, "none_either": 2.0},
+            },
+            PLUMBLINE_PAHT__TICK_S="1",
+        )
+    )
+    assert problems.keys() == {
+        "PLUMBLINE_PAHT__TICK_S",
+        "listner",
+        "listener.port",
+        "listener.peers.0.ae_title",
+        "listener.peers.0.ae_titel",
+        "destinations.0.secret_file",
+        "destinations.0.secret",
+        "destinations.1.kind",
+        "site.time_zone",
+        "thresholds.no_such",
+        "thresholds.none_either",
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "key", "right"),
+    [
+        ({"listner": {}}, "listner", "Did you mean listener?"),
+        ({"listener": {"prot": 1}}, "listener.prot", "Did you mean listener.port?"),
+        (
+            {"listener": {"peers": [{"ae_title": "A", "adresses": []}]}},
+            "listener.peers.0.adresses",
+            "peers.0.addresses?",
+        ),
+        (
+            {"destinations": [{"kind": "fhir", "name": "a", "url": "u", "token_file": "x"}]},
+            "destinations.0.token_file",
+            "bearer_token_file?",
+        ),
+        (
+            {"priors": {"remotes": [{"kind": "dicomweb", "name": "a", "url": "u", "user": "x"}]}},
+            "priors.remotes.0.user",
+            "priors.remotes.0.username?",
+        ),
+    ],
+)
+def test_an_unknown_key_is_answered_with_the_nearest_right_one_also_at_start(site, settings, key, right):
+    assert right in told(site(settings))[key]
+    with pytest.raises(Misconfigured, match=key):
+        load_settings()
+
+
+def test_one_wrong_section_does_not_hide_what_is_wrong_in_another(site, tmp_path):
+    (tmp_path / "rules.yaml").write_text("rules:\n  - {name: a, priority: SOON, says: b, when: {}}\n")
+    problems = told(site({"api": {"port": -1}, "site": {"triage_rules": "rules.yaml"}}))
+    assert "api.port" in problems
+    assert any(key.startswith("rules.yaml line 2") for key in problems)
+
+
+def test_a_route_to_nobody_is_found(site, tmp_path):
+    (tmp_path / "rules.yaml").write_text(
+        "rules:\n  - {name: a, priority: STAT, says: b, when: {order.red_flags: {contains: cauda-equina}}}\nrouting:\n  - {name: all, to: [riss]}\n"
+    )
+    destination = {"kind": "hl7", "name": "ris", "host": "ris", "port": 2575}
+    problems = told(site({"destinations": [destination], "site": {"triage_rules": "rules.yaml"}}))
+    assert "Did you mean ris?" in problems["rules.yaml line 4"]
+
+
+def test_secrets_have_to_be_there_and_for_us_alone(site, tmp_path):
+    (tmp_path / "open").write_text("secret")
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "empty").chmod(0o600)
+    (tmp_path / "open").chmod(0o644)
+    remote = {"kind": "dicomweb", "name": "a", "url": "u", "secret_file": "empty"}
+    problems = told(
+        site(
+            {
+                "orthanc": {"password_file": "open"},
+                "redis_password_file": "absent",
+                "priors": {"remotes": [remote]},
+                "listener": {"tls": {"certificate": "none.pem", "key": "none.key"}},
+            }
+        )
+    )
+    assert "everybody may read it" in problems["orthanc.password_file"]
+    assert "cannot be read" in problems["redis_password_file"]
+    assert "is empty" in problems["priors.remotes.0.secret_file"]
+    assert {"listener.tls.certificate", "listener.tls.key"} <= problems.keys()
+
+
+def test_a_password_in_an_address_is_a_problem_and_is_shown_to_nobody(site):
+    report = site({"database_url": "postgresql+psycopg://plumbline:hunter2@db/plumbline"})
+    assert "Use database_password_file" in told(report)["database_url"]
+    assert "hunter2" not in repr(report)
+
+
+def test_two_faces_on_one_port_are_found(site):
+    assert "that of listener.port already" in told(site({"hl7": {"port": 11112}}))["hl7.port"]
+
+
+@pytest.mark.parametrize("text", ["a: [", "- a\n- b\n"])
+def test_a_file_that_is_no_mapping_is_one_problem(site, text):
+    assert list(told(site(text))) == ["PLUMBLINE_SETTINGS"]
+
+
+def test_a_variable_that_is_not_json_is_a_problem(site):
+    assert "PLUMBLINE_*" in told(site({}, PLUMBLINE_LISTENER__PEERS="CT"))
+
+
+def test_a_password_from_a_file_reaches_the_addresses_whole(tmp_path):
+    (tmp_path / "secret").write_text("a/b@c\n")
+    settings = Settings(
+        database_url="postgresql+psycopg://plumbline@db:5432/plumbline",
+        database_password_file=tmp_path / "secret",
+        redis_url="redis://redis:6379/0",
+        redis_password_file=tmp_path / "secret",
+    )
+    assert settings.store_url == "postgresql+psycopg://plumbline:a%2Fb%40c@db:5432/plumbline"
+    assert settings.broker_url == "redis://:a%2Fb%40c@redis:6379/0"
+
+
+def test_a_password_file_that_is_away_is_named(tmp_path):
+    settings = Settings(redis_password_file=tmp_path / "absent")
+    with pytest.raises(Misconfigured, match="redis_password_file"):
+        _ = settings.broker_url
+
+
+@pytest.mark.parametrize(("settings", "code"), [("{}", 0), ("listener: {port: x}", 2)])
+def test_the_exit_code_says_whether_all_is_right(tmp_path, settings, code):
+    (tmp_path / "s.yaml").write_text(settings)
+    done = subprocess.run(
+        [sys.executable, "-m", "plumbline", "check-config", "--json"],
+        env={"PLUMBLINE_SETTINGS": str(tmp_path / "s.yaml"), "PATH": str(Path(sys.executable).parent)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert bool(json.loads(done.stdout)["problems"]) is bool(code)
