@@ -5,16 +5,24 @@ A task carries a row id or nothing; what there is to do is in the database.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 import structlog
 from celery.signals import setup_logging
 
-from plumbline.adapters.queue.celery_app import RECONCILE, RUN_STEP, TICK, create_celery
+from plumbline.adapters.queue.celery_app import (
+    RECONCILE,
+    RETURN_CANARY,
+    RUN_STEP,
+    SEND_CANARIES,
+    TICK,
+    create_celery,
+)
 from plumbline.errors import Unavailable
 from plumbline.observability.logging import configure_logging
 from plumbline.pipeline.late_news import open_told_exams
+from plumbline.pipeline.readiness import send_canaries as send_canaries_where_due
 from plumbline.pipeline.reconcile import reconcile as reconcile_archive
 from plumbline.pipeline.retention import release_safe
 from plumbline.pipeline.sweep import open_quiet_exams, ring_for_owed
@@ -22,7 +30,12 @@ from plumbline.settings import Settings, load_settings
 from workers.wiring import Worker, build_worker
 
 settings: Settings = load_settings()
-app = create_celery(settings.redis_url, tick_s=settings.path.tick_s, reconcile_every_s=settings.path.reconcile_every_s)
+app = create_celery(
+    settings.broker_url,
+    tick_s=settings.path.tick_s,
+    reconcile_every_s=settings.path.reconcile_every_s,
+    canary_every_s=settings.readiness.canary_every_s,
+)
 RECONCILE_LIMIT = 100
 
 
@@ -56,6 +69,28 @@ def tick() -> None:
         ring_for_owed(here.ports.steps, here.doorbell, unheard_for_s=path.resend_after_s)
     except Unavailable as error:
         structlog.get_logger("plumbline.tick").warning("tick put off", reason=str(error))
+
+
+@app.task(name=SEND_CANARIES)
+def send_canaries() -> None:
+    """Send a canary through every queue that has none under way."""
+    here = worker()
+    try:
+        send_canaries_where_due(
+            here.canaries, here.canary_post, here.ports.clock, within_s=here.settings.readiness.within_s
+        )
+    except Unavailable as error:
+        structlog.get_logger("plumbline.canaries").warning("canaries put off", reason=str(error))
+
+
+@app.task(name=RETURN_CANARY)
+def return_canary(queue: str, sent_at: str) -> None:
+    """Note that a canary came through this queue to a worker, and with this to the database."""
+    here = worker()
+    try:
+        here.canaries.returned(queue, datetime.fromisoformat(sent_at), here.ports.clock.now())
+    except Unavailable as error:
+        structlog.get_logger("plumbline.canaries").warning("canary lost", queue=queue, reason=str(error))
 
 
 @app.task(name=RECONCILE)

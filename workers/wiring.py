@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from celery import Celery
 
+from plumbline.adapters.database.canaries import DatabaseCanaries
 from plumbline.adapters.database.engine import Store, open_store
 from plumbline.adapters.database.exams import DatabaseExams
 from plumbline.adapters.database.instances import DatabaseInstanceIndex
@@ -24,6 +25,7 @@ from plumbline.adapters.dicom_files.held import HeldImages
 from plumbline.adapters.dicomweb.remote_archive import DicomWebArchive
 from plumbline.adapters.dimse.query_retrieve import DimseArchive
 from plumbline.adapters.orthanc.archive import OrthancArchive
+from plumbline.adapters.queue.canary import CeleryCanaryPost
 from plumbline.adapters.queue.doorbell import CeleryDoorbell
 from plumbline.adapters.spool.journal import Journal
 from plumbline.exams.identity import IdentityPolicy
@@ -32,6 +34,7 @@ from plumbline.observability.metrics import LoggingObserver
 from plumbline.pipeline.archive_ports import RemoteArchive
 from plumbline.pipeline.fetch import Fetcher
 from plumbline.pipeline.ports import PathPorts, Spool
+from plumbline.pipeline.readiness import Canaries, CanaryPost
 from plumbline.pipeline.retention import Retention
 from plumbline.pipeline.runner import Runner
 from plumbline.pipeline.steps import path_functions, tell_failure
@@ -48,6 +51,8 @@ class Worker:
     doorbell: CeleryDoorbell
     runner: Runner
     retention: Retention
+    canaries: Canaries
+    canary_post: CanaryPost
 
 
 def build_ports(settings: Settings, store: Store) -> PathPorts:
@@ -100,4 +105,6 @@ def build_worker(settings: Settings, app: Celery) -> Worker:
         extend_every_s=settings.path.lease_s / 4,
         on_failure=lambda step, sentence: tell_failure(step, sentence, ports, policies.current()),
     )
-    return Worker(settings, ports, doorbell, runner, DatabaseRetention(store))
+    return Worker(
+        settings, ports, doorbell, runner, DatabaseRetention(store), DatabaseCanaries(store), CeleryCanaryPost(app)
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from plumbline.adapters.database.board import DatabaseBoardSource
+from plumbline.adapters.database.canaries import DatabaseCanaries
 from plumbline.adapters.database.engine import open_store
 from plumbline.adapters.database.exam_results import DatabaseExamResults
 from plumbline.adapters.database.message_intake import DatabaseMessageIntake
@@ -12,6 +13,7 @@ from plumbline.adapters.database.outbox import DatabaseOutbox
 from plumbline.adapters.database.overview import DatabaseOverview
 from plumbline.adapters.database.patient_exams import DatabasePatientExams
 from plumbline.adapters.database.readers import DatabaseReaders
+from plumbline.adapters.database.standing import DatabaseStanding
 from plumbline.adapters.database.studies import DatabaseStudies
 from plumbline.adapters.database.subscriptions import DatabaseSubscriptions
 from plumbline.adapters.database.workitems import DatabaseWorkitems
@@ -19,13 +21,16 @@ from plumbline.adapters.fhir.desk import FhirDesk
 from plumbline.adapters.fhir.reading import SiteSystems
 from plumbline.adapters.orthanc.archive import OrthancArchive
 from plumbline.adapters.orthanc.pixels import OrthancPixels
+from plumbline.adapters.queue.canary import Broker
 from plumbline.exams.identity import IdentityPolicy
 from plumbline.observability.clock import SystemClock
+from plumbline.pipeline.readiness import queue_probes
 from plumbline.settings import Settings
 from plumbline.site_policy import site_policy
 from services.worklist_api import deliveries
 from services.worklist_api.assembly import serve
 from services.worklist_api.context import Context, Records
+from services.worklist_api.standing import StoreStanding
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -43,12 +48,20 @@ def create_app(settings: Settings) -> FastAPI:
     archive = OrthancArchive(settings.orthanc)
     pixels = OrthancPixels(settings.orthanc)
     clock = SystemClock()
+    broker, canaries = Broker(settings.broker_url), DatabaseCanaries(store)
+    probes = queue_probes(canaries, clock, settings.readiness.within_s)
+    outbox = DatabaseOutbox(store, clock)
     context = Context(
         worklist=DatabaseWorkitems(store, clock),
         subscriptions=DatabaseSubscriptions(store, clock),
         results=DatabaseExamResults(store),
         now=clock.now,
-        probes={"database": store.tell_missing, "archive": archive.tell_missing},
+        probes={
+            "database": store.tell_missing,
+            "broker": broker.tell_missing,
+            "archive": archive.tell_missing,
+            **{f"queue {probe.queue}": probe.tell_missing for probe in probes},
+        },
         title=settings.api.title,
         fhir=FhirDesk(
             DatabaseMessageIntake(store, clock, IdentityPolicy(settings.site.default_issuer_of_patient_id)),
@@ -59,7 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
         records=Records(
             readers=DatabaseReaders(store, clock),
             overview=DatabaseOverview(store, clock),
-            outbox=DatabaseOutbox(store, clock),
+            outbox=outbox,
             patients=DatabasePatientExams(store, IdentityPolicy(settings.site.default_issuer_of_patient_id)),
         ),
         rules=policy.rules,
@@ -67,13 +80,15 @@ def create_app(settings: Settings) -> FastAPI:
         reader_header=settings.api.reader_header,
         viewer_links=settings.api.viewer_links,
         studies=DatabaseStudies(store),
+        standing=StoreStanding(DatabaseStanding(store, clock), outbox, canaries, settings.readiness.within_s, clock),
     )
 
     def stop() -> None:
         pixels.close()
         archive.close()
+        broker.close()
         store.engine.dispose()
 
     app = serve(context, on_stop=stop)
-    deliveries.install(app, DatabaseOutbox(store, clock))
+    deliveries.install(app, outbox)
     return app

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Annotated, cast
 
 from fastapi import Depends
+from prometheus_client.registry import Collector
 from starlette.requests import HTTPConnection
 
 from plumbline.adapters.database.outbox import DatabaseOutbox
@@ -64,6 +65,8 @@ class Context:
     """Header in which the site's proxy names the reader it has signed on."""
     viewer_links: Mapping[str, str] = field(default_factory=dict)
     """Addresses of other viewers by name, with ``{current}``, ``{reference}`` and ``{studies}`` to be filled in."""
+    standing: Collector | None = None
+    """Metrics that the store knows; none where None."""
     studies: Studies | None = None
     """Completeness of studies; its area is not served where None."""
 

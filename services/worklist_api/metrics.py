@@ -77,9 +77,17 @@ class WorklistStanding(Collector):
         yield oldest
 
 
-def exposition(worklist: Worklist, now: datetime) -> bytes:
-    """Text of all metrics: those of every process where they share a folder, else of this one."""
+def exposition(worklist: Worklist, now: datetime, standing: Collector | None = None) -> bytes:
+    """Text of all metrics: those of every process where they share a folder, else of this one.
+
+    Parameters
+    ----------
+    standing
+        What the store says of queues, exams and deliveries.
+    """
     shared = all_processes() if os.environ.get("PROMETHEUS_MULTIPROC_DIR") else REGISTRY
     own = CollectorRegistry()
     own.register(WorklistStanding(worklist, now))
+    if standing is not None:
+        own.register(standing)
     return generate_latest(shared) + generate_latest(own)

@@ -343,6 +343,11 @@ class ReadinessSettings(_Section):
     measure_within_s: float = Field(default=180.0, gt=0)
     """The same for the queue of measurements, where a canary waits until one of the workers has finished an exam."""
 
+    @property
+    def within_s(self) -> dict[str, float]:
+        """Longest silence of each queue."""
+        return {"path": self.path_within_s, "measure": self.measure_within_s}
+
 
 class SettingsFile(PydanticBaseSettingsSource):
     """The settings file named by ``PLUMBLINE_SETTINGS``, where there is one."""

@@ -144,16 +144,23 @@ def test_it_is_not_ready_while_the_archive_does_not_answer(service):
     assert response.json()["checks"]["archive"] != "answers"
 
 
-def test_it_is_ready_when_database_and_archive_answer(orthanc, tmp_path):
-    app = create_app(Settings(data_dir=tmp_path, orthanc=OrthancSettings(url=orthanc.url)))
+def test_readers_are_served_also_where_no_exam_could_be_processed(service):
+    assert httpx.get(f"{service}/health/serving").json() == {"status": "serving", "checks": {"database": "answers"}}
+
+
+def test_database_and_archive_that_answer_are_not_enough_to_be_ready(orthanc, tmp_path):
+    nobody = f"redis://127.0.0.1:{free_port()}/0"
+    app = create_app(Settings(data_dir=tmp_path, redis_url=nobody, orthanc=OrthancSettings(url=orthanc.url)))
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as client:
             return await client.get("http://worklist/health/ready")
 
-    response = anyio.run(ask)
-    assert response.json() == {"status": "ready", "checks": {"database": "answers", "archive": "answers"}}
+    answer = anyio.run(ask).json()
+    assert answer["status"] == "not ready"
+    missing = {name for name, sentence in answer["checks"].items() if sentence != "answers"}
+    assert missing == {"broker", "queue path", "queue measure"}
 
 
 def test_no_log_line_names_the_patient(service, readings, data_dir):

@@ -111,9 +111,8 @@ def test_one_wrong_section_does_not_hide_what_is_wrong_in_another(site, tmp_path
 
 
 def test_a_route_to_nobody_is_found(site, tmp_path):
-    (tmp_path / "rules.yaml").write_text(
-        "rules:\n  - {name: a, priority: STAT, says: b, when: {order.red_flags: {contains: cauda-equina}}}\nrouting:\n  - {name: all, to: [riss]}\n"
-    )
+    rule = "{name: a, priority: STAT, says: b, when: {order.red_flags: {contains: infection}}}"
+    (tmp_path / "rules.yaml").write_text(f"rules:\n  - {rule}\nrouting:\n  - {{name: all, to: [riss]}}\n")
     destination = {"kind": "hl7", "name": "ris", "host": "ris", "port": 2575}
     problems = told(site({"destinations": [destination], "site": {"triage_rules": "rules.yaml"}}))
     assert "Did you mean ris?" in problems["rules.yaml line 4"]

@@ -5,18 +5,21 @@ from __future__ import annotations
 from celery import Celery
 from kombu.entity import Queue
 
-from plumbline.adapters.queue.doorbell import RUN_STEP
+from plumbline.adapters.queue.canary import RETURN_CANARY
+from plumbline.adapters.queue.doorbell import RUN_STEP, STEP_PRIORITY
 from plumbline.pipeline.path import MEASURE_QUEUE, PATH_QUEUE
 
 TICK = "plumbline.tick"
 RECONCILE = "plumbline.reconcile"
+SEND_CANARIES = "plumbline.send_canaries"
 
 
-def create_celery(redis_url: str, *, tick_s: float, reconcile_every_s: float) -> Celery:
+def create_celery(redis_url: str, *, tick_s: float, reconcile_every_s: float, canary_every_s: float = 5.0) -> Celery:
     """Celery application with the queues, and the beat's schedule.
 
     Messages are acknowledged early: a lost one is rung for again by the sweeper, and a late
-    acknowledgement would only run a step twice (docs/adr).
+    acknowledgement would only run a step twice (docs/adr). What the clock rings for, and canaries, overtake
+    the steps of exams that wait: a long queue is no dead one.
     """
     app = Celery("plumbline", broker=redis_url)
     app.conf.update(
@@ -30,9 +33,19 @@ def create_celery(redis_url: str, *, tick_s: float, reconcile_every_s: float) ->
         worker_redirect_stdouts=False,
         worker_send_task_events=False,
         broker_connection_retry_on_startup=True,
-        broker_transport_options={"socket_timeout": 10, "socket_connect_timeout": 5},
+        broker_transport_options={
+            "socket_timeout": 10,
+            "socket_connect_timeout": 5,
+            "priority_steps": [0, STEP_PRIORITY],
+            "queue_order_strategy": "priority",
+        },
         beat_schedule={
             "tick": {"task": TICK, "schedule": tick_s, "options": {"expires": 5 * tick_s, "queue": PATH_QUEUE}},
+            "canaries": {
+                "task": SEND_CANARIES,
+                "schedule": canary_every_s,
+                "options": {"expires": canary_every_s, "queue": PATH_QUEUE},
+            },
             "reconcile": {
                 "task": RECONCILE,
                 "schedule": reconcile_every_s,
@@ -43,4 +56,4 @@ def create_celery(redis_url: str, *, tick_s: float, reconcile_every_s: float) ->
     return app
 
 
-__all__ = ["RECONCILE", "RUN_STEP", "TICK", "create_celery"]
+__all__ = ["RECONCILE", "RETURN_CANARY", "RUN_STEP", "SEND_CANARIES", "TICK", "create_celery"]

@@ -12,6 +12,9 @@ from plumbline.pipeline.ports import StepName
 RUN_STEP = "plumbline.run_step"
 """Name of the task; task names carry no patient data."""
 
+STEP_PRIORITY = 9
+"""The last of Kombu's ranks on Redis, where 0 comes first: the few small other messages go before."""
+
 
 class CeleryDoorbell:
     """``Doorbell`` on a Celery application."""
@@ -22,6 +25,13 @@ class CeleryDoorbell:
     def ring(self, step_id: int, name: StepName) -> None:
         """See ``Doorbell.ring``."""
         try:
-            self._app.send_task(RUN_STEP, args=(step_id,), queue=queue_of(name), ignore_result=True, retry=False)
+            self._app.send_task(
+                RUN_STEP,
+                args=(step_id,),
+                queue=queue_of(name),
+                priority=STEP_PRIORITY,
+                ignore_result=True,
+                retry=False,
+            )
         except (OperationalError, OSError) as error:
             raise Unavailable("the message broker does not answer") from error
