@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from plumbline.demo.figures import write_figures
+from plumbline.demo.ordering import send_orders
 from plumbline.demo.patients import WrittenExam, WrittenPatient, write_cohort
 from plumbline.demo.ports import DemoPorts, free_ports, refuse_ports_in_use
 from plumbline.demo.real_input import real_patients
@@ -113,7 +114,8 @@ def _show_and_score(
 
 
 def _send_and_wait(stack: Stack, watch: Watch, patients: Sequence[WrittenPatient], console: Console) -> None:
-    """Earlier exams first; then the follow-ups, the first one alone so that its times are of one exam."""
+    """Orders, earlier exams, then the follow-ups: the first one alone, so that its times are of one exam."""
+    send_orders(patients, port=stack.ports.hl7)
     earlier = [exam for patient in patients for exam in patient.exams[:-1]]
     first, *others = [patient.exams[-1] for patient in patients]
     with _bar(console) as bar:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from plumbline.demo.ordering import ordered_exams
 from plumbline.demo.patients import WrittenPatient
 from plumbline.demo.watching import Watch
+from plumbline.exams.facts import SourceKind
 from plumbline.pipeline.ports import ExamState
 from plumbline.reports.reading import ReadFinding, read_report
 
@@ -46,6 +49,7 @@ def judge_patient(written: WrittenPatient, watch: Watch) -> Verdict:
         problems += _problems_of_unlisted(exam.state, has_entry=entry is not None, has_report=bool(reports))
     else:
         problems += _problems_of_listed(written, exam.state, entry, findings)
+        problems += _problems_of_order(written, watch.result(uid))
         wanted_reports = written.exams[-1].exam.parts
         if not 1 <= len(reports) <= wanted_reports:
             problems.append(f"{len(reports)} reports in the archive")
@@ -92,6 +96,15 @@ def _problems_of_listed(
         yield "no displacement was measured"
     elif error is not None and error > (REAL_TOLERANCE_MM if written.is_real else TOLERANCE_MM):
         yield f"displacement wrong by {error:.2f} mm on an axis"
+
+
+def _problems_of_order(written: WrittenPatient, result: Mapping[str, Any] | None) -> Iterator[str]:
+    """An order that came by HL7 is a stronger source than the header, and has to show."""
+    if not any(ordered_exams([written])):
+        return
+    reasons = [reason for finding in (result or {}).get("findings", ()) for reason in finding["reasons"]]
+    if not any(f"source: {SourceKind.ORDER.label}" in reason for reason in reasons):
+        yield "the order that came by HL7 was not used"
 
 
 def _finding(findings: tuple[ReadFinding, ...], check: str) -> ReadFinding | None:

@@ -1,4 +1,4 @@
-"""Results out by HL7 v2: ORU^R01 (2.5.1) over MLLP, and what an acknowledgement means.
+"""Results out by HL7 v2: ORU^R01 (2.5.1) over MLLP.
 
 The message says priority, status, short text and link. Its control id and the filler order number are derived
 from the result, so a receiver that got it twice, because an acknowledgement was lost, has one result.
@@ -6,16 +6,14 @@ from the result, so a receiver that got it twice, because an acknowledgement was
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import hl7
-from hl7.mllp import open_hl7_connection
 
-from plumbline.errors import InvalidInput, Unavailable
+from plumbline.adapters.hl7.sending import send_message
 from plumbline.pipeline.outbox import Delivery
 from plumbline.pipeline.ports import ReportObject
 from plumbline.triage.priority import Priority
@@ -152,43 +150,4 @@ class ResultSender:
         """See ``Destination.deliver``."""
         message_id = control_id(delivery)
         message = result_message(delivery.notice, message_id=message_id, sent_at=delivery.created_at, **self._receiver)
-        try:
-            answer = asyncio.run(asyncio.wait_for(self._exchange(message), self._timeout_s))
-        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-            raise Unavailable("the HL7 receiver does not answer") from error
-        except (hl7.HL7Exception, ValueError, LookupError, AssertionError) as error:
-            raise Unavailable("the HL7 receiver answers with something that is not HL7") from error
-        judge_acknowledgement(answer, message_id)
-
-    async def _exchange(self, message: hl7.Message) -> hl7.Message:
-        reader, writer = await open_hl7_connection(*self._address, encoding="utf-8")
-        try:
-            writer.writemessage(message)
-            await writer.drain()
-            return cast(hl7.Message, await reader.readmessage())
-        finally:
-            writer.close()
-            await writer.wait_closed()
-
-
-def judge_acknowledgement(answer: hl7.Message, message_id: str) -> None:
-    """Return where the message was accepted (MSA-1 AA or CA).
-
-    Raises
-    ------
-    Unavailable
-        AE or CE, the receiver had an error of its own; or it acknowledges another message.
-    InvalidInput
-        AR or CR, it will never take this message.
-    """
-    try:
-        acknowledgement = answer.segment("MSA")
-        code, echoed = str(acknowledgement(1)), str(acknowledgement(2))
-    except (KeyError, IndexError) as error:
-        raise Unavailable("the HL7 receiver's answer has no MSA") from error
-    if code in ("AR", "CR"):
-        raise InvalidInput(f"the HL7 receiver rejects the message ({code})")
-    if code not in ("AA", "CA"):
-        raise Unavailable(f"the HL7 receiver could not take the message ({code[:2]})")
-    if echoed != message_id:
-        raise Unavailable("the HL7 receiver acknowledges another message")
+        send_message(message, *self._address, message_id=message_id, timeout_s=self._timeout_s)

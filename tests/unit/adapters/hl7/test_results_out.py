@@ -7,7 +7,8 @@ import pytest
 from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.parser import parse_message
 
-from plumbline.adapters.hl7.results_out import control_id, judge_acknowledgement, result_message
+from plumbline.adapters.hl7.results_out import control_id, result_message
+from plumbline.adapters.hl7.sending import judge_acknowledgement
 from plumbline.errors import InvalidInput, Unavailable
 from plumbline.pipeline.outgoing import Routing, result_notice
 from tests.unit.pipeline.outbox_cases import delivery, finished
@@ -64,7 +65,8 @@ def test_the_control_id_is_the_same_whenever_it_is_sent():
 
 @pytest.mark.parametrize("code", ["AA", "CA"])
 def test_an_acceptance_of_this_message_is_the_end_of_it(code):
-    judge_acknowledgement(hl7.parse(f"MSH|^~\\&|R|||||ACK|1|P|2.5.1\rMSA|{code}|A1\r"), "A1")
+    answer = hl7.parse(f"MSH|^~\\&|R|||||ACK|1|P|2.5.1\rMSA|{code}|A1\r")
+    assert judge_acknowledgement(answer, "A1") is None
 
 
 @pytest.mark.parametrize(
