@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 import structlog
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_init
 
 from plumbline.adapters.queue.celery_app import (
     RECONCILE,
@@ -19,7 +19,8 @@ from plumbline.adapters.queue.celery_app import (
     TICK,
     create_celery,
 )
-from plumbline.errors import Unavailable
+from plumbline.errors import Misconfigured, Unavailable
+from plumbline.observability.exposure import expose_metrics
 from plumbline.observability.logging import configure_logging
 from plumbline.pipeline.late_news import open_told_exams
 from plumbline.pipeline.readiness import send_canaries as send_canaries_where_due
@@ -42,6 +43,15 @@ RECONCILE_LIMIT = 100
 @setup_logging.connect
 def _configure(**_: object) -> None:
     configure_logging(settings.log_level, process="worker")
+
+
+@worker_init.connect
+def _expose_metrics(**_: object) -> None:
+    """Show the metrics of this worker and its children; Celery swallows errors here, but not the end of the process."""
+    try:
+        expose_metrics(settings.metrics.host, settings.metrics.port)
+    except Misconfigured as error:
+        raise SystemExit(str(error)) from error
 
 
 @lru_cache(maxsize=1)

@@ -12,13 +12,11 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import structlog
-from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
 from prometheus_client.multiprocess import mark_process_dead
 
 from plumbline.adapters.dimse.listener import reserve_ports
-from plumbline.errors import Misconfigured
+from plumbline.observability.exposure import expose_metrics
 from plumbline.observability.logging import configure_logging
-from plumbline.observability.metrics import all_processes
 from plumbline.settings import Settings
 from services.dicom_listener.commitment import run_commitments
 from services.dicom_listener.indexer import run_indexer
@@ -39,7 +37,8 @@ def serve(settings: Settings) -> None:
     stopping = Stop()
     stopping.on(signal.SIGTERM, signal.SIGINT)
     settings.spool_dir.mkdir(parents=True, exist_ok=True)
-    _expose_metrics(settings)
+    listener = settings.listener
+    expose_metrics(listener.host, listener.metrics_port, key="listener.metrics_port")
     if settings.listener.processes == 1:
         _serve_alone(settings, stopping)
     else:
@@ -131,20 +130,3 @@ def _supervise(children: list[_Child], stopping: Stop, spool_dir: Path) -> None:
         for child in children:
             if not child.process.is_alive() and not stopping.is_set:
                 child.start_again()
-
-
-def _registry() -> CollectorRegistry:
-    """The metrics of all processes together where they share a folder, else this process's."""
-    return all_processes() if os.environ.get(METRICS_VARIABLE) else REGISTRY
-
-
-def _expose_metrics(settings: Settings) -> None:
-    address, port = settings.listener.host, settings.listener.metrics_port
-    try:
-        start_http_server(port, addr=address, registry=_registry())
-    except OSError as error:
-        raise Misconfigured(
-            f"cannot listen on {address} port {port} for metrics ({error.strerror})",
-            where="listener.metrics_port",
-            remedy="End what uses the port or choose another",
-        ) from error

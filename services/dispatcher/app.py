@@ -19,6 +19,7 @@ from plumbline.adapters.database.workitems import DatabaseWorkitems
 from plumbline.adapters.dimse.results_out import AwaitedCommitments, ReportListener
 from plumbline.errors import PlumblineError
 from plumbline.observability.clock import SystemClock
+from plumbline.observability.exposure import expose_metrics
 from plumbline.observability.logging import configure_logging
 from plumbline.pipeline.outbox import Delivery, Dispatcher
 from plumbline.settings import Settings
@@ -92,6 +93,7 @@ def build_dispatchers(settings: Settings) -> list[Dispatcher]:
 def serve(settings: Settings) -> None:
     """Deliver until SIGTERM or SIGINT; what is under way is finished first."""
     configure_logging(settings.log_level, process="dispatcher")
+    expose_metrics(settings.metrics.host, settings.metrics.port)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

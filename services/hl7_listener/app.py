@@ -15,6 +15,7 @@ from plumbline.adapters.hl7.receiver import Receiver
 from plumbline.adapters.hl7.values import SiteIdentifiers
 from plumbline.exams.identity import IdentityPolicy
 from plumbline.observability.clock import SystemClock
+from plumbline.observability.exposure import expose_metrics
 from plumbline.observability.logging import configure_logging
 from plumbline.settings import Hl7Settings, Settings
 from services.hl7_listener.observer import LoggingHl7Observer
@@ -23,6 +24,7 @@ from services.hl7_listener.observer import LoggingHl7Observer
 def serve(settings: Settings) -> None:
     """Receive until SIGTERM or SIGINT; returns when what was being stored is answered."""
     configure_logging(settings.log_level, process="hl7-listener")
+    expose_metrics(settings.metrics.host, settings.metrics.port)
     observer = LoggingHl7Observer()
     store = open_store(settings.store_url)
     clock = SystemClock()

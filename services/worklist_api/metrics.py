@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from datetime import datetime
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from plumbline.observability.metrics import all_processes
+from plumbline.observability.exposure import exposed_registry
 from plumbline.worklist.desk import Worklist
 from plumbline.worklist.states import State
 
@@ -85,9 +84,8 @@ def exposition(worklist: Worklist, now: datetime, standing: Collector | None = N
     standing
         What the store says of queues, exams and deliveries.
     """
-    shared = all_processes() if os.environ.get("PROMETHEUS_MULTIPROC_DIR") else REGISTRY
     own = CollectorRegistry()
     own.register(WorklistStanding(worklist, now))
     if standing is not None:
         own.register(standing)
-    return generate_latest(shared) + generate_latest(own)
+    return generate_latest(exposed_registry()) + generate_latest(own)

@@ -26,6 +26,7 @@ EXAMS_WITH_BASELINE = Counter(
     "plumbline_exams_matched", "Matched exams, by whether a baseline was found.", ["baseline"]
 )
 ABSTENTIONS = Counter("plumbline_abstentions", "Indeterminate or failed findings.", ["check", "status"])
+FINDINGS = Counter("plumbline_findings", "Findings by what they say.", ["check", "status"])
 TO_PROVISIONAL_SECONDS = Histogram(
     "plumbline_provisional_priority_seconds",
     "From the last instance received to the provisional priority.",
@@ -83,6 +84,7 @@ def count_result(step: Step, outcome: str, result: Mapping[str, Any]) -> None:
             EXAMS_WITH_BASELINE.labels("yes" if "baseline" in roles else "no").inc()
         case StepName.COMPARE:
             for finding in result["comparison"]["findings"]:
+                FINDINGS.labels(finding["check"], finding["status"]).inc()
                 if finding["status"] in ("indeterminate", "failed"):
                     ABSTENTIONS.labels(finding["check"], finding["status"]).inc()
             for check, seconds in result["check_seconds"].items():

@@ -2,33 +2,89 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
+import runpy
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
+from prometheus_client import REGISTRY
+from prometheus_client.metrics import MetricWrapperBase
+
+from plumbline.testing import ManualClock, MemoryWorkitems
+from services.worklist_api.metrics import WorklistStanding
+from services.worklist_api.standing import StoreStanding
 
 HOUSE = Path(__file__).parents[3]
+REFERENCE = runpy.run_path(str(HOUSE / "scripts/dashboards.py"))
 DASHBOARDS = sorted((HOUSE / "deploy/grafana/dashboards").glob("*.json"))
 SUFFIXES = re.compile(r"_(bucket|sum|count|total)$")
+SERIES = re.compile(r"(plumbline_\w+)(?:\{([^}]*)\})?")
+"""A metric in PromQL with its matchers."""
+GROUPED = re.compile(r"\b(?:by|on|without|ignoring) \(([^)]*)\)")
+OF_PROMETHEUS = {"le", "job", "instance"}
+
+Exposed = Mapping[str, frozenset[str]]
 
 
-def defined_metrics() -> set[str]:
-    """Names that the code gives to metrics."""
-    sources = (path for folder in ("src", "services", "workers") for path in (HOUSE / folder).rglob("*.py"))
-    constructor = re.compile(
-        r"(?:Counter|Gauge|Histogram|Summary|GaugeMetricFamily|CounterMetricFamily)\(\s*\"(plumbline_\w+)\""
-    )
-    return {name for source in sources for name in constructor.findall(source.read_text())}
+@pytest.fixture(scope="module")
+def exposed() -> Exposed:
+    """Every metric that the processes of deploy/processes.toml register, with its labels: asked of their modules."""
+    for module in PROCESS_MODULES:
+        importlib.import_module(module)
+    found = {
+        family: labels for collector in list(REGISTRY._collector_to_names) for family, labels in _described(collector)
+    }
+    site = Standing()
+    for collector in (WorklistStanding(site.worklist, site.clock.now()), site.store_standing):
+        found |= {family.name: frozenset(family._labelnames) for family in collector.collect()}
+    return {name: labels for name, labels in found.items() if name.startswith("plumbline_")}
 
 
-def queried_metrics(query: str) -> set[str]:
-    """Names of Plumbline's metrics in a PromQL expression, as the code would give them."""
-    return {SUFFIXES.sub("", name) for name in re.findall(r"plumbline_\w+", query)}
+PROCESS_MODULES = (
+    "services.dicom_listener.app",
+    "services.dispatcher.app",
+    "services.hl7_listener.app",
+    "services.worklist_api.app",
+    "workers.app",
+)
+
+
+class Standing:
+    """The collectors that the API makes anew for each question, on nothing."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.worklist = MemoryWorkitems(self.clock)
+        nothing = SimpleNamespace(queues=list, exams=dict, backlog=list, all=dict)
+        self.store_standing = StoreStanding(nothing, nothing, nothing, {"path": 1.0}, self.clock)  # type: ignore[arg-type]
+
+
+def _described(collector: object) -> Iterator[tuple[str, frozenset[str]]]:
+    if isinstance(collector, MetricWrapperBase):
+        yield collector._name, frozenset(collector._labelnames)
+
+
+def faults(query: str, exposed: Exposed) -> list[str]:
+    """Metrics and labels of a PromQL expression that nothing exposes."""
+    wrong: list[str] = []
+    labels = set(OF_PROMETHEUS)
+    for name, matchers in SERIES.findall(query):
+        family = SUFFIXES.sub("", name)
+        if family not in exposed:
+            wrong.append(f"there is no metric {name}")
+            continue
+        labels |= exposed[family]
+        asked = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", matchers))
+        wrong += [f"{name} has no label {label}" for label in asked - exposed[family] - OF_PROMETHEUS]
+    grouped = {label.strip() for group in GROUPED.findall(query) for label in group.split(",")}
+    return wrong + [f"no metric in it has the label {label}" for label in grouped - labels]
 
 
 def alerts() -> list[dict[str, str]]:
@@ -46,12 +102,37 @@ def queries() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("where", "query"), list(queries()))
-def test_every_query_is_about_metrics_that_the_code_defines(where: str, query: str) -> None:
-    assert queried_metrics(query) <= defined_metrics()
+def test_every_query_is_about_metrics_and_labels_that_the_processes_expose(
+    where: str, query: str, exposed: Exposed
+) -> None:
+    assert faults(query, exposed) == [], where
 
 
-def test_a_renamed_metric_would_be_noticed() -> None:
-    assert not queried_metrics("rate(plumbline_of_old_total[5m])") <= defined_metrics()
+@pytest.mark.parametrize(
+    ("query", "fault"),
+    [
+        ("rate(plumbline_of_old_total[5m])", "there is no metric plumbline_of_old_total"),
+        ('plumbline_queue_due{name="path"}', "plumbline_queue_due has no label name"),
+        ("sum by (patient) (plumbline_queue_due)", "no metric in it has the label patient"),
+        ('plumbline_steps_total{outcome="failed", stage=~"a|b"}', "plumbline_steps_total has no label stage"),
+    ],
+)
+def test_a_metric_or_label_that_was_renamed_is_noticed(query: str, fault: str, exposed: Exposed) -> None:
+    assert faults(query, exposed) == [fault]
+
+
+def test_every_metric_is_shown_on_a_dashboard_or_watched(exposed: Exposed) -> None:
+    shown = {SUFFIXES.sub("", name) for _, query in queries() for name, _ in SERIES.findall(query)}
+    assert exposed.keys() - shown == {"plumbline_hl7_exams_told", "plumbline_listener_associations"}
+
+
+@pytest.mark.parametrize("dashboard", REFERENCE["DASHBOARDS"], ids=lambda each: each.name)
+def test_dashboards_are_as_their_description_says(dashboard: object) -> None:
+    assert REFERENCE["_written"](dashboard) == REFERENCE["document"](dashboard), "run scripts/dashboards.py"
+
+
+def test_there_is_a_dashboard_for_everybody_who_watches() -> None:
+    assert {path.stem for path in DASHBOARDS} == {"flow", "clinical", "listener", "workers", "destinations"}
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
