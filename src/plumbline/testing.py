@@ -6,7 +6,7 @@ and on the real adapters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from threading import RLock
@@ -25,7 +25,7 @@ from plumbline.worklist.rendering import rendered
 from plumbline.worklist.results import ExamResult
 from plumbline.worklist.states import State
 from plumbline.worklist.subscriptions import WELL_KNOWN, PendingEvent, Subscription
-from plumbline.worklist.workitem import PRIORITY_ORDER, RenderedPage, SearchPage, Standing, Workitem
+from plumbline.worklist.workitem import PRIORITY_ORDER, Edition, RenderedPage, SearchPage, Standing, Workitem
 
 
 @dataclass
@@ -366,13 +366,19 @@ class MemoryWorkitemStore:
         stop = query.offset + query.limit
         return SearchPage(tuple(matching[query.offset : stop]), has_more=len(matching) > stop)
 
-    def search_rendered(self, query: Query) -> RenderedPage:
+    def search_rendered(self, query: Query, held: Container[Edition] = ()) -> RenderedPage:
         """See ``WorkitemStore.search_rendered``."""
         page = self.search(query)
-        return RenderedPage(tuple(rendered(found.dataset) for found in page.workitems), page.has_more)
+        found = {each.edition: each for each in page.workitems}
+        fresh = {edition: rendered(each.dataset) for edition, each in found.items() if edition not in held}
+        return RenderedPage(tuple(found), fresh, page.has_more)
 
     def change_number(self) -> int:
         """See ``WorkitemStore.change_number``."""
+        return self._change_number
+
+    def change_number_at_once(self) -> int:
+        """See ``WorkitemStore.change_number_at_once``."""
         return self._change_number
 
     def standing(self) -> list[Standing]:

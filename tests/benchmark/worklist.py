@@ -1,9 +1,9 @@
 """How soon a search is answered and an event is told, while many read and some write.
 
 Run it as ``python -m tests.benchmark.worklist``. The worklist API runs as its own process on a store with
-10,000 readings; 20 readers ask for the first 100 in reading order without a pause while 20 workitems a second
-are updated over UPS-RS and one subscriber listens on the event channel. Each reading lists every instance of a
-lumbar CT and of its SR, as the path writes it.
+10,000 readings; 20 readers ask for 100 in reading order by five different searches without a pause while 20
+workitems a second are updated over UPS-RS, half of them among those shown, and one subscriber listens on the event
+channel. Each reading lists every instance of a lumbar CT and of its SR, as the path writes it.
 """
 
 from __future__ import annotations
@@ -85,9 +85,10 @@ def api(store_url: str, data_dir: Path) -> Iterator[tuple[str, int]]:
 
 
 def _wait_until_live(address: str) -> None:
+    """Until it answers, and has read the board that it reads once when it starts."""
     for _ in range(400):
         try:
-            httpx.get(f"{address}/health/live")
+            httpx.get(f"{address}/", timeout=120).raise_for_status()
             return
         except httpx.TransportError:
             time.sleep(0.1)

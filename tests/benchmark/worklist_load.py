@@ -1,7 +1,8 @@
 """The load of the worklist benchmark, in processes of its own: readers that search, one that updates and is told.
 
-``readers`` search without a pause, each on a connection of its own; ``updates`` changes workitems at a steady
-rate and hears of each on the event channel. Both print what they measured as JSON.
+``readers`` ask one of several searches without a pause, each on a connection of its own and every few searches on a
+new one; ``updates`` changes workitems at a steady rate, half of them among those that the readers are shown, and
+hears of each on the event channel. Both print what they measured as JSON.
 """
 
 from __future__ import annotations
@@ -20,32 +21,59 @@ from urllib.parse import urlsplit
 import httpx
 from websockets.asyncio.client import connect
 
-REQUEST = (
-    b"GET /dicom-web/workitems?limit=100 HTTP/1.1\r\nHost: bench\r\n"
-    b"Accept: application/dicom+json\r\nAccept-Encoding: gzip\r\n\r\n"
+SEARCHES = (
+    "limit=100",
+    "limit=100&offset=100",
+    "limit=100&ProcedureStepState=SCHEDULED",
+    "limit=100&ScheduledProcedureStepPriority=HIGH",
+    "limit=100&ProcedureStepState=SCHEDULED&ScheduledWorkitemCodeSequence.CodeValue=110005",
 )
+"""What readers ask; each is answered with a full page of a longer list."""
+SEARCHES_A_CONNECTION = 25
+SHOWN = 200
+"""Workitems at the top of the list that half of the updates are of."""
 SUBSCRIBER = "BENCH"
 GLOBAL = "1.2.840.10008.5.1.4.34.5"
 MOST_UPDATES_LATE_S = 5.0
 
 
 def read_for(address: str, seconds: float, pause_s: float, taken_ms: list[float], sizes: list[int]) -> None:
-    """Search again and again on one connection; the last answer is unpacked and has to be a full page in order."""
-    parts = urlsplit(address)
+    """Search again and again; the last answer is unpacked and has to be a full page in order."""
     until, body = time.monotonic() + seconds, b""
-    with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=60) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        while time.monotonic() < until:
-            began = time.perf_counter()
-            connection.sendall(REQUEST)
-            body = _answered(connection)
-            taken_ms.append((time.perf_counter() - began) * 1000)
-            if pause_s:
-                time.sleep(random.uniform(0, 2 * pause_s))
+    while time.monotonic() < until:
+        body = _read_on_one_connection(address, until, pause_s, taken_ms)
     content = gzip.decompress(body)
     ranks = [("HIGH", "MEDIUM", "LOW").index(each["00741200"]["Value"][0]) for each in json.loads(content)]
     assert len(ranks) == 100 and ranks == sorted(ranks)
     sizes.append(len(content))
+
+
+def _read_on_one_connection(address: str, until: float, pause_s: float, taken_ms: list[float]) -> bytes:
+    """Some searches; the time of the first is that of connecting, too."""
+    parts, body = urlsplit(address), b""
+    began = time.perf_counter()
+    with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=60) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(SEARCHES_A_CONNECTION):
+            connection.sendall(_request(random.choice(SEARCHES)))
+            body = _answered(connection)
+            taken_ms.append((time.perf_counter() - began) * 1000)
+            if pause_s:
+                time.sleep(random.uniform(0, 2 * pause_s))
+            if time.monotonic() >= until:
+                break
+            began = time.perf_counter()
+    return body
+
+
+def _request(search: str) -> bytes:
+    lines = (
+        f"GET /dicom-web/workitems?{search} HTTP/1.1",
+        "Host: bench",
+        "Accept: application/dicom+json",
+        "Accept-Encoding: gzip",
+    )
+    return "\r\n".join((*lines, "", "")).encode()
 
 
 def _answered(connection: socket.socket) -> bytes:
@@ -107,25 +135,35 @@ async def _updates(
     taken_ms: list[float] = []
     under_way: set[asyncio.Task[None]] = set()
 
+    readiness = "UNAVAILABLE" if arguments.is_warm_up else "INCOMPLETE"  # each update changes something
+
     async def update(uid: str) -> None:
-        body = {"00404041": {"vr": "CS", "Value": ["INCOMPLETE"]}, "00741200": {"vr": "CS", "Value": ["HIGH"]}}
+        body = {"00404041": {"vr": "CS", "Value": [readiness]}, "00741200": {"vr": "CS", "Value": ["HIGH"]}}
         began = sent[uid] = time.perf_counter()
         answer = await client.post(f"{base}/{uid}", json=body)
         assert answer.status_code == 200, answer.text
         taken_ms.append((time.perf_counter() - began) * 1000)
 
+    uids = await _to_be_updated(client, base, int(arguments.seconds * arguments.rate), arguments.workitems)
     began = time.perf_counter()
-    half = arguments.workitems // 2  # what the warm-up changed is not changed again by the same update
-    numbers = random.sample(
-        range(0, half) if arguments.is_warm_up else range(half, 2 * half), int(arguments.seconds * arguments.rate)
-    )
-    for index, number in enumerate(numbers):
+    for index, uid in enumerate(uids):
         await asyncio.sleep(max(0.0, began + index / arguments.rate - time.perf_counter()))
-        task = asyncio.create_task(update(f"2.25.99{number}"))
+        task = asyncio.create_task(update(uid))
         under_way.add(task)
         task.add_done_callback(under_way.discard)
     await asyncio.gather(*under_way)
     return {"update_ms": taken_ms, "updates_per_s": len(taken_ms) / (time.perf_counter() - began)}
+
+
+async def _to_be_updated(client: httpx.AsyncClient, base: str, count: int, workitems: int) -> list[str]:
+    """UIDs, half of them at the top of the list, half anywhere, each once."""
+    answer = await client.get(base, params={"limit": SHOWN})
+    shown = [each["00080018"]["Value"][0] for each in answer.json()]
+    chosen = random.sample(shown, min(count // 2, len(shown)))
+    others = {f"2.25.99{number}" for number in range(workitems)}.difference(shown)
+    chosen += random.sample(sorted(others), count - len(chosen))
+    random.shuffle(chosen)
+    return chosen
 
 
 def main() -> None:

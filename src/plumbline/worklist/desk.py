@@ -5,7 +5,7 @@ UPS-RS and UPS over DIMSE translate to and from this class and decide nothing th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -36,7 +36,7 @@ from plumbline.worklist.refusals import Notice, Refusal, WorkitemConflict, Worki
 from plumbline.worklist.requirements import check_final, check_update, completed_for_creation
 from plumbline.worklist.states import Change, Event, State, change_state_event, react, update_event
 from plumbline.worklist.succession import says_more, succeeding, successor_uid
-from plumbline.worklist.workitem import RenderedPage, SearchPage, Standing, Workitem, WorkitemStore
+from plumbline.worklist.workitem import Edition, RenderedPage, SearchPage, Standing, Workitem, WorkitemStore
 
 _MAXIMUM_TRIES = 20
 """How often a change is decided anew because another one was stored in between."""
@@ -75,13 +75,20 @@ class Worklist:
         """Workitems that match (C-FIND), the most urgent and then the oldest first."""
         return self._store.search(query)
 
-    def search_rendered(self, query: Query) -> RenderedPage:
-        """Answer the same search as the DICOM JSON that every result carries, for many readers at once."""
-        return self._store.search_rendered(query)
+    def search_rendered(self, query: Query, held: Container[Edition] = ()) -> RenderedPage:
+        """Answer the same search as the DICOM JSON that every result carries, for many readers at once.
+
+        What the caller holds of earlier answers is not written again.
+        """
+        return self._store.search_rendered(query, held)
 
     def change_number(self) -> int:
         """Return a number that stays the same exactly as long as every search gives what it gave before."""
         return self._store.change_number()
+
+    def change_number_at_once(self) -> int | None:
+        """Return the same without waiting for anybody, so that an event loop may ask; None where it has to wait."""
+        return self._store.change_number_at_once()
 
     def standing(self) -> list[Standing]:
         """Counts by state and priority, for operators."""

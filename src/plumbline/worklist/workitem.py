@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -15,6 +15,10 @@ from plumbline.worklist.states import State
 
 PRIORITY_ORDER = ("HIGH", "MEDIUM", "LOW")
 """Values of Scheduled Procedure Step Priority, the most urgent first."""
+
+
+Edition = tuple[str, int]
+"""SOP Instance UID and version: what tells one state of a workitem from every other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,11 @@ class Workitem:
         """Study that the workitem is about, None where it does not say."""
         return text(self.dataset, tags.STUDY_INSTANCE_UID) or None
 
+    @property
+    def edition(self) -> Edition:
+        """What tells this state of it from every other."""
+        return self.workitem_uid, self.version
+
 
 @dataclass(frozen=True, slots=True)
 class SearchPage:
@@ -56,9 +65,12 @@ class SearchPage:
 
 @dataclass(frozen=True, slots=True)
 class RenderedPage:
-    """Results of a search as ``worklist.rendering.rendered`` writes them, in reading order."""
+    """Results of a search as ``worklist.rendering.rendered`` writes them."""
 
-    datasets: Sequence[bytes]
+    editions: tuple[Edition, ...]
+    """What was found, in reading order."""
+    datasets: Mapping[Edition, bytes]
+    """The workitems in writing, but for those that the caller holds already."""
     has_more: bool
 
 
@@ -94,12 +106,16 @@ class WorkitemStore(Protocol):
         """Workitems that match, in reading order."""
         ...
 
-    def search_rendered(self, query: Query) -> RenderedPage:
-        """Answer the same search in writing; ``query.include`` is not looked at."""
+    def search_rendered(self, query: Query, held: Container[Edition] = ()) -> RenderedPage:
+        """Answer the same search in writing, without the editions that are ``held``; ``query.include`` is not used."""
         ...
 
     def change_number(self) -> int:
         """Return a number that grows with every change of a workitem and with every event, once it can be seen."""
+        ...
+
+    def change_number_at_once(self) -> int | None:
+        """Return the same where it can be had in microseconds, waiting for nobody; else None."""
         ...
 
     def tell(self, reports: Sequence[EventReport]) -> None:

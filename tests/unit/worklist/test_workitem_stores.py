@@ -217,23 +217,34 @@ def test_a_search_in_writing_finds_what_a_search_finds(store, worklist, clock):
     for query in (Query(), Query(limit=2), Query((search_key("PatientID", "PLB*"),)), Query(limit=1, offset=2)):
         page, written = store.search(query), store.search_rendered(query)
         expected = [json.loads(rendered(found.dataset)) for found in page.workitems]
-        assert [json.loads(each) for each in written.datasets] == expected
+        assert [json.loads(written.datasets[edition]) for edition in written.editions] == expected
         assert written.has_more == page.has_more
 
 
-def test_the_change_number_grows_with_every_change_and_event_and_with_nothing_else(store, worklist, clock):
-    numbers = [store.change_number()]
-    uid = put(worklist, 1, clock)
-    numbers.append(store.change_number())
-    worklist.update(uid, {tags.LABEL: element("LO", "Changed")})
-    numbers.append(store.change_number())
-    store.tell([state_report(uid, store.get(uid).dataset)])
-    numbers.append(store.change_number())
-    assert numbers == sorted(set(numbers))
-    worklist.search(Query())
-    worklist.retrieve(uid)
-    worklist.update(uid, {tags.LABEL: element("LO", "Changed")})  # the same again
-    assert store.change_number() == numbers[-1]
+def test_what_is_held_is_not_written_again_until_it_changes(store, worklist, clock):
+    uids = [put(worklist, number, clock) for number in (1, 2)]
+    held = set(store.search_rendered(Query()).editions)
+    again = store.search_rendered(Query(), held)
+    assert (set(again.editions), again.datasets) == (held, {})
+    worklist.update(uids[1], {tags.LABEL: element("LO", "Changed")})
+    (edition,) = store.search_rendered(Query(), held).datasets
+    assert edition == (uids[1], 2)
+
+
+def test_the_change_number_at_once_is_the_newest_where_it_can_be_had(store, worklist, clock):
+    for number in range(1, 4):
+        put(worklist, number, clock)
+        assert store.change_number_at_once() in (None, store.change_number())
+
+
+def test_only_a_file_is_asked_at_once(tmp_path, clock):
+    opened = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    here, gone = DatabaseWorkitemStore(opened, clock), DatabaseWorkitemStore(opened, clock)
+    put(Worklist(here, clock.now), 1, clock)
+    assert here.change_number_at_once() == here.change_number() > 0
+    opened.engine.dispose()
+    (tmp_path / "store.sqlite").rename(tmp_path / "elsewhere.sqlite")
+    assert gone.change_number_at_once() is None
 
 
 @pytest.mark.parametrize(

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from plumbline.adapters.database.engine import Store
+from plumbline.adapters.database.instances import batched_uids
 from plumbline.adapters.database.tables import SubscriptionRow, WorkitemEventRow, WorkitemRow, WorklistChangeRow
+from plumbline.adapters.database.workitem_search import matching_uids
 from plumbline.pipeline.ports import Clock
 from plumbline.worklist.events import EventReport, EventType, state_report
 from plumbline.worklist.matching import Key, matches
 from plumbline.worklist.refusals import Refusal, WorkitemInvalid
 from plumbline.worklist.subscriptions import WELL_KNOWN, PendingEvent, Subscription
 from plumbline.worklist.workitem import Workitem
-
-_ROWS_AT_A_TIME = 500
 
 
 class DatabaseSubscriptions:
@@ -44,22 +45,17 @@ class DatabaseSubscriptions:
 
     def _subscribe_existing(self, session: Session, wanted: Subscription) -> None:
         """Extend a global subscription to the workitems that are there; a lock is added, never taken away."""
-        held = {
-            row.workitem_uid: row
-            for row in session.scalars(
-                select(SubscriptionRow).where(SubscriptionRow.receiving_ae == wanted.receiving_ae)
-            )
-        }
-        for row in session.scalars(select(WorkitemRow).execution_options(yield_per=_ROWS_AT_A_TIME)):
-            if not matches(row.dataset, wanted.keys):
-                continue
-            if row.workitem_uid not in held:
-                own = Subscription(wanted.receiving_ae, row.workitem_uid, wanted.deletion_lock)
-                _keep(session, own, self._clock.now())
-            elif wanted.deletion_lock:
-                held[row.workitem_uid].deletion_lock = True
-            if wanted.deletion_lock:
-                self._tell_state(session, wanted.receiving_ae, row)
+        own = SubscriptionRow.receiving_ae == wanted.receiving_ae
+        held = set(session.scalars(select(SubscriptionRow.workitem_uid).where(own)))
+        matching = matching_uids(session, wanted.keys)
+        fresh = [Subscription(wanted.receiving_ae, uid, wanted.deletion_lock) for uid in matching if uid not in held]
+        if fresh:
+            session.execute(insert(SubscriptionRow), [_columns(each, self._clock.now()) for each in fresh])
+        if wanted.deletion_lock:
+            for uids in batched_uids(matching):
+                session.execute(update(SubscriptionRow).where(own, _of(uids)).values(deletion_lock=True))
+                for row in session.scalars(select(WorkitemRow).where(WorkitemRow.workitem_uid.in_(uids))):
+                    self._tell_state(session, wanted.receiving_ae, row)
 
     def _tell_state(self, session: Session, receiving_ae: str, row: WorkitemRow) -> None:
         report = state_report(row.workitem_uid, row.dataset)
@@ -134,15 +130,21 @@ def note_change(session: Session) -> None:
 
 
 def _keep(session: Session, subscription: Subscription, now: datetime) -> None:
-    session.merge(
-        SubscriptionRow(
-            receiving_ae=subscription.receiving_ae,
-            workitem_uid=subscription.workitem_uid,
-            deletion_lock=subscription.deletion_lock,
-            keys=[[list(key.path), key.value] for key in subscription.keys],
-            created_at=now,
-        )
-    )
+    session.merge(SubscriptionRow(**_columns(subscription, now)))
+
+
+def _columns(subscription: Subscription, now: datetime) -> dict[str, Any]:
+    return {
+        "receiving_ae": subscription.receiving_ae,
+        "workitem_uid": subscription.workitem_uid,
+        "deletion_lock": subscription.deletion_lock,
+        "keys": [[list(key.path), key.value] for key in subscription.keys],
+        "created_at": now,
+    }
+
+
+def _of(workitem_uids: Sequence[str]) -> ColumnElement[bool]:
+    return SubscriptionRow.workitem_uid.in_(workitem_uids)
 
 
 def _keys(row: SubscriptionRow) -> tuple[Key, ...]:

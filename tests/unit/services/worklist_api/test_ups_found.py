@@ -32,7 +32,9 @@ def test_an_unchanged_worklist_is_searched_once(client, site, monkeypatch):
     site.add_reading(1)
     searches = []
     search = site.worklist.search_rendered
-    monkeypatch.setattr(site.worklist, "search_rendered", lambda query: searches.append(query) or search(query))
+    monkeypatch.setattr(
+        site.worklist, "search_rendered", lambda query, held: searches.append(query) or search(query, held)
+    )
     answers = {client.get(SEARCH).content for _ in range(5)}
     assert (len(searches), len(answers)) == (1, 1)
 
@@ -100,9 +102,31 @@ def test_readers_at_once_are_never_told_less_than_was_stored_before_they_asked(s
     assert all(shown >= stored for stored, shown in told)
 
 
+def test_an_answer_that_a_change_leaves_alone_is_not_made_again(client, site):
+    site.add_reading(1, "STAT")
+    routine = site.add_reading(2)
+    urgent = {"ScheduledProcedureStepPriority": "HIGH"}
+    tag = client.get(SEARCH, params=urgent).headers["etag"]
+    kept = client.app.state.found_answers
+    (answer,) = (answer for _, answer in kept._answers.values())
+    site.worklist.update(routine, {tags.LABEL: element("LO", "Changed")})
+    assert client.get(SEARCH, params=urgent).headers["etag"] == tag
+    assert [each for _, each in kept._answers.values()] == [answer]
+    assert next(iter(kept._answers.values()))[1] is answer
+
+
 @pytest.mark.parametrize("datasets", [(), (b"{}",), (b'{"a":1}', b'{"b":2}', b'{"a":1}')])
 def test_pieces_compressed_apart_are_one_body(datasets):
-    parts = [b"[", *found._separated(datasets), b"]"]
-    body = b"".join(parts)
-    assert body == b"[" + b",".join(datasets) + b"]"
-    assert gzip.decompress(found.gzip_of([found.deflated(part) for part in parts], body)) == body
+    editions = tuple((f"2.25.{number}", 1) for number, _ in enumerate(datasets))
+    answer = found.Answer.of(editions, [found.Piece.of(each) for each in datasets], has_more=False)
+    assert answer.body == b"[" + b",".join(datasets) + b"]"
+    assert gzip.decompress(answer.compressed) == answer.body
+
+
+def test_pieces_given_up_for_want_of_memory_are_made_again(client, site, monkeypatch):
+    site.add_reading(1)
+    first = client.get(SEARCH).json()
+    monkeypatch.setattr(found, "KEPT_BYTES", 1)
+    site.add_reading(2)
+    assert client.get(SEARCH).json()[:1] == first
+    assert len(client.get(SEARCH, params={"limit": 50}).json()) == 2
