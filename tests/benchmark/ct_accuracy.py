@@ -33,6 +33,7 @@ from plumbline.phantom.hardware import Implant, surface_points_mm
 from plumbline.phantom.randomised import RandomExam, RandomPatient, SliceClass
 from tests.benchmark import numbering
 from tests.benchmark.ct_cases import Campaign, load, render_missing
+from tests.benchmark.ct_screws import ScrewCase, screw_cases, screw_summary
 
 CASES = Path("build/ct-cases/cases.jsonl")
 AXES = ("posterior", "cranial", "left")
@@ -99,7 +100,7 @@ def measured_exam(volume: Any, name: str, role: str | None) -> MeasuredExam:
     return MeasuredExam(name, "CT", anatomy, role)
 
 
-def cases_of(campaign: Campaign, number: int, slice_class: SliceClass) -> list[SpacerCase]:
+def cases_of(campaign: Campaign, number: int, slice_class: SliceClass) -> list[SpacerCase | ScrewCase]:
     """Measure every follow-up of one patient against the baseline."""
     patient = campaign.patient(number, slice_class)
     baseline = measured_exam(load(campaign, patient, 0), "2.25.1", "baseline")
@@ -108,7 +109,9 @@ def cases_of(campaign: Campaign, number: int, slice_class: SliceClass) -> list[S
     ]
 
 
-def _pair(campaign: Campaign, patient: RandomPatient, baseline: MeasuredExam, index: int) -> Iterator[SpacerCase]:
+def _pair(
+    campaign: Campaign, patient: RandomPatient, baseline: MeasuredExam, index: int
+) -> Iterator[SpacerCase | ScrewCase]:
     began = time.perf_counter()
     plan = plan_from_text(f"TLIF {', '.join(sorted(set(patient.levels.values())))}")
     current = measured_exam(load(campaign, patient, index), "2.25.2", None)
@@ -123,6 +126,7 @@ def _pair(campaign: Campaign, patient: RandomPatient, baseline: MeasuredExam, in
     for implant in exam.scene.implants:
         if implant.name in patient.levels:
             yield _case(patient, index, implant, exam, spacers, findings, current, seconds)
+    yield from screw_cases(context, patient, index)
 
 
 def _case(
@@ -246,10 +250,10 @@ def _p95(errors: Any) -> float:
     return float(np.percentile(np.abs(errors), 95)) if len(errors) else -1.0
 
 
-def measure_all(campaign: Campaign, workers: int, keep: Path) -> list[SpacerCase]:
+def measure_all(campaign: Campaign, workers: int, keep: Path) -> list[SpacerCase | ScrewCase]:
     """Every case; each patient's are written as soon as they are there."""
     patients = list(campaign.draw())
-    found: list[SpacerCase] = []
+    found: list[SpacerCase | ScrewCase] = []
     keep.parent.mkdir(parents=True, exist_ok=True)
     with Progress() as progress, ProcessPoolExecutor(max_workers=workers) as pool, keep.open("w") as out:
         task = progress.add_task("Pairs measured", total=len(patients))
@@ -284,8 +288,10 @@ def main() -> None:
     Console().print(f"Figures: {write_figures('ct-accuracy', figures)}")
 
 
-def report(cases: list[SpacerCase]) -> dict[str, float]:
+def report(found: list[SpacerCase | ScrewCase]) -> dict[str, float]:
     """Figures of both slice classes, printed."""
+    cases = [each for each in found if isinstance(each, SpacerCase)]
+    screws = [each for each in found if isinstance(each, ScrewCase)]
     figures: dict[str, float] = {
         "cases": len(cases),
         "wrong_level_undeclared": sum(c.named not in (None, c.level) and not c.doubt for c in cases),
@@ -294,6 +300,8 @@ def report(cases: list[SpacerCase]) -> dict[str, float]:
         own = [case for case in cases if case.slice_class == slice_class.value]
         if own:
             figures |= summary(own, slice_class.value)
+            held = [screw for screw in screws if screw.slice_class == slice_class.value]
+            figures |= screw_summary(held, slice_class.value)
     table = Table("figure", "value")
     for key, value in figures.items():
         table.add_row(key, f"{value:g}")

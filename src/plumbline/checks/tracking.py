@@ -30,3 +30,20 @@ def spacer_tracking(
     which = f" ({beside + 1})" if beside else ""
     identifier = f"Interbody spacer {level or 'at an unnamed level'}{which}"
     return TrackedImplant(f"2.25.{number}", identifier, "interbody-spacer")
+
+
+def screw_tracking(first_study_instance_uid: str, ordinal: int, side: str, vertebra: str | None) -> TrackedImplant:
+    """Identity of a pedicle screw, derived like a spacer's.
+
+    Parameters
+    ----------
+    ordinal
+        Index of its vertebra in the exam in which it was first measured, cranial to caudal.
+    side
+        ``left`` or ``right``.
+    vertebra
+        Name for the identifier that people read; not part of the UID, because names may change.
+    """
+    number = uuid.uuid5(_NAMESPACE, f"{first_study_instance_uid}/pedicle-screw/{ordinal}/{side}").int
+    identifier = f"Pedicle screw {vertebra or 'of an unnamed vertebra'} {side}"
+    return TrackedImplant(f"2.25.{number}", identifier, "pedicle-screw")

@@ -7,7 +7,7 @@ construct is behind them; everything else is metal elsewhere and nobody's busine
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -16,16 +16,38 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from plumbline.anatomy.transforms import VertebraFrame
+from plumbline.errors import AnalysisFailed
+from plumbline.imaging.other_metal import (
+    MetalPlaces,
+    OtherMetalSettings,
+    VoxelSize,
+    find_leads,
+    find_rods,
+    is_plate,
+    lead_line,
+    where_elsewhere,
+)
+from plumbline.imaging.screws import ScrewPose, ScrewSettings, fit_screw
 from plumbline.imaging.spine import LocalisedSpine, LocalisedVertebra
 from plumbline.imaging.volume import Volume
 
 Points = NDArray[Any]
+
+LEAST_FORWARD = 0.6
+"""Cosine of the largest angle between a pedicle screw and the vertebra's antero-posterior axis."""
 
 
 class ImplantKind(StrEnum):
     """What a piece of metal is taken for."""
 
     PEDICLE_SCREW = "pedicle-screw"
+    ROD = "rod"
+    PLATE = "plate"
+    """In front of the bodies or beside them."""
+    STIMULATOR_ELECTRODE = "stimulator-electrode"
+    """A lead in the canal, under its vertebrae's arches (W22)."""
+    ELSEWHERE = "elsewhere"
+    """No part of a spine's construct; why is said with it."""
     SPACER_METAL = "spacer-metal"
     SPACER_MARKERS = "spacer-markers"
     """Markers of a spacer whose body CT hardly shows."""
@@ -49,6 +71,10 @@ class HardwareSettings:
     pair_gap_mm, pair_midline_mm, pair_least_markers
         Two spacers side by side leave so much free of metal, its middle so near the midline; markers are two
         spacers' only from so many pieces on, for one wide spacer has markers at both its ends, too.
+    behind_wall_mm, beside_body_mm
+        How far behind the wall and beside the bodies a spacer may reach.
+    pedicle_behind_mm
+        Metal of a screw up to so far behind the posterior wall is shank, not head.
     """
 
     metal_hu: float = 2000.0
@@ -61,6 +87,21 @@ class HardwareSettings:
     pair_least_markers: int = 5
     behind_wall_mm: float = 16.0
     beside_body_mm: float = 4.0
+    pedicle_behind_mm: float = 12.0
+    other: OtherMetalSettings = field(default_factory=OtherMetalSettings)
+    screw: ScrewSettings = field(default_factory=ScrewSettings)
+
+
+class Side(StrEnum):
+    """The patient's side."""
+
+    LEFT = "left"
+    RIGHT = "right"
+
+    @property
+    def sign(self) -> float:
+        """1 for the left, along a frame's ``left``, and -1 for the right."""
+        return 1.0 if self is Side.LEFT else -1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +119,16 @@ class Implant:
     volume_mm3
         Of its metal voxels, blooming included.
     above, below
-        For a spacer, indices of the vertebrae it lies between; for a screw both are its vertebra.
-    axis, tip_lps_mm
-        For a screw: unit vector towards the tip, and the tip. None for spacers.
+        For a spacer, indices of the vertebrae it lies between; for a screw both are its vertebra; for anything
+        else the uppermost and the lowest vertebra that it lies beside.
+    side
+        For a screw or a rod: on which side of the midline of its vertebrae.
+    pose
+        For a screw: axis, tip, neck and head; None where its shank cannot be told from other metal.
+    line_lps_mm, diameter_mm
+        For a rod or a lead: centre line of shape (n, 3), cranial to caudal, and thickness.
+    reason
+        For metal elsewhere and electrodes: a sentence that says by what it was told.
     """
 
     kind: ImplantKind
@@ -89,8 +137,21 @@ class Implant:
     volume_mm3: float
     above: int
     below: int
-    axis: Points | None = None
-    tip_lps_mm: Points | None = None
+    side: Side | None = None
+    pose: ScrewPose | None = None
+    line_lps_mm: Points | None = None
+    diameter_mm: float | None = None
+    reason: str | None = None
+
+    @property
+    def axis(self) -> Points | None:
+        """For a screw whose pose is known: unit vector towards the tip, shape (3,)."""
+        return self.pose.axis if self.pose else None
+
+    @property
+    def tip_lps_mm(self) -> Points | None:
+        """For a screw whose pose is known: its tip, shape (3,)."""
+        return self.pose.tip_lps_mm if self.pose else None
 
     @property
     def is_spacer(self) -> bool:
@@ -102,16 +163,36 @@ class Implant:
 class Hardware:
     """All metal of one exam.
 
-    ``metal`` has the shape of the volume's voxels, bool.
+    Parameters
+    ----------
+    metal
+        Shape of the volume's voxels, bool.
+    implants
+        Of the spine's construct: screws, rods, plates, spacers.
+    others
+        Metal that is no part of it: electrodes of a stimulator, and metal elsewhere.
     """
 
     metal: NDArray[np.bool_]
     implants: tuple[Implant, ...]
+    others: tuple[Implant, ...] = ()
 
     @property
     def spacers(self) -> tuple[Implant, ...]:
         """Interbody spacers, cranial to caudal, and from left to right at one level."""
         return tuple(sorted((each for each in self.implants if each.is_spacer), key=lambda each: each.above))
+
+    @property
+    def screws(self) -> tuple[Implant, ...]:
+        """Pedicle screws, cranial to caudal, the left before the right one."""
+        screws = (each for each in self.implants if each.kind is ImplantKind.PEDICLE_SCREW)
+        return tuple(sorted(screws, key=lambda each: (each.above, each.side is Side.RIGHT)))
+
+    @property
+    def rods(self) -> tuple[Implant, ...]:
+        """Rods, the left ones first."""
+        rods = (each for each in self.implants if each.kind is ImplantKind.ROD)
+        return tuple(sorted(rods, key=lambda each: (each.side is Side.RIGHT, each.above)))
 
     def beside(self, spacer: Implant) -> int:
         """Which of the spacers at its level a spacer is, from left to right; 0 for the first or only one."""
@@ -119,8 +200,9 @@ class Hardware:
 
     @property
     def instrumented(self) -> tuple[int, ...]:
-        """Indices of the vertebrae that hold screws, cranial to caudal."""
-        return tuple(sorted({each.above for each in self.implants if each.kind is ImplantKind.PEDICLE_SCREW}))
+        """Indices of the vertebrae that hold screws or an end of a plate, cranial to caudal."""
+        held = (each for each in self.implants if each.kind in (ImplantKind.PEDICLE_SCREW, ImplantKind.PLATE))
+        return tuple(sorted({index for each in held for index in (each.above, each.below)}))
 
 
 def metal_mask(volume: Volume, settings: HardwareSettings | None = None) -> NDArray[np.bool_]:
@@ -147,8 +229,12 @@ def segment_hardware(
     pieces = _Pieces(volume, metal)
     if not len(pieces.points):
         return Hardware(metal, ())
-    implants = [*_spacers(pieces, spine, settings), *_screws(pieces, spine, settings)]
-    return Hardware(metal, tuple(implants))
+    places = MetalPlaces(pieces.points, spine, settings.other)
+    leads = _electrodes(pieces, places, settings.other)
+    implants = [*_spacers(pieces, spine, settings), *_screws(volume, pieces, spine, settings)]
+    rest = _Rest(pieces, places, settings.other)
+    implants += [*rest.rods(), *rest.plates()]
+    return Hardware(metal, tuple(implants), (*leads, *rest.elsewhere()))
 
 
 def _connected(metal: NDArray[np.bool_], index_zyx: NDArray[Any]) -> tuple[NDArray[Any], int]:
@@ -163,7 +249,7 @@ def _connected(metal: NDArray[np.bool_], index_zyx: NDArray[Any]) -> tuple[NDArr
 
 
 class _Pieces:
-    """Metal voxels as points, each with the connected piece it belongs to, and whether a spacer has claimed it."""
+    """Metal voxels as points, each with the connected piece it belongs to, and what has claimed it."""
 
     def __init__(self, volume: Volume, metal: NDArray[np.bool_]) -> None:
         self.index_zyx = np.argwhere(metal)
@@ -172,11 +258,15 @@ class _Pieces:
         self.sizes = np.bincount(self.piece, minlength=count + 1)
         self.density = volume.voxels[tuple(self.index_zyx.T)].astype(float)
         self.is_spacer = np.zeros(len(self.points), dtype=bool)
-        self.voxel_mm3 = float(np.abs(np.linalg.det(volume.lps_from_index[:3, :3])))
+        self.is_shank = np.zeros(len(self.points), dtype=bool)
+        self.is_lead = np.zeros(len(self.points), dtype=bool)
+        self.voxel = VoxelSize(
+            float(np.max(volume.spacing_mm)), float(np.abs(np.linalg.det(volume.lps_from_index[:3, :3])))
+        )
 
     def volume_mm3(self, chosen: NDArray[np.bool_]) -> float:
         """Volume of some of the points."""
-        return float(chosen.sum()) * self.voxel_mm3
+        return float(chosen.sum()) * self.voxel.mm3
 
     def centre(self, chosen: NDArray[np.bool_], floor_hu: float) -> Points:
         """Density-weighted mean of some of the points."""
@@ -210,10 +300,10 @@ def _in_disc_space(
 def _spacers(pieces: _Pieces, spine: LocalisedSpine, settings: HardwareSettings) -> Iterator[Implant]:
     for index in range(len(spine.vertebrae) - 1):
         above, below = spine.vertebrae[index], spine.vertebrae[index + 1]
-        inside = _in_disc_space(pieces.points, above, below, settings)
+        inside = _in_disc_space(pieces.points, above, below, settings) & ~pieces.is_lead
         in_each = np.bincount(pieces.piece[inside], minlength=len(pieces.sizes))
         is_own = in_each > settings.own_share * np.maximum(pieces.sizes, 1)
-        is_own &= in_each * pieces.voxel_mm3 >= settings.least_marker_mm3
+        is_own &= in_each * pieces.voxel.mm3 >= settings.least_marker_mm3
         chosen = is_own[pieces.piece]
         if not chosen.any():
             continue
@@ -258,7 +348,7 @@ def _side_by_side(
     return sides if is_pair else [chosen]
 
 
-def _screws(pieces: _Pieces, spine: LocalisedSpine, settings: HardwareSettings) -> Iterator[Implant]:
+def _screws(volume: Volume, pieces: _Pieces, spine: LocalisedSpine, settings: HardwareSettings) -> Iterator[Implant]:
     """Metal within pedicle and body, left and right of the midline, as one screw a side.
 
     A spacer at or in the endplate lies there too; what a spacer has claimed is no screw.
@@ -268,13 +358,17 @@ def _screws(pieces: _Pieces, spine: LocalisedSpine, settings: HardwareSettings) 
         inside = (own[:, 1] < 2.0) & (own[:, 1] > -vertebra.height_mm) & (own[:, 0] > -vertebra.depth_mm - 5.0)
         inside &= ~pieces.is_spacer & (own[:, 0] < 22.0) & (np.abs(own[:, 2]) < vertebra.width_mm / 2 + 6.0)
         within_body = inside & (own[:, 0] < 4.0)
-        for side in (1.0, -1.0):
-            chosen = inside & (own[:, 2] * side > 0)
+        for side in Side:
+            chosen = inside & (own[:, 2] * side.sign > 0)
             if pieces.volume_mm3(within_body & chosen) < settings.least_screw_mm3:
                 continue
-            axis, tip = _screw_axis(pieces.points[chosen], vertebra.frame)
-            if abs(axis @ vertebra.frame.posterior) < 0.6:
+            shank = chosen & (own[:, 0] < settings.pedicle_behind_mm)
+            if not _runs_through_pedicle(pieces.points[shank], own[shank], vertebra.frame):
                 continue
+            pose = _pose(volume, pieces.points[shank], vertebra.frame, settings)
+            pieces.is_shank |= (
+                chosen if pose is None else pose.shank_holds(pieces.points, settings.screw.shank_reach_mm)
+            )
             yield Implant(
                 kind=ImplantKind.PEDICLE_SCREW,
                 points_lps_mm=pieces.points[chosen],
@@ -282,15 +376,82 @@ def _screws(pieces: _Pieces, spine: LocalisedSpine, settings: HardwareSettings) 
                 volume_mm3=pieces.volume_mm3(chosen),
                 above=index,
                 below=index,
-                axis=axis,
-                tip_lps_mm=tip,
+                side=side,
+                pose=pose,
+                diameter_mm=pose.diameter_mm if pose else None,
             )
 
 
-def _screw_axis(points: Points, frame: VertebraFrame) -> tuple[Points, Points]:
-    """Direction of the longest extent, towards the front, and the point farthest along it."""
-    centre = points.mean(axis=0)
-    _, _, directions = np.linalg.svd(points - centre, full_matrices=False)
-    axis = directions[0] if directions[0] @ frame.posterior < 0 else -directions[0]
-    along = (points - centre) @ axis
-    return axis, centre + axis * float(np.percentile(along, 99))
+def _runs_through_pedicle(points: Points, own: Points, frame: VertebraFrame) -> bool:
+    """Whether metal reaches behind the posterior wall and runs from back to front; a plate's screws do not."""
+    _, _, directions = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)
+    return bool(own[:, 0].max() > 2.0) and abs(float(directions[0] @ frame.posterior)) > LEAST_FORWARD
+
+
+def _pose(volume: Volume, points: Points, frame: VertebraFrame, settings: HardwareSettings) -> ScrewPose | None:
+    try:
+        pose = fit_screw(volume, points, -frame.posterior, settings.screw)
+    except AnalysisFailed:
+        return None
+    return pose if abs(float(pose.axis @ frame.posterior)) > LEAST_FORWARD else None
+
+
+class _Rest:
+    """Metal that neither spacers nor screws have claimed; each kind takes its own from what the others left."""
+
+    def __init__(self, pieces: _Pieces, places: MetalPlaces, settings: OtherMetalSettings) -> None:
+        self._pieces = pieces
+        self._settings = settings
+        self._places = places
+        self._is_construct = np.zeros(len(pieces.sizes), dtype=bool)
+        self._is_construct[pieces.piece[pieces.is_spacer | pieces.is_shank]] = True
+
+    def rods(self) -> Iterator[Implant]:
+        """Rods of both sides."""
+        pieces, settings = self._pieces, self._settings
+        is_free = ~pieces.is_spacer & ~pieces.is_shank
+        for side in Side:
+            for rod in find_rods(self._places, pieces.piece, is_free, side.sign, pieces.voxel, settings):
+                self._is_construct[pieces.piece[rod.chosen]] = True
+                plain = _plain(self._pieces, self._places, ImplantKind.ROD, rod.chosen)
+                yield replace(plain, side=side, line_lps_mm=rod.line_lps_mm, diameter_mm=rod.diameter_mm)
+
+    def plates(self) -> Iterator[Implant]:
+        """Plates before the bodies or beside them."""
+        for chosen in self._left_over():
+            if is_plate(self._places, chosen, self._settings):
+                self._is_construct[self._pieces.piece[chosen]] = True
+                yield _plain(self._pieces, self._places, ImplantKind.PLATE, chosen)
+
+    def elsewhere(self) -> Iterator[Implant]:
+        """What is left, each piece with where it lies."""
+        for chosen in self._left_over():
+            plain = _plain(self._pieces, self._places, ImplantKind.ELSEWHERE, chosen)
+            yield replace(plain, reason=where_elsewhere(self._places, chosen))
+
+    def _left_over(self) -> Iterator[NDArray[np.bool_]]:
+        """Pieces large enough for a word that are neither of the construct nor a lead, the largest first."""
+        pieces = self._pieces
+        volumes = pieces.sizes * pieces.voxel.mm3
+        is_lead = np.zeros(len(pieces.sizes), dtype=bool)
+        is_lead[pieces.piece[pieces.is_lead]] = True
+        large = (volumes >= self._settings.least_mm3) & ~self._is_construct & ~is_lead
+        for number in sorted(np.flatnonzero(large), key=lambda each: -volumes[each]):
+            yield pieces.piece == number
+
+
+def _plain(pieces: _Pieces, places: MetalPlaces, kind: ImplantKind, chosen: NDArray[np.bool_]) -> Implant:
+    above, below = places.span(chosen)
+    points = pieces.points[chosen]
+    return Implant(kind, points, points.mean(axis=0), pieces.volume_mm3(chosen), above, below)
+
+
+def _electrodes(pieces: _Pieces, places: MetalPlaces, settings: OtherMetalSettings) -> tuple[Implant, ...]:
+    """Leads of a stimulator in the canal; they pass disc spaces, so they are told before the spacers."""
+    found = []
+    for chosen in find_leads(places, pieces.piece, pieces.voxel.mm3, settings):
+        pieces.is_lead |= chosen
+        plain = _plain(pieces, places, ImplantKind.STIMULATOR_ELECTRODE, chosen)
+        line = lead_line(plain.points_lps_mm, places.cranial(chosen))
+        found.append(replace(plain, line_lps_mm=line, reason="A row of small contacts lies along the canal."))
+    return tuple(found)

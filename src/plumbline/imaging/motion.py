@@ -18,8 +18,8 @@ from scipy import ndimage
 from plumbline.anatomy.transforms import RigidTransform, VertebraFrame
 from plumbline.errors import AnalysisFailed
 from plumbline.imaging.hardware import Hardware, Implant, ImplantKind
+from plumbline.imaging.metal_edge import rearmost_mm
 from plumbline.imaging.registration import BONE, METAL, RegistrationResult, RegistrationSettings, register_rigid
-from plumbline.imaging.sampling import sample
 from plumbline.imaging.spine import LocalisedSpine
 from plumbline.imaging.volume import Volume
 
@@ -254,14 +254,14 @@ def measure_spacer(
         When a vertebra or the spacer cannot be registered, with which one and why.
     """
     settings = settings or MotionSettings()
-    below = _believed(baseline, current, baseline_spacer.below, shift, settings, "below")
-    above = _believed(baseline, current, baseline_spacer.above, shift, settings, "above")
+    below = believed_bone(baseline, current, baseline_spacer.below, shift, "below the spacer", settings)
+    above = believed_bone(baseline, current, baseline_spacer.above, shift, "above the spacer", settings)
     own = _register_spacer(baseline, current, baseline_spacer, spacer, below, settings)
     frame = baseline.spine.vertebrae[baseline_spacer.below].frame
     centre = middle_lps_mm(baseline_spacer, frame)
     pitch_mm = max(float(np.max(baseline.volume.spacing_mm)), float(np.max(current.volume.spacing_mm)))
-    translation = _translation(own, below, frame, centre, pitch_mm, settings)
-    translation_above = _translation(own, above, frame, centre, pitch_mm, settings)
+    translation = translation_against(own, below, frame, centre, pitch_mm, settings)
+    translation_above = translation_against(own, above, frame, centre, pitch_mm, settings)
     return SpacerMotion(
         spacer=spacer,
         baseline_spacer=baseline_spacer,
@@ -297,7 +297,7 @@ def find_spacer(
         When nothing there looks like it.
     """
     settings = settings or MotionSettings()
-    below = _believed(baseline, current, baseline_spacer.below, shift, settings, "below")
+    below = believed_bone(baseline, current, baseline_spacer.below, shift, "below the spacer", settings)
     carried = below.current_from_baseline
     frame = baseline.spine.vertebrae[baseline_spacer.below].frame
     points = _with_shell(baseline.volume, baseline_spacer)
@@ -325,19 +325,37 @@ def find_spacer(
 _METAL_SCREENING = replace(METAL, sigmas_mm=(2.5, 1.2), points=4000, iterations=12, stop_mm=0.05)
 
 
-def _believed(
-    baseline: ExamAnatomy, current: ExamAnatomy, index: int, shift: int, settings: MotionSettings, name: str
+def believed_bone(
+    baseline: ExamAnatomy,
+    current: ExamAnatomy,
+    index: int,
+    shift: int,
+    which: str,
+    settings: MotionSettings | None = None,
 ) -> RegistrationResult:
+    """Motion of the baseline's vertebra ``index``, where it is in view and looks alike in both exams.
+
+    Parameters
+    ----------
+    which
+        Of the vertebra, for people: ``below the spacer``.
+
+    Raises
+    ------
+    AnalysisFailed
+        When it is not in view, cannot be registered, or looks like another one.
+    """
+    settings = settings or MotionSettings()
     other = index + shift
     if not 0 <= other < len(current.spine.vertebrae):
-        raise AnalysisFailed(f"the vertebra {name} the spacer is not in view in the current exam")
+        raise AnalysisFailed(f"the vertebra {which} is not in view in the current exam")
     try:
         result = register_bone(baseline, current, index, other, settings)
     except AnalysisFailed as error:
-        raise AnalysisFailed(f"the vertebra {name} the spacer cannot be registered: {error.what}") from error
+        raise AnalysisFailed(f"the vertebra {which} cannot be registered: {error.what}") from error
     if result.correlation < settings.least_correlation:
         raise AnalysisFailed(
-            f"the vertebra {name} the spacer does not look alike in both exams (correlation {result.correlation:.2f})"
+            f"the vertebra {which} does not look alike in both exams (correlation {result.correlation:.2f})"
         )
     return result
 
@@ -376,7 +394,7 @@ def _with_shell(volume: Volume, implant: Implant, shell_mm: float = 2.5) -> Poin
     return volume.zyx_to_lps((near[:, None, :] + halves[None]).reshape(-1, 3))
 
 
-def _translation(
+def translation_against(
     own: RegistrationResult,
     bone: RegistrationResult,
     frame: VertebraFrame,
@@ -384,7 +402,17 @@ def _translation(
     pitch_mm: float,
     settings: MotionSettings,
 ) -> tuple[Estimate, Estimate, Estimate]:
-    """Displacement of the spacer's centre against a bone, in the baseline's axes."""
+    """(posterior, cranial, left) by which a point of an implant has moved against a bone, in the baseline's axes.
+
+    Parameters
+    ----------
+    own, bone
+        Motions of the implant and of the bone.
+    centre
+        Shape (3,): the point in the baseline, LPS mm.
+    pitch_mm
+        Coarser exam's largest voxel edge.
+    """
     back = bone.current_from_baseline.inverse()
     moved = back.apply(own.current_from_baseline.apply(centre)) - centre
     covariance = own.point_covariance(centre) + bone.point_covariance(centre)
@@ -450,27 +478,11 @@ def posterior_margin(exam: ExamAnatomy, spacer: Implant, settings: MotionSetting
     vertebra = exam.spine.vertebrae[spacer.below]
     pitch_mm = float(np.mean(exam.volume.spacing_mm[:2]))
     bloom_mm = settings.bloom_share[spacer.kind] * float(np.hypot(settings.kernel_mm, 0.4 * pitch_mm))
-    edge = _rear_mm(exam.volume, spacer, vertebra.frame, settings) - bloom_mm
+    edge = rearmost_mm(
+        exam.volume, spacer.points_lps_mm, vertebra.frame, ray_mm=settings.ray_mm, edge_hu=settings.metal_edge_hu
+    )
+    edge -= bloom_mm
     spread = np.hypot(
         vertebra.frame_uncertainty_mm, settings.coverage_factor * np.hypot(0.3 * bloom_mm, 0.2 * pitch_mm)
     )
     return Estimate(-edge, float(spread))
-
-
-def _rear_mm(volume: Volume, spacer: Implant, frame: VertebraFrame, settings: MotionSettings) -> float:
-    """Posterior coordinate at which the density behind a spacer falls through half of what a 12-bit scale can show."""
-    own = frame.coordinates_mm(spacer.points_lps_mm)
-    first, last = own.min(axis=0), own.max(axis=0)
-    cranial, left = (np.arange(first[k], last[k] + 0.01, settings.ray_mm) for k in (1, 2))
-    behind = np.arange(last[0] - 6.0, last[0] + 3.0, settings.ray_mm / 4)
-    p, c, s = np.meshgrid(behind, cranial, left, indexing="ij")
-    hu = sample(volume, frame.origin_lps_mm + np.stack([p, c, s], axis=-1) @ frame.axes)
-    is_metal = hu > settings.metal_edge_hu
-    is_hit = is_metal.any(axis=0) & ~is_metal[-1]
-    if not is_hit.any():
-        return float(last[0])
-    at = len(behind) - 1 - np.argmax(is_metal[::-1], axis=0)
-    before, after = (np.take_along_axis(hu, np.clip(at + k, 0, len(behind) - 1)[None], axis=0)[0] for k in (0, 1))
-    part = (before - settings.metal_edge_hu) / np.maximum(before - after, 1.0)
-    crossings = np.sort((behind[np.clip(at, 0, len(behind) - 1)] + part * settings.ray_mm / 4)[is_hit])
-    return float(crossings[-max(3, round(0.03 * len(crossings))) :].mean())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plumbline.checks.tracking import spacer_tracking
+from plumbline.checks.tracking import screw_tracking, spacer_tracking
 
 uids = st.from_regex(r"\A2\.25\.[1-9][0-9]{0,30}\Z")
 
@@ -38,3 +38,21 @@ def test_an_identity_stays_what_it_was_for_ever():
 def test_people_read_the_level():
     assert spacer_tracking("2.25.1", 3, "L4-L5").tracking_identifier == "Interbody spacer L4-L5"
     assert spacer_tracking("2.25.1", 3, None).tracking_identifier == "Interbody spacer at an unnamed level"
+
+
+def test_a_screw_keeps_its_identity_and_is_told_from_its_neighbours():
+    same = screw_tracking("2.25.1", 2, "left", "L4").tracking_uid
+    assert same == screw_tracking("2.25.1", 2, "left", "L5").tracking_uid, "names may change"
+    others = {
+        screw_tracking("2.25.1", 2, "right", "L4").tracking_uid,
+        screw_tracking("2.25.1", 3, "left", "L4").tracking_uid,
+        screw_tracking("2.25.2", 2, "left", "L4").tracking_uid,
+        spacer_tracking("2.25.1", 2, "L4-L5").tracking_uid,
+    }
+    assert len(others) == 4
+    assert same not in others
+
+
+def test_a_screw_is_named_for_people():
+    assert screw_tracking("2.25.1", 2, "left", "L4").tracking_identifier == "Pedicle screw L4 left"
+    assert screw_tracking("2.25.1", 2, "left", None).tracking_identifier == "Pedicle screw of an unnamed vertebra left"

@@ -91,15 +91,16 @@ def test_a_spacer_that_has_sunk_into_the_endplate_is_no_screw(sunk_mm):
 
 def test_rods_and_screws_are_four_screws_and_no_spacer():
     found = exam(*CONSTRUCT)
-    assert kinds(found) == [(ImplantKind.PEDICLE_SCREW, i, i) for i in (0, 0, 1, 1)]
+    rods = [(ImplantKind.ROD, 0, 1)] * 2
+    assert kinds(found) == [*((ImplantKind.PEDICLE_SCREW, i, i) for i in (0, 0, 1, 1)), *rods]
     assert found.hardware.instrumented == (0, 1)
-    for screw in found.hardware.implants:
+    for screw in found.hardware.screws:
         assert screw.axis is not None
         assert screw.tip_lps_mm is not None
         assert screw.axis @ [0.0, -1.0, 0.0] > 0.9, "the axis points to the tip, in front"
         assert screw.tip_lps_mm[1] < -14.0
         assert abs(screw.tip_lps_mm[0]) == pytest.approx(8.0, abs=3.0)
-    assert sorted(np.sign(each.centre_lps_mm[0]) for each in found.hardware.implants) == [-1, -1, 1, 1]
+    assert sorted(np.sign(each.centre_lps_mm[0]) for each in found.hardware.screws) == [-1, -1, 1, 1]
 
 
 def test_a_spacer_within_a_construct_is_still_a_spacer():
