@@ -1,6 +1,8 @@
 # Orthanc as Debian packages it, the same as in the demo, with Plumbline's configuration and router.
 
 FROM debian:bookworm-20240904-slim
+# The base's date pins Debian's release; its point updates, which are security fixes, are wanted.
+# hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends curl orthanc orthanc-dicomweb orthanc-python \
  && rm -rf /var/lib/apt/lists/* \

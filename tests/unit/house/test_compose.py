@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import ipaddress
+import json
 import re
+import shutil
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
+import jsonschema_rs
 import pytest
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -114,7 +119,36 @@ def valid(compose: dict[str, Any]) -> Compose:
     return Compose.model_validate(compose)
 
 
-def test_compose_follows_the_specification(valid: Compose) -> None:
+@pytest.fixture(scope="session")
+def specification(house: Path) -> jsonschema_rs.Draft7Validator:
+    """The published schema of the Compose Specification."""
+    return jsonschema_rs.Draft7Validator(json.loads((house / "tests/data/compose-spec/compose-spec.json").read_text()))
+
+
+def test_compose_follows_the_specification(
+    compose: dict[str, Any], specification: jsonschema_rs.Draft7Validator
+) -> None:
+    assert [error.message for error in specification.iter_errors(compose)] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("imagee", "x"),
+        ("healthcheck", {"interval": []}),
+        ("ports", "80"),
+        ("depends_on", {"redis": {"condition": "up"}}),
+    ],
+)
+def test_the_specification_refuses_what_compose_would_refuse(
+    compose: dict[str, Any], specification: jsonschema_rs.Draft7Validator, key: str, value: object
+) -> None:
+    wrong = copy.deepcopy(compose)
+    wrong["services"]["api"][key] = value
+    assert not specification.is_valid(wrong)
+
+
+def test_there_is_every_part_of_a_site(valid: Compose) -> None:
     assert {"postgres", "redis", "orthanc", "listener", "api", "prometheus", "grafana"} <= valid.services.keys()
 
 
@@ -148,6 +182,20 @@ def test_commands_are_those_of_the_process_list(valid: Compose, processes: dict[
     }
     composed = {name: service.command for name, service in valid.services.items() if name in listed}
     assert composed == listed
+
+
+def test_every_command_that_an_image_runs_exists(valid: Compose, processes: dict[str, Any]) -> None:
+    """Programs of Plumbline in this environment; those of others where their Debian package is installed."""
+    for process in processes["process"]:
+        command = valid.services[process["name"]].command
+        assert command is not None
+        if command[0] == "python":
+            assert importlib.util.find_spec(f"{command[2]}.__main__") is not None, command
+        elif command[0] == "celery":
+            application = import_module(command[2])
+            assert callable(application.app.start), command
+        else:
+            assert shutil.which(command[0], path="/usr/sbin:/usr/bin") or process["kind"] == "server", command
 
 
 def test_every_service_beyond_the_process_list_is_a_server_of_others(valid: Compose, processes: dict[str, Any]) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sysconfig
 from pathlib import Path
 
 import pytest
 
 DOCKERFILES = sorted((Path(__file__).parents[3] / "deploy/images").glob("*.Dockerfile"))
+HADOLINT = Path(sysconfig.get_path("scripts")) / "hadolint"
 KNOWN = {"FROM", "WORKDIR", "COPY", "RUN", "ENV", "USER", "CMD", "ENTRYPOINT"}
 
 Instruction = tuple[str, str]
@@ -66,6 +69,19 @@ def test_dockerfile_is_pinned_unprivileged_and_complete(path: Path, house: Path)
 )
 def test_a_careless_dockerfile_is_found_out(dockerfile: str, fault: str, house: Path) -> None:
     assert fault in faults(instructions(dockerfile), house)
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.stem)
+def test_hadolint_has_nothing_to_say(path: Path, house: Path) -> None:
+    done = subprocess.run([HADOLINT, "--no-color", path], cwd=house, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
+def test_hadolint_would_say_something(tmp_path: Path) -> None:
+    careless = tmp_path / "Dockerfile"
+    careless.write_text("FROM python\nRUN cd /tmp && sudo pip install x\n")
+    done = subprocess.run([HADOLINT, "--no-color", careless], capture_output=True, text=True, check=False)
+    assert {"DL3006", "DL3004"} <= set(re.findall(r"DL\d{4}", done.stdout))
 
 
 def test_scripts_in_the_images_can_be_executed(house: Path) -> None:
