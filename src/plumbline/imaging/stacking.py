@@ -1,7 +1,7 @@
 """From image planes to one volume with a sound geometry, or a refusal with the reason.
 
 A volume that pretends to be regular where the slices are not would bend every later measurement, so
-nothing is resampled or guessed here.
+nothing is resampled or guessed here; a tilted gantry is said by the affine map.
 """
 
 from __future__ import annotations
@@ -29,8 +29,11 @@ ORIENTATION_TOLERANCE = 1e-3
 LEAST_SHARE_OF_RUN = 0.75
 """Share of the slices that must lie on one side of a gap for that side to be measured."""
 
-TILT_TOLERANCE = 2e-3
-"""Largest in-plane drift of the stack's direction, per millimetre along the normal, that is not a tilt."""
+LARGEST_TILT_DEG = 35.0
+"""No gantry tilts farther; a stack that leans more has wrong positions."""
+
+DRIFT_TOLERANCE_MM = 0.1
+"""Largest distance of a slice's corner from the straight line along which the corners of a stack lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,8 @@ class Stack:
     """Order of the planes along their normal, and the geometry of the volume they make.
 
     ``order[k]`` is the index of the plane that becomes slice ``k``; slices run along the cross product
-    of the orientation vectors. Planes beyond a gap are not in it. ``lps_from_index`` as in ``imaging.volume.Volume``.
+    of the orientation vectors. Planes beyond a gap are not in it. ``lps_from_index`` as in ``imaging.volume.Volume``,
+    with the slices' direction as it is: square to them, or leaning by the tilt of the gantry.
     """
 
     order: tuple[int, ...]
@@ -70,7 +74,7 @@ def stack_planes(planes: Sequence[Plane]) -> Stack:
     InvalidInput
         When there are fewer than two planes, their matrices or directions differ, two share a position,
         so many slices are missing that no run without a gap holds most of them, the gaps are irregular, or
-        the gantry was tilted.
+        the slices do not lie along one straight line.
     """
     if len(planes) < 2:
         raise InvalidInput(f"a volume needs at least two slices, this series has {len(planes)}")
@@ -82,12 +86,12 @@ def stack_planes(planes: Sequence[Plane]) -> Stack:
     order = np.argsort(heights_mm, kind="stable")
     run, note = _longest_run(heights_mm[order])
     order = order[run]
-    step_mm = _even_step(positions[order], heights_mm[order], normal)
+    _refuse_uneven(heights_mm[order])
     first = planes[order[0]]
     affine = np.eye(4)
     affine[:3, 0] = column_direction * first.spacing_mm[1]
     affine[:3, 1] = row_direction * first.spacing_mm[0]
-    affine[:3, 2] = normal * step_mm
+    affine[:3, 2] = _straight_step(positions[order], normal)
     affine[:3, 3] = positions[order[0]]
     return Stack(tuple(int(i) for i in order), affine, note)
 
@@ -129,8 +133,8 @@ def _longest_run(heights_mm: Points) -> tuple[slice, str | None]:
     return slice(start, stop), f"{told}; the {stop - start} slices on one side of the gap are used."
 
 
-def _even_step(positions: Points, heights_mm: Points, normal: Points) -> float:
-    """Mean gap of sorted planes, refused where it is not the gap of every pair."""
+def _refuse_uneven(heights_mm: Points) -> None:
+    """Refuse sorted planes whose gaps are not all alike."""
     gaps_mm = np.diff(heights_mm)
     typical_mm = float(np.median(gaps_mm))
     doubled = int(np.sum(gaps_mm < max(SPACING_TOLERANCE_MM, 0.1 * typical_mm)))
@@ -141,9 +145,17 @@ def _even_step(positions: Points, heights_mm: Points, normal: Points) -> float:
         raise InvalidInput(
             f"the slices of this series are unevenly spaced ({gaps_mm.min():.2f} to {gaps_mm.max():.2f} mm)"
         )
-    travel = positions[-1] - positions[0]
-    drift = travel - (travel @ normal) * normal
-    if float(np.linalg.norm(drift)) > TILT_TOLERANCE * float(travel @ normal) + SPACING_TOLERANCE_MM:
-        degrees = np.degrees(np.arctan2(np.linalg.norm(drift), travel @ normal))
-        raise InvalidInput(f"the gantry was tilted by {degrees:.1f} degrees, which is not measured yet")
-    return mean_mm
+
+
+def _straight_step(positions: Points, normal: Points) -> Points:
+    """From slice to slice, LPS mm, shape (3,); refused where the corners do not lie along one straight line."""
+    step = (positions[-1] - positions[0]) / (len(positions) - 1)
+    aside = positions - positions[0] - np.arange(len(positions))[:, None] * step
+    aside -= (aside @ normal)[:, None] * normal
+    wander_mm = float(np.linalg.norm(aside, axis=1).max())
+    if wander_mm > DRIFT_TOLERANCE_MM:
+        raise InvalidInput(f"the slices of this series lie up to {wander_mm:.1f} mm beside one straight line")
+    lean_deg = float(np.degrees(np.arccos(np.clip(step @ normal / np.linalg.norm(step), -1.0, 1.0))))
+    if lean_deg > LARGEST_TILT_DEG:
+        raise InvalidInput(f"the slices of this series lean by {lean_deg:.0f} degrees, farther than any gantry tilts")
+    return step

@@ -108,7 +108,10 @@ def metal_at(left: float, posterior: float, cranial: float, half_mm: tuple[float
 
 @dataclass(frozen=True)
 class Scanner:
-    """Where and how finely a world is sampled: LPS mm of the first and last corner, voxel spacing x, y, z."""
+    """Where and how finely a world is sampled: LPS mm of the first and last corner, voxel spacing x, y, z.
+
+    A tilted gantry turns the slices about the patient's left-right axis; they are stacked along his length.
+    """
 
     spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
     first_mm: tuple[float, float, float] = (-22.0, -32.0, -24.0)
@@ -117,13 +120,16 @@ class Scanner:
     gain: float = 1.0
     offset_hu: float = 0.0
     seed: int = 0
+    tilt_deg: float = 0.0
 
     def scan(self, bones: tuple[Bone, ...], metals: tuple[Metal, ...] = ()) -> Volume:
         x, y, z = (np.arange(a, b, s) for a, b, s in zip(self.first_mm, self.last_mm, self.spacing_mm, strict=True))
         affine = np.diag([*self.spacing_mm, 1.0])
         affine[:3, 3] = self.first_mm
-        grid = np.stack(np.meshgrid(z, y, x, indexing="ij")[::-1], axis=-1)
-        points = grid.reshape(-1, 3)
+        angle = np.radians(self.tilt_deg)
+        affine[:3, 1] = np.array([0.0, np.cos(angle), np.sin(angle)]) * self.spacing_mm[1]
+        shape = len(z), len(y), len(x)
+        points = np.indices(shape).reshape(3, -1).T[:, ::-1] @ affine[:3, :3].T + affine[:3, 3]
         hu = np.full(len(points), SOFT_TISSUE_HU)
         for bone in bones:
             around = near(points, bone.pose.apply(BODY_CENTRE), REACH_MM)
@@ -135,7 +141,7 @@ class Scanner:
             around = near(points, metal.pose.translation_mm, float(np.linalg.norm(metal.half_mm)) + 4.0)
             hu[around] += metal.share(points[around]) * (METAL_HU - hu[around])
         hu = np.minimum(hu + np.random.default_rng(self.seed).normal(scale=self.noise_hu, size=len(hu)), LARGEST_HU)
-        return Volume(hu.reshape(grid.shape[:3]).astype(np.int16), affine)
+        return Volume(hu.reshape(shape).astype(np.int16), affine)
 
 
 def stacked(count: int = 2, seeds: tuple[int, ...] = (1, 2, 3, 4)) -> tuple[Bone, ...]:

@@ -9,6 +9,7 @@ import pytest
 
 from plumbline.anatomy.transforms import RigidTransform
 from plumbline.errors import AnalysisFailed
+from plumbline.imaging.hardware import segment_hardware
 from plumbline.imaging.motion import (
     ExamAnatomy,
     MotionSettings,
@@ -19,12 +20,14 @@ from plumbline.imaging.motion import (
     posterior_margin,
     register_bone,
 )
+from plumbline.imaging.tilt import without_tilt
 from tests.unit.imaging.bone_worlds import (
     DISC_MM,
     SPACER,
     Bone,
     Scanner,
     examined,
+    located,
     metal_at,
     moved,
     moved_bones,
@@ -80,6 +83,22 @@ def test_the_motion_is_measured_in_the_axes_of_the_vertebra_below(baseline, tran
 def test_posterior_cranial_and_left_are_positive(baseline):
     motion = measure(baseline, follow_up(moved(posterior=1.2, cranial=0.8, left=1.6)))
     np.testing.assert_allclose(values(motion.translation_mm), (1.2, 0.8, 1.6), atol=TOLERANCE_MM)
+
+
+@pytest.mark.parametrize("tilt_deg", [10.0, -20.0])
+def test_a_tilted_gantry_measures_the_same(baseline, tilt_deg):
+    """The follow-up is scanned with a tilt and squared; the baseline without."""
+    bones, lying = moved_bones(BONES, ABOVE, BELOW), BELOW @ moved(1.2, -0.8, 0.6)
+    first = (FINE.first_mm[0], FINE.first_mm[1] - 4.0, FINE.first_mm[2] - (8.0 if tilt_deg > 0 else 14.0))
+    leaning = replace(FINE, tilt_deg=tilt_deg, seed=3, first_mm=first, last_mm=(20.0, 24.0, 46.0))
+    tilted = leaning.scan(bones, (SPACER.moved(lying),))
+    volume = without_tilt(tilted)
+    spine = located(volume, bones)
+    current = ExamAnatomy(volume, spine, segment_hardware(volume, spine))
+    motion = measure(baseline, current)
+    assert volume.note is not None
+    np.testing.assert_allclose(values(motion.translation_mm), (1.2, -0.8, 0.6), atol=TOLERANCE_MM)
+    assert motion.rotation_deg.value < 1.0
 
 
 def test_a_turn_of_the_spacer_is_told_from_a_displacement_of_its_centre(baseline):

@@ -69,10 +69,36 @@ def test_uneven_gaps_are_refused():
         stack_planes(planes([0.0, 1.0, 2.0, 3.2, 4.2]))
 
 
-def test_a_tilted_gantry_is_refused_with_its_angle():
-    tilted = [replace(p, position_lps_mm=(-100.0, -120.0 + 0.2 * i, float(i))) for i, p in enumerate(planes(range(9)))]
-    with pytest.raises(InvalidInput, match=r"tilted by 11\.3 degrees"):
-        stack_planes(tilted)
+def tilted(lean: float, wobble_mm: float = 0.0) -> list[Plane]:
+    """Nine slices, each ``lean`` mm farther to the front than the one below, every second one off by a wobble."""
+    return [
+        replace(plane, position_lps_mm=(-100.0, -120.0 - lean * i + wobble_mm * (i % 2), float(i)))
+        for i, plane in enumerate(planes(range(9)))
+    ]
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["from the feet", "from the head"])
+def test_a_tilted_gantry_leans_the_slices_direction_and_nothing_else(reverse):
+    stacked = tilted(0.2)
+    stack = stack_planes(stacked[::-1] if reverse else stacked)
+    np.testing.assert_allclose(stack.lps_from_index[:3, 2], [0.0, -0.2, 1.0])
+    np.testing.assert_allclose(stack.lps_from_index[:3, :2], [[0.7, 0.0], [0.0, 0.8], [0.0, 0.0]])
+    np.testing.assert_allclose(stack.lps_from_index[:3, 3], [-100.0, -120.0, 0.0])
+
+
+def test_slices_beside_one_straight_line_are_refused():
+    with pytest.raises(InvalidInput, match=r"up to 0\.5 mm beside one straight line"):
+        stack_planes(tilted(0.2, wobble_mm=0.5))
+
+
+def test_a_lean_that_no_gantry_has_is_refused():
+    with pytest.raises(InvalidInput, match="lean by 45 degrees"):
+        stack_planes(tilted(1.0))
+
+
+def test_thick_slices_that_overlap_are_a_volume_with_their_own_distance():
+    """Slice Thickness says nothing here: reconstructions may overlap."""
+    assert stack_planes(planes(np.arange(20) * 0.5)).lps_from_index[2, 2] == pytest.approx(0.5)
 
 
 def test_a_crop_keeps_its_place():

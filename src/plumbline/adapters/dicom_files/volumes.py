@@ -13,6 +13,7 @@ from pydicom.pixels.utils import pixel_array
 
 from plumbline.errors import InvalidInput
 from plumbline.imaging.stacking import Plane, stack_planes
+from plumbline.imaging.tilt import without_tilt
 from plumbline.imaging.volume import Volume
 
 AIR_HU = -1024
@@ -53,7 +54,7 @@ def volume_from_datasets(datasets: Sequence[Dataset]) -> Volume:
     for slice_index, frame_index in enumerate(stack.order):
         voxels[slice_index] = _rescaled(frames[frame_index], voxels.dtype)
     notes = [note for note in (broken, stack.note) if note]
-    return Volume(voxels, stack.lps_from_index, " ".join(notes) or None)
+    return without_tilt(Volume(voxels, stack.lps_from_index, " ".join(notes) or None))
 
 
 def _readable_frames(datasets: Sequence[Dataset]) -> tuple[list[_Frame], str | None]:
