@@ -7,6 +7,8 @@ beside good. Not here: the whole cohort at full size (make demo ONCE=1).
 from __future__ import annotations
 
 import json
+import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -229,3 +231,37 @@ def test_the_command_line_finds_what_the_pipeline_stored(moved, watch, moved_fil
     assert document["triage"]["priority"] == stored["triage"]["priority"]
     assert Path(document["report"]["sr"]).is_file()
     assert list((tmp_path / "out").glob("evidence-*.png"))
+
+
+RARE = {
+    "plumbline_abstentions",
+    "plumbline_api_request_seconds",
+    "plumbline_deliveries",
+    "plumbline_deliveries_owed",
+    "plumbline_delivery_oldest_seconds",
+    "plumbline_fhir_resources",
+    "plumbline_hl7_connections",
+    "plumbline_hl7_messages",
+    "plumbline_hl7_turned_away",
+    "plumbline_listener_quarantined",
+    "plumbline_listener_rejected_associations",
+    "plumbline_publish_failures",
+}
+"""Counted only when it happens: orders, other destinations, and what goes wrong."""
+
+
+def test_the_running_stack_exposes_what_the_dashboards_ask_for(moved, stack):
+    house = Path(__file__).parents[2]
+    panels = [
+        panel for each in runpy.run_path(str(house / "scripts/dashboards.py"))["DASHBOARDS"] for panel in each.panels
+    ]
+    asked = {name for panel in panels for query, _ in panel.queries for name in re.findall(r"plumbline_\w+", query)}
+    with urlopen(f"{stack.worklist_url}/metrics", timeout=20) as answer:
+        exposed = set(re.findall(r"^(plumbline_\w+)[{ ]", answer.read().decode(), flags=re.MULTILINE))
+    missing = {re.sub(r"_(bucket|sum|count|total)$", "", name) for name in asked - exposed}
+    assert missing <= RARE
+
+
+def test_the_stack_is_ready_for_the_next_exam(moved, stack):
+    with urlopen(f"{stack.worklist_url}/health/ready", timeout=20) as answer:
+        assert json.load(answer)["status"] == "ready"

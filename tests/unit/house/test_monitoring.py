@@ -144,7 +144,12 @@ def test_every_alert_has_an_entry_in_the_runbook(alert: dict, house: Path) -> No
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [("check config", "prometheus.yml"), ("check rules", "alerts.yml"), ("test rules", "alerts_test.yml")],
+    [
+        ("check config", "prometheus.yml"),
+        ("check config", "kubernetes.yml"),
+        ("check rules", "alerts.yml"),
+        ("test rules", "alerts_test.yml"),
+    ],
 )
 def test_promtool_accepts_configuration_and_alerts(kind: str, name: str, house: Path) -> None:
     if shutil.which("promtool") is None:
