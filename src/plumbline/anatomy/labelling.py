@@ -153,27 +153,43 @@ def number_from_sacrum(
         The candidates; ``index == count`` means that the sacrum begins just below the last body. Bodies
         below the first sacral one are called S1, too.
     bodies
-        The bodies themselves; with them spacing, and whatever each says of itself, is weighed.
+        The bodies themselves; with them spacing, and whatever each says of itself, is weighed. They may begin
+        with bodies that are not to be named, above the first of the ``count``: of a vertebra that the border
+        cuts a rib may be seen.
     last_rib
         By index of a body, the probability that the last rib joins it; needs ``bodies``.
     """
     settings = settings or NumberingSettings()
     total = sum(each.probability for each in evidence)
     found = SpineEvidence(tuple(bodies), last_rib=last_rib or {})
+    unnamed = max(len(bodies) - count, 0)
     if not evidence or total < _ANCHORED_FROM:
-        return _without_sacrum(count, found, settings)
+        return _without_sacrum(count, found, unnamed, settings)
     probability: dict[tuple[str, ...], float] = defaultdict(float)
-    for each in evidence:
-        for names, share in _above(each.index, count, found, settings).items():
+    for each in _weighed_by_ribs(evidence, found, unnamed, settings):
+        for names, share in _above(each.index, count, found, unnamed, settings).items():
             probability[names] += share * each.probability / max(total, 1.0)
     weighed = Weighed(_ranked(probability, settings.carried_from))
-    return Numbering(weighed.labellings, "sacrum", doubt_in_words(weighed, found, "sacrum", settings.sure_from_sacrum))
+    sure_from = settings.sure_from if _shows_end_of_ribs(found) else settings.sure_from_sacrum
+    return Numbering(weighed.labellings, "sacrum", doubt_in_words(weighed, found, "sacrum", sure_from))
 
 
-def _without_sacrum(count: int, found: SpineEvidence, settings: NumberingSettings) -> Numbering:
-    if found.bodies and anchor_of(found) is not None:
-        return number_spine(found, _for_a_localiser(settings))
-    return unanchored(count)
+def _without_sacrum(count: int, found: SpineEvidence, unnamed: int, settings: NumberingSettings) -> Numbering:
+    if not found.bodies or anchor_of(found) is None:
+        return unanchored(count)
+    settings, anchor = _for_a_localiser(settings), anchor_of(found)
+    weighed = _weigh(found, settings, numbering_statistics())
+    # How well distances fit was learned on detectors that score regions, too; here it would say nothing.
+    named = Weighed(_ranked(_without_first(weighed, unnamed), settings.carried_from))
+    return Numbering(named.labellings, anchor, doubt_in_words(named, found, anchor, settings.sure_from))
+
+
+def _without_first(weighed: Weighed, unnamed: int) -> Mapping[tuple[str, ...], float]:
+    """Probabilities of what the labellings say of the bodies below the first ``unnamed`` ones."""
+    probability: dict[tuple[str, ...], float] = defaultdict(float)
+    for each in weighed.labellings:
+        probability[each.names[unnamed:]] += each.probability
+    return probability
 
 
 def _for_a_localiser(settings: NumberingSettings) -> NumberingSettings:
@@ -182,7 +198,7 @@ def _for_a_localiser(settings: NumberingSettings) -> NumberingSettings:
 
 
 def _above(
-    sacral_index: int, count: int, found: SpineEvidence, settings: NumberingSettings
+    sacral_index: int, count: int, found: SpineEvidence, unnamed: int, settings: NumberingSettings
 ) -> Mapping[tuple[str, ...], float]:
     """Labellings, given which body is the first sacral one."""
     below = ("S1",) * (count - sacral_index)
@@ -193,13 +209,45 @@ def _above(
         for lumbar, prior in lumbar_counts.items():
             shares[names_above_sacrum(count, sacral_index, lumbar)] += prior
         return shares
-    presacral = SpineEvidence(
-        found.bodies[:sacral_index],
+    presacral = _presacral(sacral_index + unnamed, found)
+    weighed = _weigh(presacral, _for_a_localiser(settings), numbering_statistics())
+    return {(*names, *below): share for names, share in _without_first(weighed, unnamed).items()}
+
+
+def _presacral(sacral: int, found: SpineEvidence) -> SpineEvidence:
+    """What was found above body ``sacral``, which is the first sacral one."""
+    return SpineEvidence(
+        tuple(replace(body, is_sacral=0.0) for body in found.bodies[:sacral]),
         sacrum_below=1.0,
-        last_rib={index: p for index, p in found.last_rib.items() if index < sacral_index},
+        last_rib={index: p for index, p in found.last_rib.items() if index < sacral},
     )
-    numbering = _weigh(presacral, _for_a_localiser(settings), numbering_statistics())
-    return {(*each.names, *below): each.probability for each in numbering.labellings}
+
+
+def _weighed_by_ribs(
+    evidence: Sequence[SacrumEvidence], found: SpineEvidence, unnamed: int, settings: NumberingSettings
+) -> Sequence[SacrumEvidence]:
+    """The candidates for the first sacral body once the ribs are known, their sum unchanged.
+
+    A sacrum that leaves five vertebrae below the last rib is likelier than one that leaves four.
+    """
+    if not any(body.bears_rib is not None for body in found.bodies):
+        return evidence
+    fit = [each.probability * _fit_of_ribs(each.index + unnamed, found, settings) for each in evidence]
+    before, after = sum(each.probability for each in evidence), max(sum(fit), _LEAST_TOTAL)
+    return [replace(each, probability=own * before / after) for each, own in zip(evidence, fit, strict=True)]
+
+
+def _fit_of_ribs(sacral: int, found: SpineEvidence, settings: NumberingSettings) -> float:
+    """Likelihood of the ribs as they were seen, given that body ``sacral`` is the first sacral one."""
+    presacral = _presacral(sacral, found)
+    if not presacral.bodies:
+        return 1.0
+    ribless = replace(presacral, bodies=tuple(replace(body, bears_rib=None) for body in presacral.bodies))
+    with_ribs, without = (
+        chain_model(each, _for_a_localiser(settings), numbering_statistics()).evidence().sum()
+        for each in (presacral, ribless)
+    )
+    return float(with_ribs / max(without, _LEAST_TOTAL))
 
 
 def names_above_sacrum(count: int, sacral_index: int, lumbar: int = 5) -> tuple[str, ...]:

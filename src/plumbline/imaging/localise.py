@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from plumbline.anatomy.labelling import SacrumEvidence, number_from_sacrum
+from plumbline.anatomy.numbering import Numbering
+from plumbline.anatomy.spine_evidence import BodyEvidence
 from plumbline.anatomy.transforms import RigidTransform
 from plumbline.errors import AnalysisFailed
 from plumbline.imaging.canal import CanalLine, CanalSettings, find_canal
 from plumbline.imaging.discs import DiscMap, DiscSettings, chain_discs, map_discs
+from plumbline.imaging.ribs import RibSettings, bone_of_bodies_hu, find_ribs
 from plumbline.imaging.sampling import axis_aligned, sample
 from plumbline.imaging.spine import LocalisedSpine, LocalisedVertebra
 from plumbline.imaging.straight import straighten
@@ -55,6 +58,7 @@ class LocaliserSettings:
     canal: CanalSettings = field(default_factory=CanalSettings)
     discs: DiscSettings = field(default_factory=DiscSettings)
     body: BodySettings = field(default_factory=BodySettings)
+    ribs: RibSettings = field(default_factory=RibSettings)
     coarse_mm: float = 2.0
     largest_hu: float = 1500.0
     bone_hu: float = 130.0
@@ -329,7 +333,7 @@ def _assemble(
     has_sacrum = first_lumbar > 0
     if len(kept) < settings.least_bodies:
         raise AnalysisFailed("only one vertebral body was found")
-    numbering = number_from_sacrum(len(kept), _evidence(sacral, first_lumbar, len(kept)))
+    numbering = _numbered(volume, coarse, kept, sacral, first_lumbar, settings)
     vertebrae = tuple(
         _vertebra(body, is_sacrum=has_sacrum and index == len(kept) - 1, volume=volume)
         for index, body in enumerate(kept)
@@ -337,6 +341,40 @@ def _assemble(
     labels = _labels(volume, vertebrae, metal, settings)
     doubts = (numbering.conflict,) if numbering.conflict else ()
     return LocalisedSpine(vertebrae, labels, line.points_lps_mm[::-1], numbering, "built-in", doubts)
+
+
+def _numbered(
+    volume: Volume,
+    coarse: Volume,
+    kept: list[Body],
+    sacral: NDArray[np.float64],
+    first_lumbar: int,
+    settings: LocaliserSettings,
+) -> Numbering:
+    """Names of the bodies, cranial to caudal, by the sacrum below them and by the ribs.
+
+    Ribs are looked for at one body more than was found: of a vertebra that the border cuts they may be in view.
+    """
+    bodies = [_body_above(kept[0], kept[1]), *kept]
+    ribs = find_ribs(coarse, volume, bodies, settings.ribs, bone_hu=bone_of_bodies_hu(coarse, kept))
+    bears_rib = [each.probability for each in ribs] + [None] * (len(bodies) - len(ribs))
+    is_sacral = [None, *sacral[max(first_lumbar - 1, 0) :][::-1].tolist()]
+    found = [
+        BodyEvidence(body.centre_lps_mm, bears_rib=rib, is_sacral=claim)
+        for body, rib, claim in zip(bodies, bears_rib, is_sacral, strict=True)
+    ]
+    evidence = _evidence(sacral, first_lumbar, len(kept))
+    return number_from_sacrum(len(kept), evidence, bodies=found if bears_rib[0] is not None else found[1:])
+
+
+def _body_above(upper: Body, lower: Body) -> Body:
+    """Where the next body above should lie: vertebrae become a little lower upwards."""
+    step_mm = _UPWARD_SHARE * float(np.linalg.norm(upper.centre_lps_mm - lower.centre_lps_mm))
+    return replace(upper, centre_lps_mm=upper.centre_lps_mm + step_mm * upper.axes[1])
+
+
+_UPWARD_SHARE = 0.97
+"""Distance of two bodies as a share of the next one below (T11 to L4 of the key points)."""
 
 
 def _first_lumbar(sacral: NDArray[np.float64]) -> int:

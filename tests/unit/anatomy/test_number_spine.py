@@ -9,6 +9,7 @@ import pytest
 
 from plumbline.anatomy.labelling import SacrumEvidence, number_from_sacrum, number_spine
 from plumbline.anatomy.numbering import NOT_A_VERTEBRA
+from plumbline.anatomy.numbering_doubts import doubt_of_names
 from plumbline.anatomy.spine_evidence import BodyEvidence, SpineEvidence
 from plumbline.errors import InvalidInput
 
@@ -106,6 +107,60 @@ def test_a_last_rib_decides_between_five_and_six_lumbar_vertebrae(rng):
     assert without.best.names[-1] == "L5"
     assert with_rib.best.names == names
     assert "Six lumbar" in with_rib.conflict
+
+
+def with_ribs(bodies, last):
+    """The same bodies: ribs surely seen down to ``last``, none at the next one, nobody looked farther down."""
+    said = dict.fromkeys(range(last + 1), 0.99) | {last + 1: 0.01}
+    return tuple(replace(body, bears_rib=said.get(index)) for index, body in enumerate(bodies))
+
+
+@pytest.mark.parametrize("lumbar", [4, 5, 6])
+def test_ribs_and_sacrum_together_count_the_lumbar_vertebrae(rng, lumbar):
+    names, bodies = draw("T11", f"L{lumbar}", variant_with(12, lumbar), rng, regions=False)
+    evidence = [SacrumEvidence(len(bodies), 0.99)]
+    numbering = number_from_sacrum(len(bodies), evidence, bodies=with_ribs(bodies, 1))
+    assert numbering.best.names == names
+    assert (numbering.conflict is None) == (lumbar == 5), "an unusual count is said"
+    if lumbar == 5:
+        assert numbering.confidence >= 0.98
+
+
+@pytest.mark.parametrize("lumbar", [4, 5, 6])
+def test_a_body_above_those_to_be_named_counts_with_its_rib(rng, lumbar):
+    names, bodies = draw("T12", f"L{lumbar}", variant_with(12, lumbar), rng, regions=False)
+    count = len(bodies) - 1
+    numbering = number_from_sacrum(count, [SacrumEvidence(count, 0.99)], bodies=with_ribs(bodies, 0))
+    assert numbering.best.names == names[1:]
+    assert all(len(each.names) == count for each in numbering.labellings)
+
+
+def test_ribs_decide_which_body_is_the_first_sacral_one(rng):
+    names, bodies = draw("T12", "L5", USUAL, rng, regions=False)
+    doubtful = [SacrumEvidence(len(bodies), 0.85), SacrumEvidence(len(bodies) - 1, 0.15)]
+    without = number_from_sacrum(len(bodies), doubtful, bodies=bodies)
+    assert without.confidence < 0.9
+    counted = number_from_sacrum(len(bodies), doubtful, bodies=with_ribs(bodies, 0))
+    assert counted.best.names == names
+    assert counted.confidence >= 0.98
+
+
+def test_ribs_name_a_spine_whose_sacrum_is_out_of_view(rng):
+    names, bodies = draw("T11", "L3", USUAL, rng, regions=False)
+    seen = tuple(replace(body, is_sacral=0.02) for body in with_ribs(bodies, 1))
+    numbering = number_from_sacrum(len(bodies), [SacrumEvidence(len(bodies) - 1, 0.02)], bodies=seen)
+    assert numbering.best.names == names
+    assert numbering.anchor == "last-rib"
+
+
+def test_a_rib_on_one_side_alone_declares_a_doubt(rng):
+    """A lumbar rib and a last thoracic vertebra without a fellow look the same."""
+    _, bodies = draw("T11", "L5", USUAL, rng, regions=False)
+    said = (0.99, 0.99, 0.5)
+    bodies = tuple(replace(body, bears_rib=p) for body, p in zip(bodies, (*said, *[None] * 4), strict=True))
+    numbering = number_from_sacrum(len(bodies), [SacrumEvidence(len(bodies), 0.99)], bodies=bodies)
+    assert numbering.confidence < 0.98
+    assert "four" in doubt_of_names(numbering, 0.98)
 
 
 def test_the_axis_anchors_a_cervical_spine(rng):
