@@ -63,7 +63,9 @@ def patient_from_header(header: Dataset) -> PatientIdentity:
 
 
 def instance_from_header(header: Dataset) -> Instance:
-    """One instance and its image plane."""
+    """One instance and its image plane; of an enhanced one, what all of its planes share."""
+    orientation = _functional(header, "PlaneOrientationSequence")
+    measures = _functional(header, "PixelMeasuresSequence")
     return Instance(
         sop_instance_uid=str(header.get("SOPInstanceUID", "")),
         sop_class_uid=str(header.get("SOPClassUID", "")),
@@ -73,8 +75,8 @@ def instance_from_header(header: Dataset) -> Instance:
         columns=_integer(header, "Columns"),
         number_of_frames=_integer(header, "NumberOfFrames") or 1,
         image_position_lps_mm=_numbers(header, "ImagePositionPatient", 3),  # type: ignore[arg-type]
-        image_orientation=_numbers(header, "ImageOrientationPatient", 6),
-        pixel_spacing_mm=_numbers(header, "PixelSpacing", 2),  # type: ignore[arg-type]
+        image_orientation=_numbers(orientation, "ImageOrientationPatient", 6),
+        pixel_spacing_mm=_numbers(measures, "PixelSpacing", 2),  # type: ignore[arg-type]
         transfer_syntax_uid=str(getattr(header, "file_meta", Dataset()).get("TransferSyntaxUID", "")) or None,
     )
 
@@ -102,8 +104,8 @@ def _one_series(uid: str, headers: list[Dataset]) -> Series:
         patient_position=_text(first, "PatientPosition"),
         patient_orientation=tuple(_texts(first, "PatientOrientation")),
         contrast_agent=_text(first, "ContrastBolusAgent"),
-        slice_thickness_mm=_number(first, "SliceThickness"),
-        kernel="\\".join(_texts(first, "ConvolutionKernel")) or None,
+        slice_thickness_mm=_number(_functional(first, "PixelMeasuresSequence"), "SliceThickness"),
+        kernel="\\".join(_texts(_functional(first, "CTReconstructionSequence"), "ConvolutionKernel")) or None,
         kvp=_number(first, "KVP"),
         manufacturer=_text(first, "Manufacturer"),
         model_name=_text(first, "ManufacturerModelName"),
@@ -121,6 +123,18 @@ def _one_series(uid: str, headers: list[Dataset]) -> Series:
         ),
         positioner_angles_deg=_angles(first),
     )
+
+
+def _functional(header: Dataset, sequence: str) -> Dataset:
+    """What holds the attributes of a functional group macro: the shared or first frame's item, else the header itself.
+
+    Enhanced objects (PS3.3 C.7.6.16) keep there what single-frame objects have at the top.
+    """
+    for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        for group in (header.get(keyword) or ())[:1]:
+            for item in (group.get(sequence) or ())[:1]:
+                return item
+    return header
 
 
 def _meanings(header: Dataset, sequence: str, modifiers: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,8 @@ class _Frame:
     intercept: float
     stored: NDArray[np.generic]
     padding: int | None
+    told_apart: tuple[str, ...] = ()
+    """Values of ``_TELLING_APART``, by which volumes of the same slices are told apart; empty where absent."""
 
 
 def volume_from_datasets(datasets: Sequence[Dataset]) -> Volume:
@@ -43,10 +46,11 @@ def volume_from_datasets(datasets: Sequence[Dataset]) -> Volume:
     Raises
     ------
     InvalidInput
-        When more than a few instances cannot be decoded or have no plane geometry, or the planes make no sound
-        volume.
+        When more than a few instances cannot be decoded or have no plane geometry, the series holds several
+        volumes of the same slices, or the planes make no sound volume.
     """
     frames, broken = _readable_frames(datasets)
+    _refuse_several_volumes(frames)
     stack = stack_planes([frame.plane for frame in frames])
     whole = all(frame.slope.is_integer() and frame.intercept.is_integer() for frame in frames)
     shape = (len(stack.order), frames[0].plane.rows, frames[0].plane.columns)
@@ -92,6 +96,42 @@ def _rescaled(frame: _Frame, dtype: np.dtype[Any]) -> NDArray[np.generic]:
     return values.astype(dtype)
 
 
+_TELLING_APART = (
+    ("Temporal Position", "FrameContentSequence", ("TemporalPositionIndex", "TemporalPositionIdentifier")),
+    ("Stack ID", "FrameContentSequence", ("StackID",)),
+    ("Acquisition Number", "FrameContentSequence", ("FrameAcquisitionNumber", "AcquisitionNumber")),
+    ("Image Type", "CTImageFrameTypeSequence", ("FrameType", "ImageType")),
+    ("Convolution Kernel", "CTReconstructionSequence", ("ConvolutionKernel",)),
+    ("kVp", "CTXRayDetailsSequence", ("KVP",)),
+)
+"""Attributes of which phases, acquisitions and reconstructions differ: their name for people, the functional group that
+holds them in an enhanced object (PS3.3 C.7.6.16, C.8.15.3), and the keywords there and in a single-frame instance."""
+
+
+def _refuse_several_volumes(frames: Sequence[_Frame]) -> None:
+    """Refuse phases, acquisitions or reconstructions of the same slices in one series: which to measure is not told."""
+    places = Counter(tuple(round(each, 2) for each in frame.plane.position_lps_mm) for frame in frames)
+    if not places or max(places.values()) < 2:
+        return
+    for number, (name, _, _) in enumerate(_TELLING_APART):
+        values = sorted({frame.told_apart[number] for frame in frames} - {""})
+        if len(values) >= max(places.values()):
+            raise InvalidInput(
+                f"this series holds {len(values)} volumes of the same slices, told apart by {name} "
+                f"({', '.join(values)})",
+                remedy="Send each as a series of its own",
+            )
+
+
+def _told_apart(group: Dataset, shared: Dataset, image: Dataset) -> tuple[str, ...]:
+    found = []
+    for _, sequence, keywords in _TELLING_APART:
+        items = [each[0] for each in (group.get(sequence), shared.get(sequence)) if each]
+        values = (str(item.get(keyword) or "") for item in (*items, image) for keyword in keywords)
+        found.append(next((value for value in values if value), ""))
+    return tuple(found)
+
+
 def _frames(dataset: Dataset) -> Iterator[_Frame]:
     pixels = _decoded(dataset)
     padding = dataset.get("PixelPaddingValue")
@@ -99,24 +139,35 @@ def _frames(dataset: Dataset) -> Iterator[_Frame]:
         if pixels.ndim != 2:
             raise _refusal(dataset, "is a multi-frame image without functional groups")
         slope, intercept = float(dataset.get("RescaleSlope", 1)), float(dataset.get("RescaleIntercept", 0))
-        yield _Frame(_plane(dataset, dataset, dataset, dataset), slope, intercept, pixels, padding)
+        plane = _plane(dataset, dataset, dataset, dataset)
+        yield _Frame(plane, slope, intercept, pixels, padding, _told_apart(Dataset(), Dataset(), dataset))
         return
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
     stack = pixels if pixels.ndim == 3 else pixels[np.newaxis]
-    for group, stored in zip(dataset.PerFrameFunctionalGroupsSequence, stack, strict=True):
-        position, orientation, measures = (
-            _macro(keyword, group, shared, dataset)
-            for keyword in ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence")
-        )
-        rescale = group.get("PixelValueTransformationSequence") or shared.get("PixelValueTransformationSequence")
-        values = rescale[0] if rescale else Dataset()
-        yield _Frame(
-            _plane(dataset, position, orientation, measures),
-            float(values.get("RescaleSlope", 1)),
-            float(values.get("RescaleIntercept", 0)),
-            stored,
-            padding,
-        )
+    groups = dataset.PerFrameFunctionalGroupsSequence
+    if len(groups) != len(stack):
+        raise _refusal(dataset, f"has {len(stack)} frames but describes {len(groups)}")
+    for group, stored in zip(groups, stack, strict=True):
+        yield _enhanced_frame(dataset, group, shared, stored, padding)
+
+
+def _enhanced_frame(
+    dataset: Dataset, group: Dataset, shared: Dataset, stored: NDArray[np.generic], padding: int | None
+) -> _Frame:
+    position, orientation, measures = (
+        _macro(keyword, group, shared, dataset)
+        for keyword in ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence")
+    )
+    rescale = group.get("PixelValueTransformationSequence") or shared.get("PixelValueTransformationSequence")
+    values = rescale[0] if rescale else Dataset()
+    return _Frame(
+        _plane(dataset, position, orientation, measures),
+        float(values.get("RescaleSlope", 1)),
+        float(values.get("RescaleIntercept", 0)),
+        stored,
+        padding,
+        _told_apart(group, shared, dataset),
+    )
 
 
 def _macro(keyword: str, group: Dataset, shared: Dataset, dataset: Dataset) -> Dataset:
