@@ -11,4 +11,6 @@ import socket
 from prometheus_client import values
 
 if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-    values.ValueClass = values.MultiProcessValue(lambda: f"{socket.gethostname()}-{os.getpid()}")
+    _host = socket.gethostname()
+    # Asked at every count of every metric, because a process may have been forked since.
+    values.ValueClass = values.MultiProcessValue(lambda: f"{_host}-{os.getpid()}")
