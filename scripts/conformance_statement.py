@@ -49,6 +49,17 @@ TESTS: Mapping[str, str] = {
         "integration/test_ups_dimse.py::test_a_subscriber_hears_every_event_in_order_also_those_while_it_was_away"
     ),
     "UPS Push and Pull SCU": "integration/test_ups_dimse.py::test_our_user_drives_a_workitem_at_a_foreign_manager",
+    "AIW-I pull, another performer": (
+        "integration/test_processing_workitems.py::"
+        "test_pull_another_performer_finds_claims_and_completes_the_task_over_dicom"
+    ),
+    "AIW-I triggered pull, a subscriber": (
+        "integration/test_processing_workitems.py::"
+        "test_triggered_pull_a_web_subscriber_is_told_of_the_task_and_claims_it"
+    ),
+    "AIW-I push, another manager": (
+        "integration/test_processing_workitems.py::test_push_what_another_manager_schedules_for_us_is_performed"
+    ),
     "UPS-RS and UPS over DIMSE, one state machine": (
         "integration/test_ups_both_faces.py::both_faces_show_the_state_of_the_model"
     ),

@@ -23,6 +23,7 @@ from plumbline.errors import Misconfigured, Unavailable
 from plumbline.observability.exposure import expose_metrics
 from plumbline.observability.logging import configure_logging
 from plumbline.pipeline.late_news import open_told_exams
+from plumbline.pipeline.processing import accept_pushed
 from plumbline.pipeline.readiness import send_canaries as send_canaries_where_due
 from plumbline.pipeline.reconcile import reconcile as reconcile_archive
 from plumbline.pipeline.retention import release_safe
@@ -68,7 +69,7 @@ def run_step(step_id: int) -> None:
 
 @app.task(name=TICK)
 def tick() -> None:
-    """Count quiet exams, judge what came late, and ring for whatever nobody holds."""
+    """Count quiet exams, judge what came late, accept pushed tasks, and ring for whatever nobody holds."""
     here = worker()
     path = here.settings.path
     try:
@@ -76,6 +77,7 @@ def tick() -> None:
         open_told_exams(
             here.ports.news, here.ports.exams, here.ports.steps, here.ports.clock, quiet_s=path.news_quiet_s
         )
+        accept_pushed(here.ports, here.policies.current())
         ring_for_owed(here.ports.steps, here.doorbell, unheard_for_s=path.resend_after_s)
     except Unavailable as error:
         structlog.get_logger("plumbline.tick").warning("tick put off", reason=str(error))

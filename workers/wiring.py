@@ -20,6 +20,7 @@ from plumbline.adapters.database.results import DatabasePublications, DatabaseRe
 from plumbline.adapters.database.retention import DatabaseRetention
 from plumbline.adapters.database.steps import DatabaseSteps
 from plumbline.adapters.database.studies import DatabaseStudies
+from plumbline.adapters.database.tasks import DatabaseTaskBook
 from plumbline.adapters.database.workitems import DatabaseWorkitems
 from plumbline.adapters.dicom_files.held import HeldImages
 from plumbline.adapters.dicomweb.remote_archive import DicomWebArchive
@@ -33,13 +34,16 @@ from plumbline.observability.clock import SystemClock
 from plumbline.observability.metrics import LoggingObserver
 from plumbline.pipeline.archive_ports import RemoteArchive
 from plumbline.pipeline.fetch import Fetcher
-from plumbline.pipeline.ports import PathPorts, Spool
+from plumbline.pipeline.ports import Clock, PathPorts, Spool
+from plumbline.pipeline.processing import Processing
 from plumbline.pipeline.readiness import Canaries, CanaryPost
 from plumbline.pipeline.retention import Retention
 from plumbline.pipeline.runner import Runner
 from plumbline.pipeline.steps import path_functions, tell_failure
 from plumbline.settings import DicomWebRemote, DimseRemote, Settings
 from plumbline.site_policy import ReloadedPolicy
+from plumbline.worklist.performer import Performer
+from plumbline.worklist.tasks import Station
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Worker:
     doorbell: CeleryDoorbell
     runner: Runner
     retention: Retention
+    policies: ReloadedPolicy
     canaries: Canaries
     canary_post: CanaryPost
 
@@ -75,6 +80,7 @@ def build_ports(settings: Settings, store: Store) -> PathPorts:
         ),
         images=HeldImages(index, spool, publications),
         workitems=DatabaseWorkitems(store, clock),
+        processing=_processing(settings, store, clock),
         results=DatabaseResults(store, clock),
         publications=publications,
         outbox=DatabaseOutbox(store, clock),
@@ -84,6 +90,14 @@ def build_ports(settings: Settings, store: Store) -> PathPorts:
         studies=DatabaseStudies(store),
         remotes=tuple(_remote(each, spool) for each in settings.priors.remotes),
     )
+
+
+def _processing(settings: Settings, store: Store, clock: Clock) -> Processing | None:
+    if not settings.processing.has_workitems:
+        return None
+    station = Station(settings.listener.ae_title)
+    performer = Performer(DatabaseWorkitems(store, clock), DatabaseTaskBook(store), station)
+    return Processing(performer, settings.processing.offered_for_s)
 
 
 def _remote(settings: DimseRemote | DicomWebRemote, spool: Spool) -> RemoteArchive:
@@ -106,5 +120,12 @@ def build_worker(settings: Settings, app: Celery) -> Worker:
         on_failure=lambda step, sentence: tell_failure(step, sentence, ports, policies.current()),
     )
     return Worker(
-        settings, ports, doorbell, runner, DatabaseRetention(store), DatabaseCanaries(store), CeleryCanaryPost(app)
+        settings=settings,
+        ports=ports,
+        doorbell=doorbell,
+        runner=runner,
+        retention=DatabaseRetention(store),
+        policies=policies,
+        canaries=DatabaseCanaries(store),
+        canary_post=CeleryCanaryPost(app),
     )

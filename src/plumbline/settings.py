@@ -228,6 +228,15 @@ class PathSettings(_Section):
     """How many earlier exams may be fetched for one comparison."""
 
 
+class ProcessingSettings(_Section):
+    """Processing workitems (IHE AIW-I): whether each comparison is a task on the worklist, too."""
+
+    has_workitems: bool = False
+    """Whether tasks are offered, and tasks performed that others schedule for ``listener.ae_title`` as station."""
+    offered_for_s: float = Field(default=0.0, ge=0)
+    """How long a task waits for other performers before it is taken here."""
+
+
 class DimseRemote(_Section):
     """An archive elsewhere that is asked over DIMSE."""
 
@@ -413,6 +422,8 @@ class Settings(BaseSettings):
     """When the system counts as able to process an exam."""
     path: PathSettings = PathSettings()
     """Times and counts of the path of an exam."""
+    processing: ProcessingSettings = ProcessingSettings()
+    """Processing workitems."""
     priors: PriorSettings = PriorSettings()
     """Earlier exams."""
     site: SiteSettings = SiteSettings()

@@ -449,6 +449,26 @@ class MemoryWorkitemStore:
 
 
 @dataclass
+class MemoryTaskBook:
+    """``worklist.performer.TaskBook`` in a dictionary."""
+
+    entered: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Study and Transaction UID by workitem UID."""
+
+    def note(self, workitem_uid: str, study_instance_uid: str, transaction_uid: str) -> None:
+        """See ``TaskBook.note``."""
+        self.entered.setdefault(workitem_uid, (study_instance_uid, transaction_uid))
+
+    def locks(self, study_instance_uid: str) -> Mapping[str, str]:
+        """See ``TaskBook.locks``."""
+        return {uid: lock for uid, (study, lock) in self.entered.items() if study == study_instance_uid}
+
+    def knows(self, workitem_uid: str) -> bool:
+        """See ``TaskBook.knows``."""
+        return workitem_uid in self.entered
+
+
+@dataclass
 class MemoryExamResults:
     """``worklist.results.ExamResults`` in memory."""
 

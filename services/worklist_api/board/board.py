@@ -14,6 +14,7 @@ from threading import Lock
 
 from plumbline.triage.priority import Priority
 from plumbline.worklist.board import BoardSource, Reading
+from plumbline.worklist.tasks import is_for_people
 from services.worklist_api.board.filters import Filters
 from services.worklist_api.board.lines import Line, Place, briefs_of, searchable_text
 from services.worklist_api.readings.service import entry, site_of
@@ -66,7 +67,11 @@ class Board:
                 return self._version
             self._refreshed_at = time.monotonic()
             changes = self._source.changes()
-            fresh = {each.workitem.workitem_uid: _line(each) for each in changes.readings}
+            fresh = {
+                each.workitem.workitem_uid: _line(each)
+                for each in changes.readings
+                if is_for_people(each.workitem.dataset)
+            }
             before = {} if changes.is_everything else self._lines
             after = {**before, **fresh}
             if after != self._lines:

@@ -13,6 +13,7 @@ from plumbline.worklist.dataset import Dataset, items, text
 from plumbline.worklist.matching import Query, moment_span, search_key
 from plumbline.worklist.results import ExamResult
 from plumbline.worklist.states import State
+from plumbline.worklist.tasks import is_for_people
 from plumbline.worklist.workitem import Workitem
 from services.worklist_api.problems import NotFound
 from services.worklist_api.readings.schemas import Entry, Evidence, ExamDetails, WorklistPage
@@ -32,7 +33,8 @@ def worklist_page(
     page = context.worklist.search(Query(limit=limit, offset=offset, states=states, with_references=False))
     studies = [found.study_instance_uid for found in page.workitems if found.study_instance_uid]
     results = context.results.newest_of(studies)
-    entries = [entry(found, results.get(found.study_instance_uid or "")) for found in page.workitems]
+    readings = [found for found in page.workitems if is_for_people(found.dataset)]
+    entries = [entry(found, results.get(found.study_instance_uid or "")) for found in readings]
     return WorklistPage(entries=entries, has_more=page.has_more)
 
 
@@ -79,9 +81,10 @@ def newest_result(context: Context, study_instance_uid: str) -> ExamResult:
 
 
 def entry_of_study(context: Context, study_instance_uid: str, result: ExamResult | None) -> Entry | None:
-    """Line of an exam on the worklist, None where it has no workitem."""
-    query = Query((search_key("StudyInstanceUID", study_instance_uid),), limit=1, with_references=False)
-    return next((entry(found, result) for found in context.worklist.search(query).workitems), None)
+    """Line of an exam on the worklist, None where it has no reading."""
+    query = Query((search_key("StudyInstanceUID", study_instance_uid),), with_references=False)
+    found = context.worklist.search(query).workitems
+    return next((entry(each, result) for each in found if is_for_people(each.dataset)), None)
 
 
 def entry(workitem: Workitem, result: ExamResult | None) -> Entry:

@@ -23,6 +23,7 @@ from plumbline.pipeline.studies import Studies
 
 if TYPE_CHECKING:
     from plumbline.pipeline.outbox import Outbox
+    from plumbline.pipeline.processing import Processing
 
 
 class Clock(Protocol):
@@ -489,3 +490,5 @@ class PathPorts:
     """Archives elsewhere, asked for earlier exams that our own does not have."""
     outbox: Outbox | None = None
     """What is owed to other systems; None where results go nowhere but to archive and worklist."""
+    processing: Processing | None = None
+    """Processing workitems that this system performs; None where the site has none."""

@@ -12,6 +12,7 @@ from plumbline.pipeline.documents import decision_from_document
 from plumbline.pipeline.match import match_step
 from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import PathPorts, Step, StepName, StepOutcome
+from plumbline.pipeline.processing import give_up_tasks, with_tasks
 from plumbline.pipeline.publish import publish_step
 from plumbline.pipeline.recognise import recognise_step
 from plumbline.pipeline.report import report_step
@@ -44,11 +45,12 @@ def _carry_out(
     ports: PathPorts,
     policy: Callable[[], SitePolicy],
 ) -> StepOutcome:
-    return function(step, ports, policy())
+    return with_tasks(function, step, ports, policy())
 
 
 def tell_failure(step: Step, sentence: str, ports: PathPorts, policy: SitePolicy) -> None:
     """Say on the worklist that an exam could not be compared; it keeps the priority that it had."""
+    give_up_tasks(step, sentence, ports)
     try:
         show_on_worklist(step, ports, policy, _decision_of_failure(step, sentence, ports))
     except InvalidInput:

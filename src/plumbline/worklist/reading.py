@@ -193,7 +193,7 @@ def _inputs_and_outputs(
     study: Study, references: Sequence[Study], report: StoredObject | None, source: RetrievalSource
 ) -> Dataset:
     inputs = [_series_item(exam, series, source) for exam in (study, *references) for series in exam.series]
-    reports = [] if report is None else [_object_item(report, source)]
+    reports = [] if report is None else [reference_to(report, source)]
     performed = [{tags.OUTPUTS: sequence(*reports)}] if reports else []
     return {tags.INPUTS: sequence(*inputs, *reports), tags.PERFORMED: sequence(*performed)}
 
@@ -203,7 +203,8 @@ def _series_item(study: Study, series: Series, source: RetrievalSource) -> Datas
     return _reference(study.study_instance_uid, series.series_instance_uid, objects, source)
 
 
-def _object_item(stored: StoredObject, source: RetrievalSource) -> Dataset:
+def reference_to(stored: StoredObject, source: RetrievalSource) -> Dataset:
+    """Item that names one object and where it can be had."""
     objects = [(stored.sop_class_uid, stored.sop_instance_uid)]
     return _reference(stored.study_instance_uid, stored.series_instance_uid, objects, source)
 

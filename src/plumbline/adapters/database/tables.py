@@ -172,6 +172,8 @@ class WorkitemRow(Base):
     worklist_label: Mapped[str | None] = mapped_column(Text)
     workitem_code: Mapped[str | None] = mapped_column(Text)
     """Code Value of the one item of Scheduled Workitem Code Sequence."""
+    station: Mapped[str | None] = mapped_column(Text, index=True)
+    """Code Value of the one item of Scheduled Station Name Code Sequence."""
     starts_at: Mapped[datetime | None] = mapped_column(Moment, index=True)
     rendered: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     """What a search returns, as it goes to the reader; None where nothing changed since before this column was."""
@@ -184,6 +186,17 @@ class WorklistChangeRow(Base):
 
     row_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     number: Mapped[int] = mapped_column(BigInteger)
+
+
+class TaskRow(Base):
+    """One processing workitem that this system performs, with the Transaction UID, which never leaves the server."""
+
+    __tablename__ = "tasks"
+
+    task_id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
+    workitem_uid: Mapped[str] = mapped_column(String(64), unique=True)
+    study_instance_uid: Mapped[str] = mapped_column(String(64), index=True)
+    transaction_uid: Mapped[str] = mapped_column(String(64))
 
 
 class SubscriptionRow(Base):

@@ -18,6 +18,7 @@ REFERENCES = frozenset({tags.INPUTS, tags.PERFORMED})
 ONE_ITEM_KEYS = {
     (tags.REFERENCED_REQUEST_SEQUENCE, tags.ACCESSION_NUMBER): WorkitemRow.accession_number,
     (tags.WORKITEM_CODE, tags.CODE_VALUE): WorkitemRow.workitem_code,
+    (tags.STATION_NAMES, tags.CODE_VALUE): WorkitemRow.station,
 }
 """Columns of matching keys within a sequence that mostly has one item."""
 
