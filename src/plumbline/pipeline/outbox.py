@@ -17,6 +17,9 @@ from typing import Any, Protocol
 from plumbline.errors import AnalysisFailed, Conflict, InvalidInput, Misconfigured, PlumblineError
 from plumbline.pipeline.ports import Clock, ReportObject
 
+PROVISIONAL_KEY = ":provisional"
+"""End of the key of what is told before an exam was compared."""
+
 
 class DeliveryKind(StrEnum):
     """What is delivered."""
@@ -49,6 +52,11 @@ class NewDelivery:
     revision: int
     notice: Mapping[str, Any]
     """What there is to say, as ``pipeline.outgoing`` writes it."""
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether it is told before the exam was compared."""
+        return self.key.endswith(PROVISIONAL_KEY)
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,10 @@ class Outbox(Protocol):
         """
         ...
 
+    def owe(self, owed: Sequence[NewDelivery]) -> None:
+        """Store what is owed before there is a result; a provisional one supersedes only others of its kind."""
+        ...
+
     def claim(self, destination: str, holder: str, lease: timedelta) -> Delivery | None:
         """Take the next delivery that is due, the oldest first; None where there is none.
 
@@ -111,7 +123,8 @@ class Outbox(Protocol):
     def resend(self, delivery_id: int) -> Delivery:
         """Let a dead or sent delivery be sent again now.
 
-        Raises ``InvalidInput`` where there is none, ``Conflict`` where it waits anyway.
+        Raises ``InvalidInput`` where there is none, ``Conflict`` where it waits anyway or is a provisional result
+        of an exam of which the destination was told more since.
         """
         ...
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from plumbline.exams.study import PatientIdentity, Study
-from plumbline.pipeline.outbox import DeliveryKind, NewDelivery
+from plumbline.pipeline.outbox import PROVISIONAL_KEY, DeliveryKind, NewDelivery
 from plumbline.pipeline.ports import ReportObject
 from plumbline.triage.priority import TriageDecision
 
-FINAL, CORRECTED = "final", "corrected"
+PRELIMINARY, FINAL, CORRECTED = "preliminary", "final", "corrected"
 
 
 @dataclass(frozen=True)
@@ -45,22 +45,33 @@ class Finished:
     workitem_uid: str
     completed_at: str
     """ISO 8601, with its offset."""
+    is_provisional: bool = False
+    """Whether it is the first priority, told before the exam was compared."""
+
+    @property
+    def status(self) -> str:
+        """Result status, as messages are made of it."""
+        if self.is_provisional:
+            return PRELIMINARY
+        return FINAL if self.revision == 1 else CORRECTED
 
 
 def deliveries(finished: Finished, destinations: Sequence[str], routing: Routing) -> list[NewDelivery]:
-    """What is owed to each destination because of a finished exam."""
+    """What is owed to each destination because of an exam; objects are there only once it is finished."""
     notice = result_notice(finished, routing)
+    stage = PROVISIONAL_KEY if finished.is_provisional else ""
     uid, revision = finished.study.study_instance_uid, finished.revision
     return [
         NewDelivery(
             destination=name,
             kind=routing.kinds[name],
-            key=f"{routing.kinds[name].value}:{uid}:{revision}",
+            key=f"{routing.kinds[name].value}:{uid}:{revision}{stage}",
             study_instance_uid=uid,
             revision=revision,
             notice=notice,
         )
         for name in destinations
+        if not (finished.is_provisional and routing.kinds[name] is DeliveryKind.OBJECTS)
     ]
 
 
@@ -71,7 +82,7 @@ def result_notice(finished: Finished, routing: Routing) -> dict[str, Any]:
     return {
         "study_instance_uid": study.study_instance_uid,
         "revision": finished.revision,
-        "status": FINAL if finished.revision == 1 else CORRECTED,
+        "status": finished.status,
         "accession_number": study.accession_number,
         "study_id": study.study_id,
         "description": study.requested_procedure_description or study.description,

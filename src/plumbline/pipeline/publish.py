@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from plumbline.pipeline.documents import decision_from_document
-from plumbline.pipeline.outgoing import Finished, deliveries
+from plumbline.pipeline.outgoing import deliveries
 from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import PathPorts, Proceed, Step, StepName, StepOutcome
+from plumbline.pipeline.telling import told_of
 from plumbline.pipeline.triage import measured_facts
-from plumbline.pipeline.worklist_entry import show_on_worklist, workitem_of
+from plumbline.pipeline.worklist_entry import show_on_worklist
 from plumbline.triage.priority import TriageDecision
 from plumbline.triage.routing import destinations_of, routing_facts
 from plumbline.worklist.reading import StoredObject
@@ -63,17 +64,5 @@ def _commit(
         return
     facts = routing_facts(measured_facts(step, ports, policy), decision)
     chosen = destinations_of(policy.rules.routes, facts, routing.kinds)
-    exam = ports.exams.exam(uid)
-    headers = ports.images.headers(uid)
-    name = headers[0].get("PatientName") if headers else None
-    finished = Finished(
-        study=ports.images.study(uid),
-        revision=revision,
-        patient_name=None if name is None else str(name),
-        decision=decision,
-        document=document,
-        objects=ports.results.objects(uid, revision),
-        workitem_uid=workitem_of(uid),
-        completed_at=(exam.completed_at or exam.last_instance_at).isoformat(),
-    )
+    finished = told_of(step, ports, decision, document=document, objects=ports.results.objects(uid, revision))
     ports.outbox.commit(uid, revision, document, deliveries(finished, chosen, routing))

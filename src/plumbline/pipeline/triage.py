@@ -22,6 +22,7 @@ from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import PathPorts, Proceed, Step, StepName, StepOutcome
 from plumbline.pipeline.recognise import story_of
 from plumbline.pipeline.story import Story
+from plumbline.pipeline.telling import tell_provisional
 from plumbline.pipeline.worklist_entry import show_on_worklist
 from plumbline.priors.choice import ReferenceChoice, Role
 from plumbline.triage.facts import Facts, provisional_facts, with_findings
@@ -71,11 +72,13 @@ def with_notes(decision: TriageDecision, notes: Sequence[str]) -> TriageDecision
 def provisional_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome:
     """Step function: the workitem exists, with a first priority and its reason, before anything is measured."""
     story = story_of(step, ports, policy)
-    decision = with_notes(decide(policy.rules, facts_of(story)), story.order_notes)
+    facts = facts_of(story)
+    decision = with_notes(decide(policy.rules, facts), story.order_notes)
     decision = _not_below_what_was_measured(
         decision, ports.steps.latest_result(step.study_instance_uid, StepName.TRIAGE)
     )
     show_on_worklist(step, ports, policy, decision)
+    tell_provisional(step, ports, policy, facts, decision)
     return Proceed({"decision": decision_document(decision), **_since_last_instance(step, ports)})
 
 

@@ -88,10 +88,11 @@ class World:
             patients=MemoryPatients(),
             images=SimpleNamespace(study=lambda _uid: EXAM, headers=lambda _uid: []),
             index=SimpleNamespace(held=lambda _uid: []),
+            outbox=None,
         )
 
-    def provisional(self) -> dict[str, Any]:
-        outcome = provisional_step(Step(1, STUDY, 1, StepName.PROVISIONAL, 1), self.ports, POLICY)
+    def provisional(self, policy: SitePolicy = POLICY) -> dict[str, Any]:
+        outcome = provisional_step(Step(1, STUDY, 1, StepName.PROVISIONAL, 1), self.ports, policy)
         assert isinstance(outcome, Proceed)
         return outcome.result["decision"]
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, select, true, update
 from sqlalchemy.orm import Session, aliased
 
 from plumbline.adapters.database.delivery_tables import DeliveryRow
 from plumbline.adapters.database.engine import Store
 from plumbline.adapters.database.tables import ResultRow
 from plumbline.errors import Conflict, InvalidInput
-from plumbline.pipeline.outbox import Backlog, Delivery, DeliveryKind, DeliveryState, NewDelivery
+from plumbline.pipeline.outbox import PROVISIONAL_KEY, Backlog, Delivery, DeliveryKind, DeliveryState, NewDelivery
 from plumbline.pipeline.ports import Clock
 
 _WAITING = DeliveryState.WAITING.value
@@ -37,6 +37,13 @@ class DatabaseOutbox:
                     study_instance_uid=study_instance_uid, revision=revision, document=dict(document), created_at=now
                 )
             )
+            for each in owed:
+                _owe(session, each, now)
+
+    def owe(self, owed: Sequence[NewDelivery]) -> None:
+        """See ``Outbox.owe``."""
+        now = self._clock.now()
+        with self._store.begin() as session:
             for each in owed:
                 _owe(session, each, now)
 
@@ -87,6 +94,8 @@ class DatabaseOutbox:
                 raise InvalidInput("there is no such delivery", where=str(delivery_id))
             if row.state == _WAITING:
                 raise Conflict("the delivery waits already", where=str(delivery_id))
+            if row.key.endswith(PROVISIONAL_KEY) and session.scalar(select(_told_more_since(row))):
+                raise Conflict("the destination was told more of this exam since", where=str(delivery_id))
             now = self._clock.now()
             row.state, row.attempts, row.not_before, row.created_at = _WAITING, 0, now, now
             return _delivery(row)
@@ -128,6 +137,7 @@ def _owe(session: Session, new: NewDelivery, now: datetime) -> None:
                 DeliveryRow.study_instance_uid == new.study_instance_uid,
                 DeliveryRow.kind == new.kind.value,
                 DeliveryRow.state == _WAITING,
+                DeliveryRow.key.endswith(PROVISIONAL_KEY) if new.is_provisional else true(),
                 _is_free(now),
             )
             .values(state=DeliveryState.SUPERSEDED.value)
@@ -147,6 +157,18 @@ def _owe(session: Session, new: NewDelivery, now: datetime) -> None:
         )
     )
     session.flush()
+
+
+def _told_more_since(row: DeliveryRow) -> ColumnElement[bool]:
+    """Whether a later result of the same exam is owed to the same destination, or was sent."""
+    return exists(
+        select(DeliveryRow.delivery_id).where(
+            DeliveryRow.destination == row.destination,
+            DeliveryRow.study_instance_uid == row.study_instance_uid,
+            DeliveryRow.kind == row.kind,
+            DeliveryRow.delivery_id > row.delivery_id,
+        )
+    )
 
 
 def _is_free(now: datetime) -> ColumnElement[bool]:

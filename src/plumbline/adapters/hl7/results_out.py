@@ -23,7 +23,8 @@ SENDING_APPLICATION = "PLUMBLINE"
 CODING_SCHEME = "99PLUMBLINE"
 LONGEST_CONTROL_ID = 20
 _NAMESPACE = uuid.UUID("5a1d38a4-1b8e-5b9e-9a53-0a3d5ef1a0b7")
-_RESULT_STATUS = {"final": "F", "corrected": "C"}
+_RESULT_STATUS = {"preliminary": "P", "final": "F", "corrected": "C"}
+"""OBR-25 and OBX-11 (tables 0123 and 0085)."""
 _SEPARATORS = "|^~\\&"
 _ESCAPES = str.maketrans({"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\", "\r": " ", "\n": " "})
 
