@@ -161,3 +161,20 @@ def transverse_process(body: Body, side: float, reach_mm: float = 36.0) -> Point
     """Knots of a transverse process: from the pedicle outward, and there it ends."""
     own = np.array([[18.0, 3.0, side * 15.0], [27.0, 4.0, side * reach_mm]])
     return body.centre_lps_mm + own @ body.axes
+
+
+def column(count: int = 4, bend_deg: float = 6.0) -> tuple[Body, ...]:
+    """Bodies one above the other, cranial to caudal, each leaning back by so much more than the one above."""
+    leans = bend_deg * (np.arange(count) - (count - 1) / 2)
+    centre, bodies = np.zeros(3), []
+    for lean_deg in leans:
+        body = body_at(centre, leaning(-lean_deg))
+        bodies.append(body)
+        centre = centre - (HEIGHT_MM + DISC_MM) * body.axes[1]
+    middle = np.mean([each.centre_lps_mm for each in bodies], axis=0)
+    return tuple(body_at(each.centre_lps_mm - middle, each.axes) for each in bodies)
+
+
+def spinal_column(bodies: Sequence[Body]) -> list[Callable[..., None]]:
+    """Paints of bodies, discs between them, and the ring of bone round the canal."""
+    return [paint(body) for body in bodies for paint in (vertebral, arch)]

@@ -30,7 +30,7 @@ def looked_at(ct: Volume, body: Body = BODY):
     return found
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("hollow_hu", [SOLID, FATTY], ids=["solid", "a shell around fatty marrow"])
 def test_a_rib_on_both_sides_is_found_however_the_vertebra_stands(seed, hollow_hu):
     rng = np.random.default_rng(seed)
@@ -42,7 +42,7 @@ def test_a_rib_on_both_sides_is_found_however_the_vertebra_stands(seed, hollow_h
     assert min(found.left.reach_mm, found.right.reach_mm) > 60.0
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_transverse_process_is_no_rib(seed):
     rng = np.random.default_rng(seed)
     body = body_at(rng.uniform(-4.0, 4.0, 3), leaning(*rng.uniform(-10.0, 10.0, 3)))
