@@ -76,6 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
             patients=DatabasePatientExams(store, IdentityPolicy(settings.site.default_issuer_of_patient_id)),
         ),
         rules=policy.rules,
+        destinations=tuple(policy.routing.kinds),
         thresholds=policy.thresholds,
         reader_header=settings.api.reader_header,
         viewer_links=settings.api.viewer_links,

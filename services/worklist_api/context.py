@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -59,7 +59,9 @@ class Context:
     pixels: Pixels | None = None
     records: Records | None = None
     rules: RuleSet | None = None
-    """Triage rules of the site, for their page."""
+    """Triage and routing rules of the site, for their page."""
+    destinations: Sequence[str] = ()
+    """Names of the systems that results are sent to."""
     thresholds: CheckThresholds = field(default_factory=CheckThresholds)
     reader_header: str | None = None
     """Header in which the site's proxy names the reader it has signed on."""

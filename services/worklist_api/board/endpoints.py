@@ -10,10 +10,11 @@ from pydantic import Field
 from starlette.responses import Response
 
 from services.worklist_api.board.board import Selection
-from services.worklist_api.board.filters import Filters
+from services.worklist_api.board.filters import ASSIGNED_TO_ME, Filters
 from services.worklist_api.context import Context, InContext
 from services.worklist_api.forms import form_of
 from services.worklist_api.pages.rendering import render
+from services.worklist_api.readers.identity import Reader
 
 router = APIRouter(include_in_schema=False)
 
@@ -35,34 +36,35 @@ _SENT = Depends(form_of(Chunk))
 
 
 @router.get("/")
-def worklist(request: Request, context: InContext, chunk: Annotated[Chunk, Query()]) -> Response:
+def worklist(request: Request, context: InContext, reader: Reader, chunk: Annotated[Chunk, Query()]) -> Response:
     """The worklist, the most urgent and then the oldest first."""
     view = chunk.view.model_copy(update={"search": ""})
-    return _page(request, context, view, chunk.offset)
+    return _page(request, context, view, chunk.offset, reader)
 
 
 @router.post("/")
-def searched_worklist(request: Request, context: InContext, chunk: Annotated[Chunk, _SENT]) -> Response:
+def searched_worklist(request: Request, context: InContext, reader: Reader, chunk: Annotated[Chunk, _SENT]) -> Response:
     """The same with a search, which travels in the body: it may hold a patient's name."""
-    return _page(request, context, chunk.view, chunk.offset)
+    return _page(request, context, chunk.view, chunk.offset, reader)
 
 
 @router.post("/worklist/rows")
-def rows(request: Request, context: InContext, chunk: Annotated[Chunk, _SENT]) -> Response:
+def rows(request: Request, context: InContext, reader: Reader, chunk: Annotated[Chunk, _SENT]) -> Response:
     """Further rows of a view, as a table body, with the standing of the whole view."""
-    shown = _shown(context, chunk.view, chunk.offset)
+    shown = _shown(context, chunk.view, chunk.offset, reader)
     return render(request, "worklist_rows.html", shown)
 
 
-def _page(request: Request, context: Context, view: Filters, offset: int) -> Response:
-    return render(request, "worklist.html", _shown(context, view, offset))
+def _page(request: Request, context: Context, view: Filters, offset: int, reader: str | None) -> Response:
+    return render(request, "worklist.html", _shown(context, view, offset, reader))
 
 
-def _shown(context: Context, view: Filters, offset: int) -> dict[str, Any]:
-    selection = context.board.select(view, offset=offset, limit=ROWS_A_CHUNK)
+def _shown(context: Context, view: Filters, offset: int, reader: str | None) -> dict[str, Any]:
+    selection = context.board.select(view, offset=offset, limit=ROWS_A_CHUNK, reader=reader)
     return {
         "selection": selection,
         "view": view,
+        "who_am_i_asked": reader is None and view.assigned == ASSIGNED_TO_ME,
         "offset": offset,
         "rows_a_chunk": ROWS_A_CHUNK,
         "now": context.now(),

@@ -1,4 +1,4 @@
-"""The triage rules as loaded, tried on a past exam with what was known of it."""
+"""The triage and routing rules as loaded, tried on a past exam with what was known of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from starlette.responses import Response
 from plumbline.errors import Unavailable
 from plumbline.pipeline.documents import comparison_from_document, facts_from_document
 from plumbline.triage.facts import with_findings
+from plumbline.triage.routing import routing_facts
 from plumbline.triage.rules import RuleSet, decide, explain
 from services.worklist_api.board.filters import Filters
 from services.worklist_api.context import Context, InContext, Records
@@ -34,6 +35,8 @@ def rules(
     loaded = loaded_rules(context)
     shown: dict[str, Any] = {
         "rules": loaded,
+        "routes": loaded.routes,
+        "destinations": context.destinations,
         "exams": _offered(context),
         "tried": exam,
         "why_not": NOT_KEPT,
@@ -56,8 +59,11 @@ def trial(loaded: RuleSet, records: Records, study_instance_uid: str) -> dict[st
         return {}
     findings = comparison_from_document(kept.comparison).findings
     facts = with_findings(facts_from_document(kept.facts, findings), findings, has_baseline=kept.has_baseline)
+    decision = decide(loaded, facts)
+    for_routing = routing_facts(facts, decision)
     return {
-        "trial": decide(loaded, facts),
+        "trial": decision,
+        "routed": {route.name for route in loaded.routes or () if route.holds(for_routing)},
         "firings": {firing.rule: firing for firing in explain(loaded, facts)},
         "stored": kept.priority,
     }

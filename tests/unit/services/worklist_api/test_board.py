@@ -1,4 +1,7 @@
+import warnings
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from starlette.websockets import WebSocketDisconnect
@@ -10,10 +13,18 @@ from plumbline.adapters.database.tables import WorkitemRow
 from plumbline.adapters.database.workitems import DatabaseWorkitems
 from plumbline.testing import ManualClock, invented_ct_study
 from plumbline.triage.priority import Priority, TriageDecision
+from plumbline.worklist.board import Changes, Reading
 from plumbline.worklist.reading import RetrievalSource, reading_workitem
 from plumbline.worklist.states import State
+from plumbline.worklist.tasks import Station, task_of_reading
+from services.worklist_api.assembly import serve
 from services.worklist_api.board.board import Board
 from services.worklist_api.board.filters import Filters
+from services.worklist_api.context import Context
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from fastapi.testclient import TestClient
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -154,3 +165,48 @@ def test_the_live_link_tells_the_version_and_refuses_pages_of_others(site, clien
         client.websocket_connect("/live", headers={"Origin": "http://evil"}) as link,
     ):
         link.receive_json()
+
+
+@dataclass
+class ClaimedSource:
+    """Two readings, one of which Ada has."""
+
+    site: Any
+
+    def changes(self):
+        uids = [self.site.add_reading(number) for number in (1, 2)]
+        ada, nobody = (self.site.worklist.retrieve(uid) for uid in uids)
+        return Changes([Reading(ada, reader="Ada"), Reading(nobody)], is_everything=True)
+
+
+@pytest.mark.parametrize(("reader", "found"), [("Ada", ["1"]), ("Ben", []), (None, [])])
+def test_mine_are_the_readings_of_who_asks(site, reader, found):
+    source = ClaimedSource(site)
+    changes = source.changes()
+    source.changes = lambda: changes  # type: ignore[method-assign]
+    context = Context(
+        site.worklist,
+        site.worklist.store,
+        site.results,
+        site.clock.now,
+        {},
+        board_source=source,
+        reader_header="X-Remote-User",
+    )
+    client = TestClient(serve(context))
+    headers = {"X-Remote-User": reader} if reader else {}
+    pages = [
+        client.post("/worklist/rows", data={"offset": "0", "assigned": "me"}, headers=headers).text,
+        client.get("/", params={"assigned": "me"}, headers=headers).text,
+    ]
+    for page in pages:
+        assert [number for number in ("1", "2") if f"/exams/2.25.77{number}" in page] == found
+    assert ("Nobody has said who you are" in pages[1]) == (reader is None)
+
+
+def test_tasks_of_machines_are_not_on_the_board(site, client):
+    uid = site.add_reading(1, "STAT")
+    task = task_of_reading(site.worklist.retrieve(uid).dataset, workitem_uid="2.25.901", station=Station("PLUMBLINE"))
+    site.worklist.create(task)
+    assert shown(client).count("/exams/2.25.771") == 1
+    assert len(client.get("/api/worklist").json()["entries"]) == 1
