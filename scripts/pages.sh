@@ -7,7 +7,7 @@ built=$web/dist/built-from
 
 # What the built scripts were made from.
 pages_fingerprint() {
-    cat $web/package.json $web/package-lock.json $web/.npmrc $web/*.config.js $web/tsconfig.json $web/src/*.ts | sha256sum |
+    cat $web/package.json $web/package-lock.json $web/.npmrc $web/*.config.js $web/tsconfig.json $web/src/*.ts $web/src/*/*.ts | sha256sum |
         cut -d' ' -f1
 }
 

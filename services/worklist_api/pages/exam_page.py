@@ -25,6 +25,8 @@ class ExamPage:
     links: Mapping[str, str]
     claim: Claim | None
     opinions: Sequence[Opinion]
+    fetched_first: Sequence[str] = ()
+    """Addresses that the viewer asks for as soon as it runs; the browser asks while it still reads the scripts."""
 
 
 def exam_page(context: Context, details: ExamDetails, *, viewed: int = 0) -> ExamPage:
@@ -47,7 +49,16 @@ def exam_page(context: Context, details: ExamDetails, *, viewed: int = 0) -> Exa
         links=viewer_links(context.viewer_links, uid, reference or _baseline(document)),
         claim=records.readers.claim_of(workitem_uid) if records and workitem_uid else None,
         opinions=records.readers.opinions(uid) if records else (),
+        fetched_first=series_addresses(views[viewed]) if views else (),
     )
+
+
+def series_addresses(view: Mapping[str, Any]) -> list[str]:
+    """Where the images of a view are listed: of the current exam, and of the reference where it is shown beside it."""
+    shown = [view["current"]]
+    if view.get("reference") and view.get("reference_from_current"):
+        shown.append(view["reference"])
+    return [f"/api/studies/{each['study_instance_uid']}/series/{each['series_instance_uid']}/images" for each in shown]
 
 
 def basis(document: Mapping[str, Any], moments: Sequence[Moment]) -> str:

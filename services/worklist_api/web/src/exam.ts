@@ -1,6 +1,12 @@
 /** The exam page: opens the viewer, by itself where there is room, on request on a phone. */
 
-import { Viewer, type View } from "./viewer/viewer";
+import type { View } from "./viewer/viewer";
+
+/** The viewer is large and is fetched only where it is opened. */
+async function show(root: HTMLElement, view: View): Promise<void> {
+  const { Viewer } = await import("./viewer/viewer");
+  await new Viewer(root, view).open();
+}
 
 const root = document.getElementById("viewer");
 const told = document.getElementById("views");
@@ -14,7 +20,7 @@ if (root && told) {
     if (!view || root.dataset.opened) return;
     root.dataset.opened = "yes";
     if (start) start.hidden = true;
-    new Viewer(root, view).open().catch((error: unknown) => {
+    show(root, view).catch((error: unknown) => {
       const place = root.querySelector<HTMLElement>(".loading");
       if (!place) return;
       place.hidden = false;
@@ -24,7 +30,7 @@ if (root && told) {
   };
   start?.addEventListener("click", open);
   if (window.matchMedia("(min-width: 861px)").matches) {
-    requestIdleCallback(open, { timeout: 500 });
+    requestAnimationFrame(() => window.setTimeout(open)); // the findings are painted first
   }
 }
 

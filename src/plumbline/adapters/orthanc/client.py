@@ -83,6 +83,13 @@ class OrthancClient:
         """Values of all instances of a series by tag (``0028,0010``), without pixel data; by instance."""
         return _patiently(lambda: self._api.get(f"{self._url}/series/{series}/instances-tags?short")).json()
 
+    def transfer_syntaxes_of_series(self, series: str) -> dict[str, str]:
+        """Transfer Syntax UIDs that the instances of a series are stored in, by instance, where Orthanc noted them."""
+        asked = {"Resources": [series], "Level": "Instance", "Metadata": True}
+        listed = _patiently(lambda: self._api.post(f"{self._url}/tools/bulk-content", json=asked)).json()
+        noted = {each["ID"]: (each.get("Metadata") or {}).get("TransferSyntax") for each in listed}
+        return {instance: syntax for instance, syntax in noted.items() if syntax}
+
     def raw_frame(self, instance: str, index: int) -> bytes:
         """Pixel data of one frame as stored, compressed or not; counted from 0."""
         return _patiently(lambda: self._api.get(f"{self._url}/instances/{instance}/frames/{index}/raw")).content

@@ -5,6 +5,7 @@ Nothing is decoded here; the viewer does that in the reader's browser.
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +16,15 @@ from plumbline.adapters.orthanc.client import OrthancClient
 from plumbline.errors import InvalidInput
 from plumbline.settings import OrthancSettings
 
+SERIES_FRESH_S = 60.0
+"""How long the list of a series' images is given again without asking the archive: a page asks for it at once from
+several places."""
+
 SERIES_REMEMBERED = 64
 """Series whose instances are looked up in memory, not in the archive, for every frame."""
+
+ASKED_AT_ONCE = 16
+"""Series of which the images may be listed at the same time; who asks for the same waits for the first."""
 
 _STUDY, _SERIES, _INSTANCE = "0020,000d", "0020,000e", "0008,0018"
 
@@ -28,6 +36,8 @@ class StoredImage:
     sop_instance_uid: str
     handle: str
     attributes: Mapping[str, Any]
+    transfer_syntax_uid: str | None = None
+    """None where the archive did not say it with the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,9 @@ class OrthancPixels:
     def __init__(self, settings: OrthancSettings) -> None:
         self._client = OrthancClient(settings)
         self._known: OrderedDict[tuple[str, str], dict[str, StoredImage]] = OrderedDict()
+        self._read_at: dict[tuple[str, str], float] = {}
         self._lock = Lock()
+        self._asking = [Lock() for _ in range(ASKED_AT_ONCE)]
 
     def close(self) -> None:
         """Close the connections."""
@@ -86,18 +98,27 @@ class OrthancPixels:
         InvalidInput
             When the archive has no such series in this study.
         """
+        key = (study_instance_uid, series_instance_uid)
+        with self._asking[hash(key) % len(self._asking)]:
+            if time.monotonic() - self._read_at.get(key, float("-inf")) < SERIES_FRESH_S and key in self._known:
+                return list(self._known[key].values())
+            images = self._read(study_instance_uid, series_instance_uid)
+            self._remember(key, images)
+            return list(images.values())
+
+    def _read(self, study_instance_uid: str, series_instance_uid: str) -> dict[str, StoredImage]:
         found = self._client.lookup(series_instance_uid)
         handle = next((each["ID"] for each in found if each["Type"] == "Series"), None)
         tags = self._client.tags_of_series(handle) if handle else {}
+        syntaxes = self._client.transfer_syntaxes_of_series(handle) if handle else {}
         images = {
-            str(values[_INSTANCE]): StoredImage(str(values[_INSTANCE]), instance, values)
+            str(values[_INSTANCE]): StoredImage(str(values[_INSTANCE]), instance, values, syntaxes.get(instance))
             for instance, values in tags.items()
             if values.get(_STUDY) == study_instance_uid and values.get("0028,0010")
         }
         if not images:
             raise InvalidInput("the archive has no images of this series", where=series_instance_uid)
-        self._remember((study_instance_uid, series_instance_uid), images)
-        return list(images.values())
+        return images
 
     def frame(
         self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str, number: int
@@ -112,16 +133,25 @@ class OrthancPixels:
         key = (study_instance_uid, series_instance_uid)
         image = self._known.get(key, {}).get(sop_instance_uid)
         if image is None:
-            self.series(*key)
-            image = self._known[key].get(sop_instance_uid)
+            image = self._looked_for(key, sop_instance_uid)
         if image is None:
             raise InvalidInput("the archive has no such image in this series", where=sop_instance_uid)
-        syntax = self._client.transfer_syntax(image.handle)
+        syntax = image.transfer_syntax_uid or self._client.transfer_syntax(image.handle)
         return StoredFrame(self._client.raw_frame(image.handle, number - 1), syntax)
+
+    def _looked_for(self, key: tuple[str, str], sop_instance_uid: str) -> StoredImage | None:
+        """Image of a series, which is read again where it was read before the image came."""
+        if key in self._known:
+            self._remember(key, self._read(*key))
+        else:
+            self.series(*key)
+        return self._known.get(key, {}).get(sop_instance_uid)
 
     def _remember(self, key: tuple[str, str], images: dict[str, StoredImage]) -> None:
         with self._lock:
             self._known[key] = images
             self._known.move_to_end(key)
+            self._read_at[key] = time.monotonic()
             while len(self._known) > SERIES_REMEMBERED:
-                self._known.popitem(last=False)
+                oldest, _ = self._known.popitem(last=False)
+                self._read_at.pop(oldest, None)

@@ -4,7 +4,7 @@ import pytest
 
 from plumbline.testing import ManualClock
 from plumbline.worklist.results import ExamResult
-from services.worklist_api.pages.exam_page import basis, viewer_links
+from services.worklist_api.pages.exam_page import basis, series_addresses, viewer_links
 from services.worklist_api.pages.timeline import timeline
 
 STORY = {
@@ -58,3 +58,14 @@ def test_an_exam_with_a_result_has_its_own_day_and_page(moved_spacer):
 )
 def test_links_of_other_viewers_have_the_exams_filled_in(template, reference, address):
     assert viewer_links({"Other": template}, "2.25.1", reference).get("Other") == address
+
+
+def test_the_browser_fetches_the_lists_of_images_before_the_viewer_runs():
+    view = {
+        "current": {"study_instance_uid": "2.25.1", "series_instance_uid": "2.25.2"},
+        "reference": {"study_instance_uid": "2.25.3", "series_instance_uid": "2.25.4"},
+    }
+    alone = ["/api/studies/2.25.1/series/2.25.2/images"]
+    assert series_addresses(view) == alone
+    both = {**view, "reference_from_current": {"translation_mm": [0, 0, 0]}}
+    assert series_addresses(both) == [*alone, "/api/studies/2.25.3/series/2.25.4/images"]
