@@ -6,6 +6,7 @@ construct is behind them; everything else is metal elsewhere and nobody's busine
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -73,8 +74,9 @@ class HardwareSettings:
         spacers' only from so many pieces on, for one wide spacer has markers at both its ends, too.
     behind_wall_mm, beside_body_mm
         How far behind the wall and beside the bodies a spacer may reach.
-    pedicle_behind_mm
-        Metal of a screw up to so far behind the posterior wall is shank, not head.
+    pedicle_behind_mm, pedicle_ahead_mm
+        Metal of a screw up to so far behind the posterior wall is shank, not head; up to so far in front of it
+        hardly any of a spacer is mixed with it.
     """
 
     metal_hu: float = 2000.0
@@ -88,6 +90,7 @@ class HardwareSettings:
     behind_wall_mm: float = 16.0
     beside_body_mm: float = 4.0
     pedicle_behind_mm: float = 12.0
+    pedicle_ahead_mm: float = 10.0
     other: OtherMetalSettings = field(default_factory=OtherMetalSettings)
     screw: ScrewSettings = field(default_factory=ScrewSettings)
 
@@ -365,7 +368,7 @@ def _screws(volume: Volume, pieces: _Pieces, spine: LocalisedSpine, settings: Ha
             shank = chosen & (own[:, 0] < settings.pedicle_behind_mm)
             if not _runs_through_pedicle(pieces.points[shank], own[shank], vertebra.frame):
                 continue
-            pose = _pose(volume, pieces.points[shank], vertebra.frame, settings)
+            pose = _pose(volume, pieces.points[shank], own[shank], vertebra.frame, settings)
             pieces.is_shank |= (
                 chosen if pose is None else pose.shank_holds(pieces.points, settings.screw.shank_reach_mm)
             )
@@ -388,12 +391,20 @@ def _runs_through_pedicle(points: Points, own: Points, frame: VertebraFrame) -> 
     return bool(own[:, 0].max() > 2.0) and abs(float(directions[0] @ frame.posterior)) > LEAST_FORWARD
 
 
-def _pose(volume: Volume, points: Points, frame: VertebraFrame, settings: HardwareSettings) -> ScrewPose | None:
-    try:
-        pose = fit_screw(volume, points, -frame.posterior, settings.screw)
-    except AnalysisFailed:
-        return None
-    return pose if abs(float(pose.axis @ frame.posterior)) > LEAST_FORWARD else None
+def _pose(
+    volume: Volume, points: Points, own: Points, frame: VertebraFrame, settings: HardwareSettings
+) -> ScrewPose | None:
+    """Pose of a screw from all of its metal, or from that in the pedicle where a spacer's is mixed with the rest.
+
+    None where neither gives a shank that comes from behind the posterior wall.
+    """
+    for chosen in (points, points[own[:, 0] > -settings.pedicle_ahead_mm]):
+        with contextlib.suppress(AnalysisFailed):
+            pose = fit_screw(volume, chosen, -frame.posterior, settings.screw)
+            neck_behind_mm = frame.coordinates_mm(pose.neck_lps_mm)[0]
+            if abs(float(pose.axis @ frame.posterior)) > LEAST_FORWARD and neck_behind_mm > 0.0:
+                return pose
+    return None
 
 
 class _Rest:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from plumbline.errors import AnalysisFailed
-from plumbline.imaging.screws import ScrewPose, fit_screw
+from plumbline.imaging.screws import ScrewPose, ScrewSettings, fit_screw
 from plumbline.imaging.volume import Volume
 
 FORWARD = np.array([0.0, -1.0, 0.0])
@@ -76,6 +76,15 @@ def test_noise_is_said_to_be_less_certain_than_none():
     metal = clean.zyx_to_lps(np.argwhere(clean.voxels > 2000))
     chosen = metal[metal[:, 1] < 8.0]
     assert fit_screw(noisy, chosen, FORWARD).axis_sd_deg > fit_screw(clean, chosen, FORWARD).axis_sd_deg
+
+
+def test_metal_without_one_straight_middle_is_refused():
+    """Two bars at an angle, as a screw and the wall of a spacer make."""
+    bend, aside = (ENTRY + TIP) / 2, np.array([14.0, -10.0, 0.0])
+    crooked = scan((ENTRY, bend, 2.5), (bend, bend + aside, 2.5))
+    points = np.linspace(ENTRY, bend + aside, 40)
+    with pytest.raises(AnalysisFailed):
+        fit_screw(crooked, points, FORWARD, ScrewSettings(largest_axis_sd_deg=0.5))
 
 
 def test_the_shank_holds_its_own_points_and_not_the_head_or_the_rod():
