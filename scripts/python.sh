@@ -36,6 +36,19 @@ build_environment() {
     fingerprint >$stamp
 }
 
+# What only benchmarks compare with, beside the rest. A later `build_environment` may take it away again.
+benchmark_is_current() {
+    .venv/bin/python scripts/installed_packages.py requirements-benchmark.lock >/dev/null 2>&1
+}
+
+install_benchmark() {
+    begin "Installing what the benchmarks compare with"
+    configure_uv_like_pip
+    .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --require-hashes -r requirements-benchmark.lock ||
+        pip_install -r requirements-benchmark.lock ||
+        fail "the packages of requirements-benchmark.lock could not be installed; is PyPI, or the index pip is set to, reachable?"
+}
+
 # Nothing is asked of the network when every package is there. uv is much faster; pip knows every way in which a site may
 # have configured its index.
 install_locked() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install what a target needs and nothing twice: Debian packages from apt, Python packages from requirements.lock.
 #
-#   scripts/setup.sh check|demo|test|make
+#   scripts/setup.sh check|demo|test|benchmark|make
 #
 # What is already there is looked up, never remembered, so a removed package or a deleted .venv is put back.
 # Ends with 0, or with one sentence that says what is missing and 1.
@@ -34,9 +34,9 @@ source scripts/pages.sh
 case "${1:-}" in
     make) lists=(make) ;;
     check) lists=() ;;
-    demo) lists=(demo) ;;
+    demo | benchmark) lists=(demo) ;;
     test) lists=(demo test) ;;
-    *) fail "unknown target '${1:-}'; it is one of check, demo, test, make." ;;
+    *) fail "unknown target '${1:-}'; it is one of check, demo, test, benchmark, make." ;;
 esac
 
 exec 9<scripts/setup.sh # one set-up at a time in this folder
@@ -55,6 +55,8 @@ steps=0
 [ ${#missing[@]} -eq 0 ] || steps=$((steps + 2))
 [ "$environment" = current ] || steps=$((steps + 2))
 [ "$pages" = current ] || steps=$((steps + 2))
+if [ "$1" = benchmark ] && ! benchmark_is_current; then steps=$((steps + 1)); fi
 [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
 [ "$environment" = current ] || build_environment
 [ "$pages" = current ] || build_pages
+if [ "$1" = benchmark ] && ! benchmark_is_current; then install_benchmark; fi

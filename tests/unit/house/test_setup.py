@@ -174,7 +174,8 @@ def test_pip_settings_of_the_machine_reach_uv(machine: Path) -> None:
 
 
 def test_the_lock_belongs_to_the_dependency_lists() -> None:
-    assert LOCK["faults"]((HOUSE / "requirements.lock").read_text(), PYPROJECT) == []
+    for name in ("requirements.lock", "requirements-benchmark.lock"):
+        assert LOCK["faults"]((HOUSE / name).read_text(), PYPROJECT) == [], name
 
 
 def test_a_changed_dependency_makes_the_lock_stale() -> None:
