@@ -28,6 +28,12 @@ test: ## Run the tests that belong to every change (unit, property, conformance,
 	@scripts/setup.sh test
 	$(PYTHON) -m pytest -rs -m "not slow" $(TIERS)
 
+.PHONY: test-postgresql
+test-postgresql: ## Run the tests of stores on a real PostgreSQL in place of SQLite
+	@scripts/setup.sh test
+	PLUMBLINE_TEST_STORE=postgresql $(PYTHON) -m pytest -rs tests/unit/adapters/database tests/unit/pipeline tests/unit/worklist \
+		tests/unit/services tests/property tests/integration/test_retention.py tests/integration/test_backup.py
+
 .PHONY: test-browser
 test-browser: ## Run the pages in headless Chromium
 	@scripts/setup.sh test

@@ -6,6 +6,11 @@ import os
 
 from hypothesis import settings
 
+from tests.postgresql import STORE_VARIABLE, redirect_stores
+
+if os.environ.get(STORE_VARIABLE) == "postgresql":
+    redirect_stores()  # here, before any test imports what opens a store
+
 settings.register_profile("developer", deadline=None)
 # The same examples in every run: a change is judged by itself, not by the luck of its run.
 settings.register_profile("continuous-integration", deadline=None, derandomize=True, print_blob=True)

@@ -20,6 +20,11 @@ RUN uv pip install --no-cache --python /opt/plumbline/bin/python \
       --constraint requirements.lock --build-constraint requirements.lock .
 
 FROM python:3.11.9-slim-bookworm
+# pg_dump and pg_restore, for plumbline backup; point updates of Debian's release are wanted.
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends postgresql-client \
+ && rm -rf /var/lib/apt/lists/*
 RUN groupadd --gid 10001 plumbline \
  && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin plumbline \
  && install --directory --owner=10001 --group=10001 /var/lib/plumbline /run/metrics

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from plumbline import __version__
-from plumbline.errors import PlumblineError
+from plumbline.errors import InvalidInput, PlumblineError
 
 BAD_INPUT = 2
 ALL_CHECKS_FAILED = 3
@@ -149,6 +149,37 @@ def check_config(
 
     if not print_settings_check(Console(), Console(stderr=True), as_json=as_json):
         raise typer.Exit(BAD_INPUT)
+
+
+@app.command()
+def backup(directory: Annotated[Path, typer.Argument(help="Empty folder, or one that is not there yet.")]) -> None:
+    """Copy database, spool, rules and settings while the site runs."""
+    from plumbline.backup_commands import print_backup  # noqa: PLC0415
+
+    print_backup(Console(), directory)
+
+
+@app.command()
+def restore(directory: Annotated[Path, typer.Argument(help="Folder that 'backup' wrote.")]) -> None:
+    """Put a backup into an empty database and an empty spool; stop all processes before."""
+    from plumbline.backup_commands import print_restore  # noqa: PLC0415
+
+    print_restore(Console(), directory)
+
+
+@app.command()
+def erase(
+    patient: Annotated[str, typer.Option(help="Patient ID (0010,0020).")],
+    issuer: Annotated[str, typer.Option(help="Its issuer (0010,0021), as the images say it; empty for none.")],
+    by: Annotated[str | None, typer.Option(help="Who has it done, for the record.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it. Without, nothing is changed.")] = False,
+) -> None:
+    """Erase one patient from database and spool; without --yes only show what would go."""
+    from plumbline.erasure_commands import print_erasure  # noqa: PLC0415
+
+    if yes and not (by or "").strip():
+        raise InvalidInput("an erasure goes on record with who has it done", where="--by")
+    print_erasure(Console(), patient, issuer, by=by if yes else None)
 
 
 @app.command()

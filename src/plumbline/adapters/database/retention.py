@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from plumbline.adapters.database.engine import Store
 from plumbline.adapters.database.instances import batched_uids, patient_from_document
-from plumbline.adapters.database.tables import CursorRow, ExamRow, InstanceRow, QuarantineRow, StepRow
-from plumbline.pipeline.ports import ExamState
+from plumbline.adapters.database.tables import CursorRow, ExamRow, InstanceRow, PublicationRow, QuarantineRow, StepRow
+from plumbline.pipeline.ports import ExamState, PublicationState
 from plumbline.pipeline.receive import CURSOR_PREFIX, FINISHED
 
 _OVER = (ExamState.DONE.value, ExamState.NOT_APPLICABLE.value, ExamState.REFERENCE.value)
@@ -72,6 +72,10 @@ class DatabaseRetention:
 
 def _is_over(quiet_since: datetime) -> tuple[ColumnElement[bool], ...]:
     step_left = exists().where(StepRow.study_instance_uid == ExamRow.study_instance_uid, StepRow.state.in_(_STEP_LEFT))
+    is_owed = exists().where(
+        PublicationRow.study_instance_uid == ExamRow.study_instance_uid,
+        PublicationRow.state == PublicationState.OWED.value,
+    )
     is_held = exists().where(InstanceRow.study_instance_uid == ExamRow.study_instance_uid)
     return (
         ExamRow.state.in_(_OVER),
@@ -79,6 +83,7 @@ def _is_over(quiet_since: datetime) -> tuple[ColumnElement[bool], ...]:
         ExamRow.last_instance_at < quiet_since,
         is_held,
         ~step_left,
+        ~is_owed,
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from plumbline.adapters.database.instances import DatabaseInstanceIndex
+from plumbline.adapters.database.results import DatabasePublications
 from plumbline.adapters.database.retention import DatabaseRetention
 from plumbline.adapters.database.tables import ExamRow, StepRow
 from plumbline.exams.study import PatientIdentity
@@ -116,3 +117,14 @@ def test_a_repeated_instance_points_nowhere(index, retention):
     assert retention.finished_segments() == {"0002"}
     retention.forget_segment("0002")
     assert retention.finished_segments() == set()
+
+
+def test_nothing_of_an_exam_is_given_back_while_an_object_of_it_is_owed(index, store, retention, clock):
+    exam(index, store, "1.1")
+    publications = DatabasePublications(store, clock)
+    publications.owe("1.1", 1, "orthanc", "2.25.7", "SR")
+    assert over(retention) == []
+    assert retention.release("1.1", ["1.1.1", "1.1.2"], quiet_since=LATER) == 0
+    publications.sent("1.1", 1, "orthanc", "2.25.7")
+    assert over(retention) == ["1.1"]
+    assert retention.release("1.1", ["1.1.1", "1.1.2"], quiet_since=LATER) == 2

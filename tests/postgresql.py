@@ -1,0 +1,157 @@
+"""A PostgreSQL cluster for tests, and a way to run tests that name SQLite files on it.
+
+With ``PLUMBLINE_TEST_STORE=postgresql`` every store that a test opens in its own process lies there: each SQLite URL
+has a database of its own. Processes that a test starts keep the store of their settings.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.pool import NullPool
+
+from plumbline.adapters.database import engine
+
+STORE_VARIABLE = "PLUMBLINE_TEST_STORE"
+POSTGRES_USER = "postgres"
+START_TIMEOUT_S = 60.0
+_FAST_AND_FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=400")
+
+
+@contextmanager
+def run_postgres(*options: str) -> Iterator[str]:
+    """URL of the maintenance database of a cluster of its own, with further settings of the server."""
+    initdb, postgres = _program("initdb"), _program("postgres")
+    identity = _as_postgres()
+    with _folder() as folder:
+        data, log = folder / "data", folder / "postgres.log"
+        make = [
+            initdb,
+            "-D",
+            str(data),
+            "-U",
+            POSTGRES_USER,
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-sync",
+            "--locale=C.UTF-8",
+        ]
+        subprocess.run(make, check=True, capture_output=True, cwd=folder, **identity)  # type: ignore[call-overload]
+        port = _free_port()
+        command = [postgres, "-D", str(data), "-p", str(port), "-c", "listen_addresses=127.0.0.1"]
+        command += [word for option in (f"unix_socket_directories={folder}", *options) for word in ("-c", option)]
+        with log.open("ab") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder, **identity)  # type: ignore[call-overload]
+        try:
+            url = f"postgresql+psycopg://{POSTGRES_USER}@127.0.0.1:{port}/postgres"
+            _wait_for(url)
+            yield url
+        finally:
+            process.send_signal(signal.SIGINT)  # fast shutdown
+            process.wait(30)
+
+
+def new_database(server: str) -> str:
+    """Make an empty database in a cluster; return its SQLAlchemy URL."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+    return server.removesuffix("/postgres") + f"/{name}"
+
+
+def drop_database(url: str) -> None:
+    """Remove a database, whoever is connected to it."""
+    server, _, name = url.replace("+psycopg", "").rpartition("/")
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+def redirect_stores() -> None:
+    """Let every SQLite URL mean a PostgreSQL database; to be called before anybody imports the engine's functions."""
+    real = engine.create_store_engine
+
+    def create_store_engine(url: str) -> Engine:
+        made = real(_database_of(url) if url.startswith("sqlite:///") else url)
+        made.pool = NullPool(made.pool._creator)  # no test leaves connections that the next ones lack
+        return made
+
+    engine.create_store_engine = create_store_engine
+
+
+@cache
+def _database_of(_sqlite_url: str) -> str:
+    return new_database(_server())
+
+
+@cache
+def _server() -> str:
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(run_postgres(*_FAST_AND_FORGETFUL))
+
+
+def _program(name: str) -> str:
+    installed = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
+    found = shutil.which(name, path=os.pathsep.join([os.environ["PATH"], *installed]))
+    if found is None:
+        pytest.skip(f"{name} is not installed (Debian package postgresql)")
+    return found
+
+
+def _as_postgres() -> dict[str, object]:
+    """PostgreSQL refuses to run as root: become the user that its package made."""
+    if os.geteuid() != 0:
+        return {}
+    try:
+        user = pwd.getpwnam(POSTGRES_USER)
+    except KeyError:
+        pytest.skip(f"no user {POSTGRES_USER} to run PostgreSQL as (Debian package postgresql)")
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    # Not under pytest's own folder: that one is closed to other users.
+    folder = Path(tempfile.mkdtemp(prefix="plumbline-postgres-"))
+    try:
+        if os.geteuid() == 0:
+            shutil.chown(folder, POSTGRES_USER, POSTGRES_USER)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _wait_for(url: str) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            psycopg.connect(url.replace("+psycopg", ""), connect_timeout=2).close()
+            return
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                pytest.fail(f"PostgreSQL accepts no queries within {START_TIMEOUT_S:g} s")
+            time.sleep(0.05)
