@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -27,6 +28,9 @@ _KEY_COLUMNS = {
 
 _SHORTEST_LITERAL = 2
 _READING_ORDER = (WorkitemRow.priority_rank, WorkitemRow.created_at, WorkitemRow.workitem_uid)
+STATEMENTS_KEPT = 256
+"""Searches of which the statement is kept."""
+
 _ROWS_AT_A_TIME = 200
 """Rows read at once where datasets are looked at here."""
 
@@ -134,12 +138,27 @@ def _matching(session: Session, statement: Select[WorkitemRow], keys: Sequence[K
         yield from (workitem for workitem in found if matches(workitem.dataset, keys))
 
 
-def found_editions(session: Session, wanted: Wanted, query: Query) -> list[Edition] | None:
-    """Editions of the page, and one more where there is one; None where columns alone cannot tell.
+def found_editions(session: Session, query: Query) -> list[Edition] | None:
+    """Editions of the page, and one more where there is one; None where columns alone cannot tell."""
+    statement = _editions(query)
+    if statement is None:
+        return None
+    joined = session.connection().execute(statement).scalar_one()
+    told = [each.split(" ") for each in joined.split(",")] if joined else []
+    if any(doubt != "0" for *_, doubt in told):
+        return None
+    ordered = sorted(told, key=lambda each: int(each[0]))
+    return [(uid, int(version)) for _, uid, version, _ in ordered]
 
-    All come as one row: an embedded database hands over each row in a turn of its own, and between two turns
-    another thread may keep the interpreter.
+
+@lru_cache(maxsize=STATEMENTS_KEPT)
+def _editions(query: Query) -> Select[str] | None:
+    """Statement for the editions of a page as one row: place, UID, version and doubt of each.
+
+    An embedded database hands over each row in a turn of its own, and between two turns another thread may keep
+    the interpreter. Statements are kept because making one takes longer than carrying it out.
     """
+    wanted = translated(query)
     if wanted.unanswered:
         return None
     page = (
@@ -154,12 +173,7 @@ def found_editions(session: Session, wanted: Wanted, query: Query) -> list[Editi
     parts = [cast(part, Text) for part in (place, page.c.workitem_uid, page.c.version, page.c.doubt)]
     line = parts[0].concat(" ").concat(parts[1]).concat(" ").concat(parts[2]).concat(" ").concat(parts[3])
     lines = select(line.label("line")).subquery()
-    joined = session.connection().execute(select(func.aggregate_strings(lines.c.line, ","))).scalar_one()
-    told = [each.split(" ") for each in joined.split(",")] if joined else []
-    if any(doubt != "0" for *_, doubt in told):
-        return None
-    ordered = sorted(told, key=lambda each: int(each[0]))
-    return [(uid, int(version)) for _, uid, version, _ in ordered]
+    return select(func.aggregate_strings(lines.c.line, ","))
 
 
 def written(session: Session, editions: Sequence[Edition]) -> dict[Edition, bytes]:

@@ -98,11 +98,10 @@ class DatabaseWorkitemStore:
 
     def search_rendered(self, query: Query, held: Container[Edition] = ()) -> RenderedPage:
         """See ``WorkitemStore.search_rendered``."""
-        wanted = translated(query)
         with self._store.read() as session:
-            found = found_editions(session, wanted, query)
+            found = found_editions(session, query)
             if found is None:
-                found = [each.edition for each in found_workitems(session, wanted, query)]
+                found = [each.edition for each in found_workitems(session, translated(query), query)]
             page = found[: query.limit]
             fresh = written(session, [edition for edition in page if edition not in held])
         return RenderedPage(tuple(page), fresh, has_more=len(found) > query.limit)
