@@ -32,9 +32,11 @@ class RibSettings:
     soft_hu, bone_share, bone_hu, bone_ramp_hu
         Bone begins at this share of the way from soft tissue to the exam's own vertebral bodies, within these
         limits, and counts in full so much above: osteopenic ribs are bone, contrast in a kidney is not.
-    tube_mm, around_mm
-        Standard deviations of the mean inside a rib and of the mean around it: a shell of cortex round fatty
-        marrow is solid at the first, an iliac wing or a body fills the second, too.
+    hollow_voxels
+        Size of the closing that fills the fatty marrow in a shell of cortex.
+    tube_mm, around_mm, around_weight
+        Standard deviations of the mean inside a rib and of the mean around it, and what the second takes from
+        the first: an iliac wing, or a kidney full of contrast, fills both.
     apart_mm
         From this far from the middle of the body on, what is followed must be a tube; over so many millimetres.
     radii_mm, radius_step_mm
@@ -70,10 +72,12 @@ class RibSettings:
 
     soft_hu: float = 50.0
     bone_share: float = 0.5
-    bone_hu: tuple[float, float] = (110.0, 190.0)
+    bone_hu: tuple[float, float] = (140.0, 190.0)
     bone_ramp_hu: float = 100.0
+    hollow_voxels: int = 3
     tube_mm: float = 1.5
     around_mm: float = 7.0
+    around_weight: float = 1.5
     apart_mm: tuple[float, float] = (36.0, 8.0)
     radii_mm: tuple[float, float] = (27.0, 75.0)
     radius_step_mm: float = 3.0
@@ -87,7 +91,7 @@ class RibSettings:
     bend_mm: float = 4.0
     slope_weight: float = 0.15
     bend_weight: float = 0.05
-    floor: float = 0.3
+    floor: float = 0.25
     unseen: float = 0.25
     least_bone: float = 0.45
     longest_gap: int = 1
@@ -210,7 +214,7 @@ class _Shells:
     points_lps_mm
         Shape (k, t, c, 3), by distance, direction and height.
     bone, likeness
-        Shape (k, t, c): share of bone in a rib's width, and the same less what is around it.
+        Shape (k, t, c): share of bone in a rib's width, and the same less its share around it.
     is_seen
         Shape (k, t, c): whether it is in the field of view.
     is_origin
@@ -234,7 +238,8 @@ def _both_sides(
     bone, around = (_mean_within(near, share, width, points) for width in (settings.tube_mm, settings.around_mm))
     start, over = settings.apart_mm
     is_apart = np.clip((settings.radii - start) / over, 0.0, 1.0)[:, None, None]
-    likeness, is_seen = bone - is_apart * around, is_inside(volume, points)
+    likeness = bone - settings.around_weight * is_apart * around
+    is_seen = is_inside(volume, points)
     is_origin = np.abs(settings.heights) < body.height_mm / 2 + settings.origin_margin_mm
     left, right = (_Shells(points[n], bone[n], likeness[n], is_seen[n], is_origin) for n in (0, 1))
     return left, right
@@ -260,10 +265,11 @@ def _cropped(coarse: Volume, points: Points, margin_mm: float) -> Volume:
 
 
 def _bone_share(hu: Field, bone_hu: float, settings: RibSettings) -> Field:
-    """0 for soft tissue to 1 for bone, by the density of the exam's own vertebral bodies."""
+    """0 for soft tissue to 1 for bone and the marrow in it, by the density of the exam's own vertebral bodies."""
     middle = settings.soft_hu + settings.bone_share * (bone_hu - settings.soft_hu)
     middle = float(np.clip(middle, *settings.bone_hu))
-    return np.clip((hu - middle) / settings.bone_ramp_hu + 0.5, 0.0, 1.0).astype(np.float32)
+    share = np.clip((hu - middle) / settings.bone_ramp_hu + 0.5, 0.0, 1.0).astype(np.float32)
+    return ndimage.grey_closing(share, size=settings.hollow_voxels)
 
 
 def _mean_within(near: Volume, share: Field, width_mm: float, points: Points) -> Field:

@@ -9,7 +9,7 @@ from plumbline.imaging.ribs import bone_of_bodies_hu, find_ribs
 from plumbline.imaging.vertebral_body import Body
 from plumbline.imaging.volume import Volume
 
-from .spine_worlds import Grid, body_at, leaning, rib_course, transverse_process, tube, vertebral
+from .spine_worlds import Grid, body_at, leaning, over, rib_course, transverse_process, tube, vertebral
 
 WIDE = Grid((-92.0, -40.0, -56.0), (92.0, 76.0, 32.0), (2.0, 2.0, 2.0))
 BODY = body_at((0.0, 0.0, 0.0))
@@ -71,6 +71,17 @@ def test_an_iliac_wing_is_no_rib():
     ]
     ct = WIDE.draw(vertebral(BODY), *processes_of(BODY), *wing)
     assert looked_at(ct).probability < 0.1
+
+
+@pytest.mark.parametrize("kidney_hu", [160.0, 240.0])
+def test_a_kidney_full_of_contrast_beside_a_transverse_process_is_no_rib(kidney_hu):
+    def kidneys(hu, points):
+        for side in SIDES:
+            offset = (points - [side * 66.0, 16.0, -14.0]) / [26.0, 24.0, 46.0]
+            over(hu, (np.linalg.norm(offset, axis=-1) - 1.0) * 25.0, kidney_hu, 2.0)
+
+    ct = WIDE.draw(kidneys, vertebral(BODY), *processes_of(BODY), noise_hu=20.0)
+    assert looked_at(ct).probability < 0.3
 
 
 def test_a_rib_on_one_side_alone_leaves_the_question_open():
