@@ -50,7 +50,7 @@ fuzz: ## Throw mutated conversations, datasets and journals at the listener for 
 	PLUMBLINE_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) $(PYTHON) -m pytest -rs -o timeout=0 tests/fuzz
 
 .PHONY: bench
-bench: bench-priors bench-pairs bench-worklist bench-listener ## Run every benchmark; figures go to build/figures
+bench: bench-priors bench-pairs bench-ct bench-worklist bench-listener ## Run every benchmark; figures go to build/figures
 
 .PHONY: bench-pairs
 bench-pairs: ## Measure the virtual patients' pairs at full size, against their truth
@@ -61,6 +61,11 @@ bench-pairs: ## Measure the virtual patients' pairs at full size, against their 
 accuracy-ct: ## Measure randomised CT pairs with known truth (hours: renders about 300 volumes, which are kept)
 	@scripts/setup.sh check
 	$(PYTHON) -m tests.benchmark.ct_accuracy
+
+.PHONY: bench-ct
+bench-ct: ## Time a CT pair of 512 x 512 x 300 beside whole-volume rigid registration by SimpleITK and elastix
+	@scripts/setup.sh benchmark
+	$(PYTHON) -m tests.benchmark.ct_speed
 
 .PHONY: bench-priors
 bench-priors: ## Choose references in made-up histories, read labelled spine text, match among 2,000 and 100,000 studies

@@ -39,9 +39,9 @@ class ScrewMotionSettings:
         how far before the neck they begin: the head turns on the shank.
     least_correlation
         Between the two exams on a shank and its edges.
-    slice_error_per_mm
-        Standard error of the place of either end of a shank, over the square of the coarser exam's largest voxel
-        edge: 0.014 mm at 1 mm and 0.08 mm at 2.5 mm, where a shank is two slices thick.
+    end_error
+        Standard error of the place of either end of a shank, as a share of the coarser exam's largest voxel edge, and
+        per millimetre of it once more: 0.04 mm at 1 mm and 0.11 mm at 2.5 mm, where a shank is two slices thick.
     bone_factor
         How many times the standard error of a vertebra's rotation from its residual is the true one.
 
@@ -54,7 +54,7 @@ class ScrewMotionSettings:
     shell_mm: float = 2.0
     neck_gap_mm: float = 2.0
     least_correlation: float = 0.85
-    slice_error_per_mm: float = 0.0135
+    end_error: tuple[float, float] = (0.03, 0.006)
     bone_factor: float = 2.2
 
 
@@ -212,7 +212,8 @@ def _direction_covariance(
     back = bone.current_from_baseline.rotation.T
     covariance = back @ bone.covariance[:3, :3] @ back.T * settings.bone_factor**2
     lever_mm = max(pose.length_mm, 1.0) / 12**0.5
-    slices = settings.slice_error_per_mm * pitch_mm**2 / lever_mm
+    share, growing = settings.end_error
+    slices = (share + growing * pitch_mm) * pitch_mm / lever_mm
     apart = float(np.linalg.norm(axes[0] - axes[1])) / 2.0
     return covariance + np.eye(3) * (slices**2 + apart**2 / 2.0)
 
