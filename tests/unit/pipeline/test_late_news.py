@@ -107,6 +107,7 @@ class World:
         self.known: dict[str, Study] = {}
         self.studies = NoDeclarations()
         self.images: Any = self
+        self.outbox = self.processing = None
         self.bell, self.observer = RecordingDoorbell(), SilentObserver()
         policy = replace(POLICY, priors=replace(POLICY.priors, identity=IDENTITY))
         real = {
