@@ -62,16 +62,17 @@ class HardwareSettings:
     ----------
     metal_hu
         Above the densest cortical bone; titanium and tantalum saturate a 12-bit scale at 3071.
-    least_marker_mm3, least_body_mm3
-        Volume of metal in a disc space from which on it is a marker, and from which on it is a solid spacer.
-        A tantalum pin of 1 mm shows as about 10 mm3.
+    least_marker_mm3, least_companion_mm3, least_body_mm3
+        Volume of metal in a disc space from which on it is a marker, a marker where others are, and a solid spacer.
+        A tantalum pin of 1 mm shows as about 10 mm3; many spacers have a smaller one at their front.
     least_screw_mm3
         Metal within a vertebra's pedicle and body that makes it an instrumented one.
     own_share
         Share of a connected piece that must lie in the disc space for it to be a spacer there.
-    pair_gap_mm, pair_midline_mm, pair_least_markers
-        Two spacers side by side leave so much free of metal, its middle so near the midline; markers are two
-        spacers' only from so many pieces on, for one wide spacer has markers at both its ends, too.
+    pair_gap_mm, pair_midline_mm, pair_least_markers, pair_spread_mm
+        Two spacers side by side leave so much free of metal, its middle so near the midline. One wide spacer has
+        markers at both its ends, too: markers are two spacers' from so many pieces on, or where those of each side
+        are so far apart sideways, as at the two edges of a narrow spacer and not at one end of a wide one.
     behind_wall_mm, beside_body_mm
         How far behind the wall and beside the bodies a spacer may reach.
     pedicle_behind_mm, pedicle_ahead_mm
@@ -81,12 +82,14 @@ class HardwareSettings:
 
     metal_hu: float = 2000.0
     least_marker_mm3: float = 4.0
+    least_companion_mm3: float = 1.5
     least_body_mm3: float = 300.0
     least_screw_mm3: float = 150.0
     own_share: float = 0.5
     pair_gap_mm: float = 4.0
     pair_midline_mm: float = 6.0
     pair_least_markers: int = 5
+    pair_spread_mm: float = 3.0
     behind_wall_mm: float = 16.0
     beside_body_mm: float = 4.0
     pedicle_behind_mm: float = 12.0
@@ -306,10 +309,13 @@ def _spacers(pieces: _Pieces, spine: LocalisedSpine, settings: HardwareSettings)
         inside = _in_disc_space(pieces.points, above, below, settings) & ~pieces.is_lead
         in_each = np.bincount(pieces.piece[inside], minlength=len(pieces.sizes))
         is_own = in_each > settings.own_share * np.maximum(pieces.sizes, 1)
-        is_own &= in_each * pieces.voxel.mm3 >= settings.least_marker_mm3
-        chosen = is_own[pieces.piece]
-        if not chosen.any():
+        volumes_mm3 = in_each * pieces.voxel.mm3
+        is_marker = is_own & (volumes_mm3 >= settings.least_marker_mm3)
+        if not is_marker.any():
             continue
+        if volumes_mm3[is_marker].sum() < settings.least_body_mm3:
+            is_marker = is_own & (volumes_mm3 >= settings.least_companion_mm3)
+        chosen = is_marker[pieces.piece]
         pieces.is_spacer |= chosen
         for own in _side_by_side(pieces, chosen, below.frame, settings):
             yield _spacer(pieces, own, index, settings)
@@ -346,9 +352,24 @@ def _side_by_side(
     volumes = [pieces.volume_mm3(side) for side in sides]
     if min(volumes) >= settings.least_body_mm3:
         return sides
-    counts = [len(np.unique(pieces.piece[side])) for side in sides]
-    is_pair = max(volumes) < settings.least_body_mm3 and sum(counts) >= settings.pair_least_markers and min(counts) >= 2
-    return sides if is_pair else [chosen]
+    if max(volumes) >= settings.least_body_mm3:
+        return [chosen]
+    places = [_marker_places_mm(pieces, side, frame, settings) for side in sides]
+    if min(map(len, places)) < 2:
+        return [chosen]
+    are_many = sum(map(len, places)) >= settings.pair_least_markers
+    are_spread = min(map(np.ptp, places)) >= settings.pair_spread_mm
+    return sides if are_many or are_spread else [chosen]
+
+
+def _marker_places_mm(
+    pieces: _Pieces, chosen: NDArray[np.bool_], frame: VertebraFrame, settings: HardwareSettings
+) -> Points:
+    """How far to the left the middle of each marker lies, shape (markers,); companions are not counted."""
+    aside = frame.coordinates_mm(pieces.points[chosen])[:, 2]
+    _, piece, counts = np.unique(pieces.piece[chosen], return_inverse=True, return_counts=True)
+    middles = np.bincount(piece, weights=aside) / counts
+    return middles[counts * pieces.voxel.mm3 >= settings.least_marker_mm3]
 
 
 def _screws(volume: Volume, pieces: _Pieces, spine: LocalisedSpine, settings: HardwareSettings) -> Iterator[Implant]:

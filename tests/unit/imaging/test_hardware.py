@@ -186,3 +186,20 @@ def test_the_markers_of_two_narrow_spacers_are_two():
         for aside, behind in ((-2.5, -4.0), (2.5, -4.0), (0.0, -18.0))
     )
     assert len(exam(*pins).hardware.spacers) == 2
+
+
+def test_two_markers_at_the_edges_of_each_narrow_spacer_are_enough():
+    pins = tuple(
+        metal_at(side * 8.5 + aside, -4.0, DISC_MM / 2, (0.9, 0.9, 3.0)) for side in (-1, 1) for aside in (-2.5, 2.5)
+    )
+    assert len(exam(*pins).hardware.spacers) == 2
+
+
+def test_a_small_marker_belongs_to_a_spacer_whose_others_are_larger_and_is_none_by_itself():
+    rear = tuple(metal_at(aside, -4.0, DISC_MM / 2, (0.9, 0.9, 3.0)) for aside in (-2.5, 2.5))
+    front = metal_at(0.0, -24.0, DISC_MM / 2, (0.55, 1.3, 0.55))
+    volume = SPINE.scan(BONES, (front,))
+    assert 1.5 <= metal_mask(volume).sum() * abs(np.linalg.det(volume.lps_from_index[:3, :3])) < 4.0
+    (spacer,) = exam(*rear, front).hardware.spacers
+    assert np.ptp(spacer.points_lps_mm[:, 1]) > 15.0
+    assert not exam(front).hardware.spacers
