@@ -13,7 +13,6 @@ from plumbline.triage.priority import Priority, TriageDecision
 from plumbline.worklist import tags
 from plumbline.worklist.dataset import element, sequence, text
 from plumbline.worklist.desk import Worklist
-from plumbline.worklist.events import state_report
 from plumbline.worklist.matching import Query, search_key
 from plumbline.worklist.reading import RetrievalSource, reading_workitem
 from plumbline.worklist.refusals import Refusal, WorkitemConflict, WorkitemInvalid
