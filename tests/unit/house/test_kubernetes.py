@@ -72,16 +72,27 @@ def environment(name: str) -> dict[str, str]:
     return {each["name"]: each["value"] for each in container(name).get("env", ())}
 
 
-@pytest.mark.parametrize("resource", RESOURCES, ids=lambda each: f"{each['kind']}-{each['metadata']['name']}")
-def test_kubernetes_accepts_it(resource: Resource) -> None:
-    if resource["kind"] not in OWN_KINDS:
+def refusal(resource: Resource) -> str | None:
+    """Why Kubernetes would refuse a resource; None where it accepts it."""
+    try:
         kubernetes_validate.validate(resource, VERSION, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [each for each in RESOURCES if each["kind"] not in OWN_KINDS],
+    ids=lambda each: f"{each['kind']}-{each['metadata']['name']}",
+)
+def test_kubernetes_accepts_it(resource: Resource) -> None:
+    assert refusal(resource) is None
 
 
 def test_kubernetes_would_refuse_a_wrong_key() -> None:
     wrong = {**WORKLOADS["api"], "spec": {**WORKLOADS["api"]["spec"], "replica": 2}}
-    with pytest.raises(kubernetes_validate.ValidationError):
-        kubernetes_validate.validate(wrong, VERSION, strict=True)
+    assert "replica" in (refusal(wrong) or "")
 
 
 def test_the_workloads_are_the_processes_of_the_list_with_their_commands(processes: dict[str, Any]) -> None:

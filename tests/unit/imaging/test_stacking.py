@@ -35,7 +35,9 @@ def test_geometry_of_a_sagittal_stack_inverts():
 
 
 def test_rounded_positions_are_not_irregular():
-    stack_planes(planes(np.round(np.arange(20) * 0.6251, 2)))
+    stack = stack_planes(planes(np.round(np.arange(20) * 0.6251, 2)))
+    between = stack.lps_from_index[:3, :3] @ np.array([0.0, 0.0, 1.0])
+    assert np.linalg.norm(between) == pytest.approx(0.6251, abs=0.001)
 
 
 @pytest.mark.parametrize(
