@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from plumbline.adapters.database.forward_only import refuse_the_way_back
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -116,4 +118,4 @@ def _create_news() -> None:
 
 def downgrade() -> None:
     """Refuse: the messages that were received would be lost."""
-    raise NotImplementedError("forward only; restore the database from its backup instead")
+    refuse_the_way_back("the messages that were received")

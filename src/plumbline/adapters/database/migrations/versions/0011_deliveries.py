@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from plumbline.adapters.database.forward_only import refuse_the_way_back
+
 revision = "0011"
 down_revision = "0010"
 branch_labels = None
@@ -43,4 +45,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Refuse: what is owed would be lost."""
-    raise NotImplementedError("forward only; restore the database from its backup instead")
+    refuse_the_way_back("what is owed to other systems")

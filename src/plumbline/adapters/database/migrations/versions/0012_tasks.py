@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from plumbline.adapters.database.forward_only import refuse_the_way_back
+
 revision = "0012"
 down_revision = "0020"
 branch_labels = None
@@ -57,4 +59,4 @@ def _names_a_station(dataset: dict[str, Any]) -> bool:
 
 def downgrade() -> None:
     """Refuse: what is under way would be lost."""
-    raise NotImplementedError("forward only; restore the database from its backup instead")
+    refuse_the_way_back("the tasks that are under way")

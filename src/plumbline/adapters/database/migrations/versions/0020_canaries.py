@@ -25,5 +25,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Refuse: as with every other migration, the way back is the backup."""
-    raise NotImplementedError("forward only; restore the database from its backup instead")
+    """Take back; the next beat sends new ones."""
+    op.drop_table("canaries")
