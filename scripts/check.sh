@@ -18,8 +18,6 @@ run "Shell scripts" .venv/bin/shellcheck --external-sources .ci/run scripts/setu
 run "Types" .venv/bin/pyright --warnings
 run "Layers" .venv/bin/lint-imports
 run "Links in the documents" .venv/bin/python scripts/document_links.py
-run "Reference of the settings" .venv/bin/python scripts/settings_reference.py --check
-run "Dashboards" .venv/bin/python scripts/dashboards.py --check
 run "Lock" .venv/bin/python scripts/lock.py --check
 
 if [ ${#failed[@]} -gt 0 ]; then

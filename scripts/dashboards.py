@@ -1,13 +1,11 @@
 """Write deploy/grafana/dashboards: what each panel asks and why, laid out two to a row.
 
-``python scripts/dashboards.py`` writes them; ``--check`` ends with 1 where one is not current.
+``python scripts/dashboards.py`` writes them; ``tests/unit/house`` tells where one is not current.
 """
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -377,18 +375,6 @@ def _panel(number: int, panel: Panel) -> dict[str, Any]:
     }
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Write, or check."""
-    if "--check" not in arguments:
-        for each in DASHBOARDS:
-            _path(each).write_text(document(each), encoding="utf-8")
-        return 0
-    stale = [each.name for each in DASHBOARDS if _written(each) != document(each)]
-    for name in stale:
-        print(f"deploy/grafana/dashboards/{name}.json is not current; run scripts/dashboards.py.")
-    return 1 if stale else 0
-
-
 def _path(dashboard: Dashboard) -> Path:
     return FOLDER / f"{dashboard.name}.json"
 
@@ -398,4 +384,5 @@ def _written(dashboard: Dashboard) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    for each in DASHBOARDS:
+        _path(each).write_text(document(each), encoding="utf-8")
