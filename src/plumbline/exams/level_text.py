@@ -22,9 +22,10 @@ _NEXT_REGION = {"C7": "T1", "T12": "L1", "T13": "L1", "L5": "S1", "L6": "S1"}
 """What follows when only a number is written after the last of a region: L5/1 is L5-S1."""
 
 _REGION_LETTER = {
-    "c": "C", "hwk": "C", "t": "T", "th": "T", "d": "T", "bwk": "T", "l": "L", "lwk": "L", "s": "S", "swk": "S",
+    "c": "C", "hw": "C", "hwk": "C", "t": "T", "th": "T", "d": "T", "bw": "T", "bwk": "T",
+    "l": "L", "lw": "L", "lwk": "L", "s": "S", "sw": "S", "swk": "S",
 }  # fmt: skip
-_REGION = r"lwk|bwk|hwk|swk|th|[ctdls]"
+_REGION = r"[lbhs]wk?|th|[ctdls]"
 _NUMBER = r"1[0-3]|[1-9]"
 _END = rf"(?![0-9]|[.,][0-9])(?:(?![a-z])|(?=(?:{_REGION})[ .]?[0-9])|(?=ai(?![a-z])))"
 _FIRST = re.compile(rf"(?<![a-z0-9.=#])(?P<region>{_REGION})(?P<gap>[ .]?)(?P<number>{_NUMBER}){_END}")
@@ -33,6 +34,11 @@ _NEXT_NAMED = re.compile(
     rf"(?P<separator>\s*(?:-{{1,2}}>?|/|>|_)\s*|\s+(?:{_RANGE_WORD})\s+|\s?)"
     rf"(?P<region>{_REGION})[ .]?(?P<number>{_NUMBER}){_END}"
 )
+_FUSED = words(
+    r"arthrodes\w*|artrodes\w*|fusion\w*|fused|psf|plf|spond[yi]lodes\w*|instrument\w+|osteosynth\w*|osteosint\w*|fixat\w+|fijacion"
+    r"|stabili\w+|estabiliz\w+|verschraub\w*|versteif\w*|[tpaolx]lif"
+)
+"""Two vertebrae that one of these holds together have everything between them held too."""
 _NEXT_NUMBER = re.compile(
     rf"(?P<separator>\s?[-/]\s?|\s+(?:{_RANGE_WORD})\s+)(?P<number>{_NUMBER})(?![0-9]|[.,][0-9]|[-/.][0-9]{{2}})"
     rf"(?:(?![a-z])|(?=(?:{_REGION})[0-9]))"
@@ -41,6 +47,7 @@ _NEXT_PAIR = re.compile(
     r"\s*(?:,|;|\band\b|\bund\b|\bet\b|\by\b|\bsowie\b|&|\+|\s)\s*"
     r"(?P<above>[1-9]|1[0-2])\s?[-/]\s?(?P<below>s1|[1-9]|1[0-2])(?![0-9a-z]|[.,/-][0-9])"
 )
+_FURTHER_VERTEBRA = re.compile(rf"(?:{_REGION})[ .]?(?:{_NUMBER})\s*(?:,|\s|/|-)\s*(?:{_REGION})[ .]?(?:{_NUMBER})")
 _BETWEEN = re.compile(r"(?:between|zwischen|entre)\s+(?:the\s+)?$")
 _BETWEEN_AND = re.compile(rf"\s+(?:and|und|et|y)\s+(?P<region>{_REGION})[ .]?(?P<number>{_NUMBER}){_END}")
 _REGION_WORD_PAIR = re.compile(
@@ -215,7 +222,7 @@ def read_levels(plain_text: str) -> LevelText:
         elif not chain.is_spaced:
             singles.update(chain.vertebrae)
     levels.update(_word_pairs(plain_text))
-    if whole.is_of_spine:
+    if whole.may_name_levels:
         levels.update(_run_together(plain_text))
     levels.update(_counted(plain_text))
     kept = singles if whole.is_of_spine or levels else set()
@@ -264,13 +271,23 @@ def _grow(text: str, chain: _Chain) -> bool:
     if named := _NEXT_NAMED.match(text, chain.end):
         vertebra = _vertebra(named["region"], named["number"])
         is_joined = bool(named["separator"].strip())
-        if vertebra is not None and (is_joined or _are_neighbours(last, vertebra)):
+        if vertebra is not None and (is_joined or _are_joined_unsaid(text, chain, named["separator"], vertebra)):
             return _extend(chain, vertebra, named.end())
     if numbered := _NEXT_NUMBER.match(text, chain.end):
         if _NOT_SPINE_AFTER.match(text, numbered.end()):
             return False
         return _extend(chain, _numbered_after(last, int(numbered["number"])), numbered.end())
     return False
+
+
+def _are_joined_unsaid(text: str, chain: _Chain, separator: str, vertebra: Vertebra) -> bool:
+    """Whether two vertebrae with no dash between are the ends of a range: ``L4 L5``, ``L3L5``, ``fusion T10 L3``."""
+    last = chain.vertebrae[-1]
+    if not separator or _are_neighbours(last, vertebra):
+        return True
+    before = text[max(0, chain.start - _CHARACTERS_BEFORE) : chain.start]
+    is_one_pair = len(chain.vertebrae) == 1 and _FURTHER_VERTEBRA.match(text, chain.end + 1) is None
+    return is_one_pair and _FUSED.search(before) is not None
 
 
 def _extend(chain: _Chain, vertebra: Vertebra | None, end: int) -> bool:

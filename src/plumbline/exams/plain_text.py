@@ -15,7 +15,7 @@ _ONE_CHARACTER = str.maketrans(
         **dict.fromkeys("’‘`´", "'"),
         **dict.fromkeys("⁄∕", "/"),
         "→": ">",
-        "ß": "s",
+        "ß": "ss",
         "œ": "o",
         "æ": "a",
         "ø": "o",
@@ -24,20 +24,66 @@ _ONE_CHARACTER = str.maketrans(
     }
 )
 
+_ABBREVIATIONS = "z n st zust v a f u o b re li bds ca bek izq der izda dcha postop wdh vd sd"
 CLAUSE_BREAK = re.compile(
-    r"[;\n]|\.(?=\s|$)(?<!\bz\.)(?<!\bn\.)(?<!\bst\.)(?<!\bzust\.)(?<!\bv\.)(?<!\ba\.)(?<!\bre\.)(?<!\bli\.)(?<!\bbds\.)(?<!\bca\.)"
-    r"(?<!\s\d\.)(?<!\s\d\d\.)(?<!^\d\.)(?<!^\d\d\.)"
+    r"[;\n]|\.(?=\s|$)"
+    + "".join(rf"(?<!\b{short}\.)" for short in _ABBREVIATIONS.split())
+    + r"(?<!\s\d\.)(?<!\s\d\d\.)(?<!^\d\.)(?<!^\d\d\.)"
     r"|\b(?:but|however|now|aber|jetzt|aktuell|mais|maintenant|pero|ahora|actualmente)\b"
 )
 """Where one statement ends and the next begins: punctuation (not the dots of "Z. n."), or a word that turns."""
 
 
+_GERMAN_STEMS = (
+    "schwäch lähm rücken entzünd geröt rötung überw flüssig stör gefühl körper höh stärk plötz früh nächst märz fünf"
+    " zwölf läsion präop gesäß fällig fuß fähig eröff stäb wöch möglich verkürz größ lösung spät täg müd"
+)
+"""Beginnings in which an umlaut or a sharp s is often written in two letters, or lost on the way."""
+_SIGNS_OF_UMLAUTS = ("ae", "oe", "ue", "ss", "?", "\ufffd")
+_MANGLED_UTF8 = re.compile("[\u00c2\u00c3][\u0080-\u00bf\u0152-\u0192\u02c6-\u2122]")
+"""A letter of UTF-8 that was read as two of Windows-1252, as "Ã¤" for "ä"."""
+
+
 def plain(text: str) -> str:
-    """``text`` in lower case, without accents and ligatures, with one kind of dash, quote and space."""
+    """``text`` in lower case, without accents and ligatures, with one kind of dash, quote and space.
+
+    Umlauts written in two letters ("Haematom"), lost ("Fu?heber") or misread ("LÃ¤hmung") are read as meant.
+    """
     if text.isascii():
-        return text.lower().translate(_ONE_CHARACTER)
-    letters = unicodedata.normalize("NFKD", text).lower()
-    return "".join(letter for letter in letters if not unicodedata.combining(letter)).translate(_ONE_CHARACTER)
+        return _with_umlauts(text.lower()).translate(_ONE_CHARACTER)
+    letters = unicodedata.normalize("NFKD", _MANGLED_UTF8.sub(_as_utf8, text)).lower()
+    return _with_umlauts("".join(each for each in letters if not unicodedata.combining(each))).translate(_ONE_CHARACTER)
+
+
+def _as_utf8(mangled: re.Match[str]) -> str:
+    try:
+        return mangled[0].encode("cp1252").decode("utf-8")
+    except UnicodeError:
+        return mangled[0]
+
+
+def _spellings() -> dict[str, str]:
+    """From "schwaech" and "schw?ch" to "schwach"."""
+    plain_of = str.maketrans({"ä": "a", "ö": "o", "ü": "u", "ß": "ss"})
+    in_two = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+    lost = [str.maketrans(dict.fromkeys("äöüß", mark)) for mark in "?\ufffd"]
+    written = {
+        stem.translate(spelling): stem.translate(plain_of)
+        for stem in _GERMAN_STEMS.split()
+        for spelling in (in_two, *lost)
+    }
+    return {spelling: meant for spelling, meant in written.items() if spelling != meant}
+
+
+_MEANT = _spellings()
+_MISSPELT = re.compile("|".join(re.escape(each) + "(?=[a-z])" for each in sorted(_MEANT, key=len, reverse=True)))
+
+
+def _with_umlauts(letters: str) -> str:
+    """Lower-case text with German umlauts as plain letters, however they were written."""
+    if not any(sign in letters for sign in _SIGNS_OF_UMLAUTS):
+        return letters
+    return _MISSPELT.sub(lambda found: _MEANT[found[0]], letters)
 
 
 def clauses(plain_text: str) -> tuple[str, ...]:

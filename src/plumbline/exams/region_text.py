@@ -44,7 +44,7 @@ _SPINE = words(
 _OTHER_BODY = words(
     r"chest|thorax|torax|lungs?|lunge|poumons?|pulmon\w*|abdomen|abd|abdo\w*|pelvis|becken|bassin|head|brain",
     r"skull|schadel|crane|craneo|cerebr\w+|kopf|neck|cardiac|heart|coronar\w+|herz|knee|knie|genou|rodilla|hip",
-    r"hufte|hanche|cadera|shoulder|schulter|epaule|hombro|wrist|hand|foot|fuss?|fus|ankle|elbow|femur|leg|arm",
+    r"hufte|hanche|cadera|shoulder|schulter|epaule|hombro|wrist|hand|foot|fuss|ankle|elbow|femur|leg|arm",
     r"liver|leber|kidney|niere|renal|kub|urogra\w+|colonogra\w+|angio\w*|cta|aorta|sinus|orbit\w*|breast",
     r"mammo\w*|prostate|prostata|pelvic|extremit\w+|tap|cap|body|ganzkorper|polytrauma|whole ?body|wholebody",
     r"tronc|cuerpo",

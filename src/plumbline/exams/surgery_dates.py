@@ -18,9 +18,12 @@ from plumbline.exams.plain_text import words
 _OLDEST_YEAR = 1950
 _CENTURY_PIVOT = 70
 """Two-digit years up to this one are of 2000, later ones of 1900."""
-_RELATIVE_SLACK = {"day": 0, "week": 3, "month": 15, "year": 183}
+_RELATIVE_SLACK = {"hour": 1, "day": 0, "week": 3, "month": 15, "year": 183}
 """Days to either side that "3 months ago" leaves open: half of its unit."""
-_DAYS = {"day": 1.0, "week": 7.0, "month": 30.44, "year": 365.25}
+_DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 30.44, "year": 365.25}
+
+_WHOLE_YEAR_DAYS = 364
+"""From the first to the last day of a year."""
 
 _ISO = re.compile(r"(?<![0-9-])(?P<year>(?:19|20)\d\d)-(?P<month>\d\d)-(?P<day>\d\d)(?!\d)")
 _COMPACT = re.compile(r"(?<![0-9])(?P<year>(?:19|20)\d\d)(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])(?!\d)")
@@ -58,6 +61,7 @@ _NAMED_DAY = re.compile(
 _NAMED_MONTH = re.compile(
     rf"(?<![a-z0-9])(?P<month>{_MONTH})\.?,? (?:de )?(?P<year>(?:19|20)\d\d)(?!\d)"
     r"|(?<![0-9/.-])(?P<number>0?[1-9]|1[0-2])[/.](?P<year2>(?:19|20)\d\d)(?!\d)"
+    r"|(?<![0-9/.-])(?P<number3>0[1-9]|1[0-2])/(?P<year3>1[3-9]|2\d)(?![\d/])"
 )
 _YEAR = re.compile(r"(?<![0-9/.\-a-z])(?P<year>(?:19|20)\d\d)(?![0-9/-]|\.\d)")
 _COUNT_WORDS = {
@@ -75,15 +79,25 @@ _COUNT_WORDS = {
 }
 _COUNT = rf"\d{{1,3}}|(?:{'|'.join(sorted(_COUNT_WORDS, key=len, reverse=True))})(?=[ -])"
 _UNIT = (
-    r"days?|d|tage?n?|jours?|dias?|weeks?|wks?|w|wochen?|semaines?|sem|semanas?|months?|mos?|m|monate?n?|mon|mois"
+    r"days?|d|tage?n?|jours?|dias?|weeks?|wks?|w|wochen?|wo|semaines?|sem|semanas?|months?|mos?|m|monate?n?|mon|mois"
     r"|mes(?:es)?"
-    r"|years?|yrs?|y|jahre?n?|ans?|annees?|anos?"
+    r"|years?|yrs?|y|jahre?n?|ans?|annees?|anos?|hours?|hrs?|h|heures?|horas?"
 )
-_UNIT_OF = {"d": "day", "t": "day", "j": "day", "w": "week", "s": "week", "m": "month", "y": "year", "a": "year"}
+_UNIT_OF = {
+    "d": "day",
+    "t": "day",
+    "j": "day",
+    "w": "week",
+    "s": "week",
+    "m": "month",
+    "y": "year",
+    "a": "year",
+    "h": "hour",
+}
 _AMOUNT = rf"(?P<count>{_COUNT})[ -]?(?P<unit>{_UNIT})"
 _POSTOP_WORD = (
     r"(?:s/p|status post|post[- ]?op\w*|postop\w*|post[- ]?operat\w*|post[- ]?surg\w*|post|after|following"
-    r"|from surgery|nach|apres|tras|despues|po)"
+    r"|from surgery|nach|apres|tras|despues|po|pop|p\.o\.?)"
 )
 _ACCIDENT = (
     r"(?:an? |the |einem |une |una |un )?(?:fall|mva|mvc|accident|injury|trauma|sturz|unfall|chute|caida|injection"
@@ -91,33 +105,46 @@ _ACCIDENT = (
 )
 _RELATIVE = (
     re.compile(rf"(?<![a-z0-9]){_AMOUNT} (?:ago|earlier|back|zuvor|her|auparavant|atras|antes|out from)(?![a-z])"),
-    re.compile(rf"(?<![a-z0-9])(?:vor|il y a|hace|depuis|seit|a los|a las|a|at)\s+{_AMOUNT}(?![a-z])"),
+    re.compile(rf"(?<![a-z0-9]){_AMOUNT} de (?=[tpao]lif|acdf|\w*(?:tom|plast|arthrod|artrod|fusion|cirug))"),
+    re.compile(rf"(?<![a-z0-9])(?:vor|v\.|il y a|hace|depuis|seit|a los|a las|a|at)\s+{_AMOUNT}(?![a-z])"),
 )
 _RELATIVE_TO_SURGERY = (
     re.compile(rf"(?<![a-z0-9]){_AMOUNT}\.? ?-?{_POSTOP_WORD}(?![a-z])(?! {_ACCIDENT})"),
     re.compile(rf"(?<![a-z0-9])(?:post[- ]?op\w*|postoperat\w*|s/p|pop) ?,?:? {_AMOUNT}(?![a-z])"),
 )
+_ONE_UNIT_AGO = re.compile(
+    r"(?<![a-z0-9])(?:(?:last|letzte[nrs]?) (?P<unit>week|month|year|woche|monat|jahr)"
+    r"|l[ae] (?P<unit2>semaine|mois) derni\w+"
+    r"|l?[ae]l? (?P<unit3>semana|mes|ano) pasad[oa]|al (?P<unit4>mes) de)(?![a-z])"
+)
+"""Last week, letzte Woche, la semaine dernière, al mes de."""
 _LATELY = re.compile(
-    r"(?:tomy|tomie|tomia|lif|acdf|ese|esis|fusion|sion|plasty|plastie|plastia|op|surgery"
+    r"(?:lami|tomy|tomie|tomia|lif|acdf|ese|esis|fusion|sion|plasty|plastie|plastia|(?<![a-z])op|surgery"
     r"|operation)(?![a-z])[^,;.]{0,20}"
-    r"(?<!since )(?<!seit )(?<!depuis )(?<!desde )(?<![a-z])(?P<word>today|yesterday|heute|gestern|aujourd'hui"
-    r"|hier|hoy|ayer)"
+    r"(?<!since )(?<!seit )(?<!depuis )(?<!desde )(?<![a-z])(?P<word>today|this morning|this am|yesterday"
+    r"|heute|gestern|aujourd'hui"
+    r"|ce jour|ce matin|hier|hoy|esta manana|ayer)"
     r"(?![a-z])"
 )
 _DAYS_LATELY = {
-    **dict.fromkeys(("today", "heute", "aujourd'hui", "hoy"), 0),
+    **dict.fromkeys(
+        ("today", "this morning", "this am", "heute", "aujourd'hui", "ce jour", "ce matin", "hoy", "esta manana"), 0
+    ),
     **dict.fromkeys(("yesterday", "gestern", "hier", "ayer"), 1),
 }
 _BRITISH = re.compile(
-    r"(?<![0-9/])(?P<count>\d{1,2})/(?P<of>7|52|12)(?![0-9/])\s*(?:post|s/p|ago|after|following|po\b)"
+    r"(?<![0-9/])(?P<count>\d{1,2})/(?P<of>7|52|12)(?![0-9/])\s*"
+    rf"(?:(?P<since>(?:post|s/p|after|following|po|from|since)(?![a-z])(?! {_ACCIDENT}))|ago|out)"
 )
 _BRITISH_UNIT = {"7": "day", "52": "week", "12": "month"}
 _DAY_COUNT = re.compile(
-    r"(?<![a-z0-9])(?:p\.?o\.?d\.? ?#?|day ?#?|postop(?:erative)? day ?#?|j ?\+? ?|tag |postop(?:erativer)? tag "
+    r"(?<![a-z0-9])(?:p\.?o\.?d\.? ?#?|pop ?#?|day ?#?|postop(?:erative)? day ?#?|j ?\+? ?|tag "
+    r"|postop(?:erativer)? tag "
     r"|d ?\+ ?)(?P<count>\d{1,3})(?![\d/.])"
 )
 _NTH_DAY = re.compile(
-    r"(?<![0-9])(?P<count>\d{1,3})\. (?:postop\w*|post-op\w*) tag|(?<![0-9])(?P<count2>\d{1,3})\. tag (?:nach|postop)"
+    r"(?<![0-9])(?P<count>\d{1,3})(?:\.|er|o|do|to)? (?:(?:postop\w*|post-op\w*|p\.? ?o\.?) tag|dia (?:pop"
+    r"|postop\w*|po)\b)|(?<![0-9])(?P<count2>\d{1,3})\. tag (?:nach|postop)"
 )
 
 _WORDS_BEFORE = 24
@@ -175,7 +202,9 @@ def read_surgery_date(statement: str, *, reference_date: date | None = None) -> 
 
 
 def _precision(found: _Found) -> tuple[int, int]:
-    return (found.when.latest - found.when.earliest).days, found.start
+    """The narrower first; of two years the later, of two days the first that is written."""
+    width = (found.when.latest - found.when.earliest).days
+    return width, -found.when.latest.year if width >= _WHOLE_YEAR_DAYS else found.start
 
 
 def _is_of_another_event(statement: str, found: _Found) -> bool:
@@ -185,7 +214,9 @@ def _is_of_another_event(statement: str, found: _Found) -> bool:
         return False
     between = statement[other[-1].end() : found.start]
     return (
-        re.search(r"op\b|surg|s/p|[a-z]{3,}(?:omy|ion|ese|if|sis|omie|ia)\b|acdf|operiert|opere|operad", between)
+        re.search(
+            r"op\b|surg|s/p|[a-z]{3,}(?:omy|ion|ese|sis|omie|ia)\b|lif\b|acdf|operiert|opere|operad|versteif", between
+        )
         is None
     )
 
@@ -222,8 +253,8 @@ def _ambiguous_days(statement: str) -> Iterator[_Found]:
 
 def _months(statement: str) -> Iterator[_Found]:
     for found in _NAMED_MONTH.finditer(statement):
-        year = int(found["year"] or found["year2"])
-        month = _month_number(found["month"]) if found["month"] else int(found["number"])
+        year = _full_year(int(found["year"] or found["year2"] or found["year3"]))
+        month = _month_number(found["month"]) if found["month"] else int(found["number"] or found["number3"])
         last = calendar.monthrange(year, month)[1]
         doubt = "only the month of the operation is given"
         yield _Found(*found.span(), SurgeryDate(date(year, month, 1), date(year, month, last), doubt))
@@ -259,10 +290,14 @@ def _relative(statement: str, reference: date) -> Iterator[_Found]:
     for pattern in (_DAY_COUNT, _NTH_DAY):
         for found in pattern.finditer(statement):
             yield _before(found, reference, _count(next(g for g in found.groups() if g)), "day", is_certain=True)
+    for found in _ONE_UNIT_AGO.finditer(statement):
+        yield _before(found, reference, 1, _unit(next(filter(None, found.groups()))))
     for found in _LATELY.finditer(statement):
         yield _before(found, reference, _DAYS_LATELY[found["word"]], "day", is_certain=True)
     for found in _BRITISH.finditer(statement):
-        yield _before(found, reference, int(found["count"]), _BRITISH_UNIT[found["of"]])
+        yield _before(
+            found, reference, int(found["count"]), _BRITISH_UNIT[found["of"]], is_certain=bool(found["since"])
+        )
     for patterns, is_certain in ((_RELATIVE, False), (_RELATIVE_TO_SURGERY, True)):
         for found in (found for pattern in patterns for found in pattern.finditer(statement)):
             yield _before(found, reference, _count(found["count"]), _unit(found["unit"]), is_certain=is_certain)

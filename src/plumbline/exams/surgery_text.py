@@ -41,14 +41,15 @@ PROCEDURES = {
         r"acdf|anterior cervical dis[ck]ectomy(?: and fusion)?|adf|acif|ventrale (?:zervikale )?diskektomie",
     ),
     "DISCECTOMY": words(
-        r"(?:micro|mikro|sub)?-?dis[ck]?[ck]ectom(?:y|ie|ia)|(?:micro|mikro)?-?dis[ck]ektomie|nu[ck]l?eotomie",
+        r"(?:micro|mikro|sub)?-?dis[ck]{0,2}e[ck]?t?om(?:y|ie|ia)|(?:micro|mikro)?-?dis[ck]ektomie|(?:post)?nu[ck]l?eotom\w+",
         r"nukleotomie|sequest(?:r|er)ektomie|sequesterotomie|sequestrectomy|herni[eo]ctomy|herniectomi[ea]",
-        r"bandscheiben-?(?:op|operation)|bs-op|cure (?:chirurgicale )?(?:de |d')(?:la )?hernie(?: discale)?",
+        r"bandscheiben-?(?:op|operation)|(?:bs|bsv|npp|nph)-op|cure (?:chirurgicale )?(?:de "
+        r"|d')(?:la )?hernie(?: discale)?",
         r"disc surgery|(?:micro|mikro)-?dis[ck]s?|dis[ck]ect",
         r"(?:operation|operado|operee?) (?:einer |de )(?:la )?(?:bandscheibe\w*|hernia discal|hernie discale)",
     ),
     "LAMINECTOMY": words(
-        r"(?:hemi)?-?lamine[ck]tom(?:y|ie|ia)s?|lami|lamis",
+        r"(?:hemi|post)?-?lamin?[eo]?[ck]tom(?:y|ie|ia)s?|lam|lami|lamis",
     ),
     "LAMINOTOMY": words(
         r"(?:hemi)?-?laminotom(?:y|ie|ia)",
@@ -67,19 +68,20 @@ PROCEDURES = {
     "FUSION": words(
         r"(?:pl|posterolateral|posterior|anterior|spinal|lumbar|cervical|instrumented)?-?fusion(?:s|ed|ado|iert)?",
         r"fused|arthrodes(?:e|es|is)|artrodesis|artrodesado|spondylodes(?:e|is|en)|versteifung\w*",
-        r"fusionsoperation|plf|psf|psif|\w+spondylodese\w*|interbody fusion",
+        r"spond[iy]lodes\w*|fixation et arthrodese|fusionsoperation|plf|psf|psif|\w+spondylodese\w*|interbody fusion",
     ),
     "INSTRUMENTATION": words(
-        r"instrument(?:ation|ed|iert|ierung|acion|ado|ada|ee?|al fixation)|fixateur interne|osteosynthese"
+        r"instrument(?:ation|ed|iert|ierung|acion|ado|ada|ee?|al fixation)|fixateurs?(?: interne)?|osteosynthese"
         r"|osteosintesis",
-        r"(?:dorsale )?stabilisierung|stabili[sz]ation|estabilizacion|pedicle screw fixation|verschraubung",
+        r"(?:(?:trans)?pedic\w+ |posterior |internal )?fixation|fijacion(?: transpedicular)?"
+        r"|(?:dorsale )?stabilisierung|stabili[sz]ation|estabilizacion|pedicle screw fixation|verschraubung",
     ),
     "DISC_REPLACEMENT": words(
         r"dis[ck] (?:arthroplasty|replacement|prosthesis)|(?:cervical|lumbar|total) (?:dis[ck] )?arthroplasty",
         r"[tac]dr|bandscheibenprothese\w*|prothese discale|protesis discal|artroplastia (?:discal|cervical)",
     ),
     "KYPHOPLASTY": words(
-        r"kypho-?plast(?:y|ie|ik)|cyphoplastie|cifoplastia|bkp",
+        r"kypho|kypho-?plast(?:y|ie|ik)|cyphoplastie|cifoplastia|bkp",
     ),
     "VERTEBROPLASTY": words(
         r"vertebro-?plast(?:y|ie|ik|ia)|cimentoplastie",
@@ -90,8 +92,8 @@ PROCEDURES = {
     "HARDWARE_REMOVAL": words(
         r"(?:removal of|remov(?:al|ed)) (?:the )?(?:hardware|implants?|screws?|instrumentation|metalwork)",
         r"(?:hardware|implant|screw|metalwork) (?:removal|removed)|roh",
-        r"(?:metall?|material|implantat|schrauben|me)-?entfernung|me (?=[lbh]ws|lwk|bwk)",
-        r"ablation (?:de |du )?materiel|amo|ablation (?:de |des )vis",
+        r"(?:metall?|material|implantat|schrauben|me)-?entfernung|me(?= (?:[lbh]ws|[lb]wk|geplant|von|der|vom))",
+        r"ablation (?:de |du )?materiel|amos?|ablation (?:de |des )vis",
         r"(?:retirada|extraccion|retiro) (?:de |del )?(?:material|tornillos|implantes?|osteosintesis)|emo",
     ),
     "STIMULATOR": words(
@@ -119,6 +121,8 @@ _OPERATION = (
     r"|vertebroplasty|instrumentation|arthroplasty|replacement|foraminotomy|corpectomy|arthrodesis"
 )
 _DONE = words(
+    r"(?:woke|waking|awak\w+|awoke|despert\w+|\w*wach\w*|reveil)(?: \w+){0,4} (?:surgery|operation"
+    r"|an(?:a)?esth\w+|narkose|cirugia|anestesia)",
     r"control (?:anual )?de (?:artroplast\w+|osteosintesis)|debricolage",
     r"(?:depuis|apres|desde|tras|seit|nach|since|after) (?:la |der |the |l'|su |sa )?(?:chirurgie|cirugia"
     r"|operation|op|surgery)",
@@ -159,11 +163,13 @@ _DONE = words(
     r"cirugia (?:lumbar |cervical |de columna |espinal )?previa",
     r"control (?:de )?(?:artrodesis|postoperatorio|fusion|cirugia)|failed fusion|non-?union|pseud[oa]rthros[ei]s",
     r"pseudoartrosis|pseudarthrose|fusion (?:check|status|assessment)",
-    r"(?:check|assess|evaluate|eval|confirm) (?:for )?(?:solid |bony |interbody )?fusion",
+    r"(?:check|assess|evaluate|eval|confirm) (?:for )?(?:solid |bony |interbody )?fusion|arthrodesis status",
     r"adjacent (?:segment|level) (?:disease|degeneration)|anschluss?s?degeneration|syndrome adjacent",
     r"segmento adyacente",
 )
 _PLANNED = words(
+    r"(?:listed|booked|consent(?:ed)?) for|waiting list|warteliste|lista de espera|liste d'attente"
+    r"|envisag\w+|inscrit\w*",
     r"(?:zur|fur) (?:\w*ektomie|\w*otomie|dekompression|spondylodese|fusion|tlif|plif|op)|programmation d\S+"
     r"|previst[oa]",
     r"(?:surgery|surgical|fusion|kyphoplasty|vertebroplasty) candidate",
@@ -171,7 +177,7 @@ _PLANNED = words(
     r"next (?:week|month|year)|nachste[nr]? (?:woche|monat)|(?:mois|semaine) prochaine?|proxim[oa] (?:mes|semana)"
     r"|op-?termin",
     r"operationsplanung|pendiente de (?:cirugia|intervencion|artrodesis|\w*ectomia|descompresion|operacion)",
-    r"pre-? ?op(?:erative\w*|s)?|preop\w*|pre-?surgical\w*",
+    r"(?<!than )pre-? ?op(?:erative\w*|s)?|preop\w*|pre-?surgical\w*",
     r"(?:surgery|operation|fusion|tlif|plif|alif|acdf|surgical) (?:is )?(?:planned|planning|scheduled|booked)",
     r"planned|planning|plan for|plan:|scheduled for|(?:is |a |surgical )?candidate for",
     r"awaiting (?:surgery|tlif|fusion|operation)",
@@ -187,6 +193,8 @@ _PLANNED = words(
     r"indication (?:operatoire|chirurgicale|d'arthrodese)",
 )
 _DENIED = words(
+    r"(?:surger(?:y|ies)|operations?|vor-?ops?|ops?|chirurgie|cirugias?)(?: \w+)? ?[:=] ?(?:none|no|nil"
+    r"|nein|keine?|non|aucune?|ninguna|neg)",
     r"no (?:prior|previous|past|history of|hx of|h/o|known|recent) (?:lumbar |cervical |spinal |spine |back "
     r"|neck |any )*(?:surger(?:y|ies)|operations?|fusion|laminectomy|instrumentation|hardware)",
     r"no (?:prior |previous )?operations?|keine? (?:bisherige |fruhere )?(?:op|operation\w*)"
@@ -206,13 +214,28 @@ _DENIED = words(
     r"no (?:operad[oa]|intervenid[oa])(?: previamente)?|(?:nunca|jamas) (?:ha sido )?operad[oa]",
     r"niega (?:cirugias?|operaciones?)(?: previas?)?",
 )
+_LEADS_TO_DONE = re.compile(
+    r"(?<![a-z0-9])(?:s/p|post|after|during|following|since|theatre|hx|history|h/o|prior|previous|prev"
+    r"|recent|check|review|f/u|follow-?up|seit|nach|p\.?o\.?|pop|z\.? ?n\.?"
+    r"|st\.? ?n\.?|verlaufs?(?:kontrolle)?|kontrolle|apres|suite|depuis|suivi|ctrl|controle?|tras|desde"
+    r"|despues|previ[ao]"
+    r"|(?:dias?|semanas?|mes|meses|anos?|jours|semaines|mois|ans) d[e'])"
+    r"(?: (?!planned|geplant|prevu)(?:[^\s,;.]|\.(?=\S))+){0,4}[ -]$"
+)
+_LEADS_TO_PLANNED = re.compile(
+    r"(?<![a-z0-9])(?:avant|antes de|before|awaiting|vor (?:der|einer|geplanter))(?: [^\s,;.]+){0,2} $"
+)
+_WORDS_BEFORE = 60
+"""Characters before a procedure in which the word that says whether it was done is looked for."""
 _NOT_AN_OPERATION = re.compile(
-    r"\s*(?:alter |old |a )?(?:fractur\w*|fraktur\w*|fx|fall|sturz\w*|trauma\w*|mva|mvc|unfall|accident|stroke"
+    r"\s*(?:alter |old |a )?(?:\S*(?:karzinom|carcinoma|cancer|-ca(?![a-z])|tumor|metasta|lymphom"
+    r"|infiltration|inje[ck]tion|punktion|bestrahlung"
+    r"|radiat|chemo)|prt|fractur\w*|fraktur\w*|fx|fall|sturz\w*|trauma\w*|mva|mvc|unfall|accident|stroke"
     r"|infar\w+|injur\w+|kontusion)"
 )
 """What may follow "status post" without an operation."""
 _OPERATION_NOUNS = words(
-    r"surger(?:y|ies)|operation\w*|op|chirurgie|intervention|cirugia|operacion|intervencion|arthroplast\w+"
+    r"surger(?:y|ies)|operation\w*|op|qx|cx|iq|chirurgie|intervention|cirugia|operacion|intervencion|arthroplast\w+"
     r"|artroplast\w+",
 )
 _FUTURE_ONLY_AFTER_DONE = words(
@@ -222,16 +245,36 @@ _FUTURE_ONLY_AFTER_DONE = words(
 _EXCEPT = words(r"except|other than|apart from|besides|ausser|bis auf|sauf|hormis|excepto|salvo")
 _NOT_DONE_BEFORE = re.compile(r"(?:\bno|\bwithout|\bsin|\bsans|\bohne|\bkeine?|\bpas de|\bpas d')\s+(?:\w+\s)?$")
 
+_BODY = r"(?:leg|foot|arm|hand|sciatica|radic\w*|lower|upper|hip|buttock|thigh|calf|[ls]\d|c\d|sided|dorsiflex\w*)"
+_HURTS_FR = (
+    r"(?:\w*sciat\w+|\w*cruralg\w+|ncb|radiculalg\w+|pied|jambe|bras|main|membre|hernie|hd|discectomie|[lc]\d|s1)"
+)
+_HURTS_DE = (
+    r"(?:\w*isch?ialg\w*|\w*parese|\w*schwache|\w*schmerz\w*|bsv|nerv\w*|beines?|fuss|arm|hand|longus|[lshb]wk? ?\d"
+    r"|[lc]\d[/-][lsc]?\d|[45]/s1|wurzel|prolaps|vorfall|seite)"
+)
+_LONE_LETTERS = {
+    side: (
+        rf"{english}(?= {_BODY}(?![a-z]))|[a-z]?[1-9] {english}(?= *(?:$|[.,;]))",
+        rf"{_HURTS_FR}(?: [ls]\d| l\d-?[ls]?\d)? {french}(?!')",
+        rf"{_HURTS_DE} {german}(?= *(?:$|[.,;]| neu| seit| \d| mit))",
+    )
+    for side, english, french, german in (("left", "l", "g", "li"), ("right", "r", "d", "re"))
+}
+"""A side written with one or two letters, which only its place tells from another word: "L sciatica", "pied D"."""
 _SIDES = {
     "bilateral": words(
-        r"bilateral\w*|both sides|beidseit\w*|beidseits|bds\.?|bilaterale?s?|b/l",
+        r"bilat|bilateral\w*|both sides|beidseit\w*|bds\.?|b/l",
     ),
     "left": words(
-        r"left|lt|links\w*|li\.(?= )|linke?[rsn]?|gauche|izquierd[oa]|izq\.?|left-sided|linksseitig\w*|izda?\.?",
+        r"left|lt|links\w*|li\.(?=[ ,])|linke?[rsn]?|gauche|izquierd[oa]|izq\.?|left-sided|linksseitig\w*"
+        r"|izda?\.?|m[is]g",
+        *_LONE_LETTERS["left"],
     ),
     "right": words(
-        r"right|rt|rechts\w*|re\.(?= )|rechte?[rsn]?|droite?|derech[oa]|der\.|right-sided|rechtsseitig\w*",
-        r"dcha?\.?",
+        r"right|rt|rechts\w*|re\.(?=[ ,])|rechte?[rsn]?|droite?|derech[oa]|der\.|right-sided|rechtsseitig\w*",
+        r"dcha?\.?|m[is]d",
+        *_LONE_LETTERS["right"],
     ),
 }
 
@@ -268,9 +311,20 @@ def read_tense(plain_text: str) -> Tense:
     done, planned = _first_done(plain_text), _PLANNED.search(plain_text)
     if done and planned:
         return Tense.DONE if done.start() < planned.start() else Tense.PLANNED
-    if done:
-        return Tense.DONE
-    return Tense.PLANNED if planned else Tense.UNSTATED
+    if done or planned:
+        return Tense.DONE if done else Tense.PLANNED
+    return _tense_by_lead(plain_text)
+
+
+def _tense_by_lead(plain_text: str) -> Tense:
+    """Tense that the words before any procedure give: "control at one month of ..."."""
+    for found in _ANY_PROCEDURE.finditer(plain_text):
+        before = plain_text[max(0, found.start() - _WORDS_BEFORE) : found.start()]
+        if _LEADS_TO_PLANNED.search(before):
+            return Tense.PLANNED
+        if _LEADS_TO_DONE.search(before):
+            return Tense.DONE
+    return Tense.UNSTATED
 
 
 def _first_done(plain_text: str) -> re.Match[str] | None:
@@ -295,11 +349,14 @@ def names_operation(plain_text: str) -> bool:
 
 def names_implants(plain_text: str) -> bool:
     """Whether a text speaks of implants as present."""
-    return any(not _NOT_DONE_BEFORE.search(plain_text, 0, found.start()) for found in IMPLANTS.finditer(plain_text))
+    return any(
+        not _NOT_DONE_BEFORE.search(plain_text, max(0, found.start() - _WORDS_BEFORE), found.start())
+        for found in IMPLANTS.finditer(plain_text)
+    )
 
 
 def _first_affirmed(name: str, plain_text: str) -> int | None:
     for found in PROCEDURES[name].finditer(plain_text):
-        if not _NOT_DONE_BEFORE.search(plain_text[: found.start()]):
+        if not _NOT_DONE_BEFORE.search(plain_text[max(0, found.start() - _WORDS_BEFORE) : found.start()]):
             return found.start()
     return None
