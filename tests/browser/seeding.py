@@ -119,8 +119,9 @@ def _seed_exam(
     facts = provisional_facts(None, SurgicalHistory(()), RECOGNITION, performed_on=seeded.performed_at.date())
     decision = decide(default_rules(), with_findings(facts, findings, has_baseline=context.baseline is not None))
     series = {each: f"{each}.1" for each in (BASELINE, CURRENT)}
+    drawn = draw_evidence(context, findings)
     comparison = Comparison(
-        findings, context.current.anatomy.spine.numbering, ("L4", "L5"), series, views=views_of(context, series)
+        findings, context.current.anatomy.spine.numbering, ("L4", "L5"), series, views=views_of(context, series, drawn)
     )
     document = result_document(
         study_instance_uid=uid,
@@ -134,7 +135,6 @@ def _seed_exam(
     document["exam"] = {**performed, "revision": 1, "days_since_surgery": days, "planned": ["L4-L5"]}
     results = DatabaseResults(store, clock)
     results.save(uid, 1, document)
-    drawn = draw_evidence(context, findings)
     results.save_pictures(uid, 1, [Picture(each.caption, each.view, each.checks, each.pixels) for each in drawn])
     publications = DatabasePublications(store, clock)
     publications.owe(uid, 1, "archive", f"{uid}.9.1", "sr")

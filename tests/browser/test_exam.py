@@ -1,7 +1,11 @@
 """The exam page in a browser: the reading from claim to opinion, the images in one frame, landmarks, paper."""
 
+import io
+
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.browser.conftest import until
 from tests.browser.figures import note
@@ -9,8 +13,9 @@ from tests.browser.seeding import BASELINE, CURRENT, FAILED, RADIOGRAPH
 
 PHONE = (390, 844)
 PAINTED = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
-PICTURE_S = """Math.max(...performance.getEntriesByType("resource")
-  .filter((entry) => entry.name.includes("/evidence/")).map((entry) => entry.responseEnd)) / 1000"""
+STILLS_PAINTED_S = """() => new Promise((resolve) => new PerformanceObserver((list) => resolve(
+  Math.max(...list.getEntries().map((entry) => entry.renderTime)) / 1000,
+)).observe({ type: "element", buffered: true }))"""
 CORRELATION = """() => {
   const pixels = [...document.querySelectorAll("#viewer .pane canvas")].map((canvas) => {
     const { width, height } = canvas;
@@ -57,6 +62,7 @@ def test_both_exams_are_shown_in_one_frame_and_move_together(visit, capsys):
     visit.open(f"/exams/{CURRENT}")
     page = visit.page
     until(page, PAINTED)
+    stills_s = page.evaluate(STILLS_PAINTED_S)
     loaded(page)
     together = page.evaluate(CORRELATION)
     assert together > 0.9
@@ -79,11 +85,40 @@ def test_both_exams_are_shown_in_one_frame_and_move_together(visit, capsys):
     note(
         capsys,
         exam_first_paint_s=page.evaluate(PAINTED) / 1000,
-        exam_first_registered_picture_s=page.evaluate(PICTURE_S),
+        exam_registered_stills_s=stills_s,
         exam_viewer_first_slices_s=seconds["viewer-first"],
         exam_viewer_complete_s=seconds["viewer-complete"],
     )
     assert visit.complaints == []
+
+
+def test_both_exams_are_seen_in_one_frame_before_and_without_any_script(chromium, site):
+    context = chromium.new_context(java_script_enabled=False, viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.goto(f"{site.address}/exams/{CURRENT}", wait_until="networkidle")
+    boxes = []
+    for kind in ("current", "reference"):
+        pane = page.locator(f"[data-pane={kind}]")
+        shown = np.asarray(Image.open(io.BytesIO(pane.screenshot())).convert("L"), dtype=float)
+        boxes.append(shown[: shown.shape[0] // 10 * 10, : shown.shape[1] // 10 * 10])
+    context.close()
+    assert min(each.max() for each in boxes) > 250, "the metal of the spacer is in neither or one of them only"
+    width = min(each.shape[1] for each in boxes)
+    together = np.corrcoef(*(each[:, :width].ravel() for each in boxes))[0, 1]
+    assert together > 0.8
+
+
+def test_the_stills_turn_to_the_plane_that_is_asked_for(visit):
+    visit.page.route("**/images", lambda _route: None)  # so that the volumes never come
+    visit.open(f"/exams/{CURRENT}")
+    shown = visit.page.locator("#viewer .still [data-plane]:not([hidden])")
+    assert [each.get_attribute("data-plane") for each in shown.all()] == ["sagittal", "sagittal"]
+    visit.page.get_by_role("button", name="Axial").click()
+    visit.wait_until(
+        "[...document.querySelectorAll('.still [data-plane=axial]')].every((each) => !each.hasAttribute('hidden'))"
+    )
+    assert [each.get_attribute("data-plane") for each in shown.all()] == ["axial", "axial"]
+    visit.page.unroute_all(behavior="ignoreErrors")
 
 
 def test_without_the_transform_the_images_would_not_lie_over_each_other(visit):

@@ -27,6 +27,14 @@ class ExamPage:
     opinions: Sequence[Opinion]
     fetched_first: Sequence[str] = ()
     """Addresses that the viewer asks for as soon as it runs; the browser asks while it still reads the scripts."""
+    pictures: Sequence[str] = ()
+    """Addresses of the evidence pictures."""
+
+    @property
+    def stills(self) -> Sequence[str]:
+        """Address of the picture that shows the viewed cuts until the viewer does; none where no picture does."""
+        still = self.views[self.viewed].get("still") if self.views else None
+        return self.pictures[still["picture"] - 1 : still["picture"]] if still else ()
 
 
 def exam_page(context: Context, details: ExamDetails, *, viewed: int = 0) -> ExamPage:
@@ -50,6 +58,7 @@ def exam_page(context: Context, details: ExamDetails, *, viewed: int = 0) -> Exa
         claim=records.readers.claim_of(workitem_uid) if records and workitem_uid else None,
         opinions=records.readers.opinions(uid) if records else (),
         fetched_first=series_addresses(views[viewed]) if views else (),
+        pictures=[each.address for each in details.evidence],
     )
 
 

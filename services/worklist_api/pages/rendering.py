@@ -24,17 +24,26 @@ _templates.env.trim_blocks = _templates.env.lstrip_blocks = True
 
 def render(request: Request, template: str, shown: dict[str, Any], *, status_code: int = 200) -> Response:
     """Page from a template."""
-    common = {"title": context_of(request).title, "script": script_address, "path": request.url.path}
+    common = {
+        "title": context_of(request).title,
+        "script": script_address,
+        "chunks": chunk_addresses,
+        "path": request.url.path,
+    }
     return _templates.TemplateResponse(request, template, {**common, **shown}, status_code=status_code)
 
 
 def script_address(name: str) -> str | None:
     """Address of a built script, None where the front end was not built: every page also works without."""
-    built = _manifest().get(name)
-    return f"/assets/{built}" if built else None
+    return next(iter(chunk_addresses(name)), None)
+
+
+def chunk_addresses(name: str) -> list[str]:
+    """Addresses of a built script and of everything that it imports; none where the front end was not built."""
+    return [f"/assets/{file}" for file in _manifest().get(name, ())]
 
 
 @lru_cache(maxsize=1)
-def _manifest() -> dict[str, str]:
+def _manifest() -> dict[str, list[str]]:
     manifest = BUILT / "manifest.json"
     return json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}

@@ -55,7 +55,9 @@ def exam_details(context: Context, study_instance_uid: str) -> ExamDetails:
         result=dict(result.document),
         evidence=[
             Evidence(
-                ordinal=ordinal, caption=caption, address=f"/api/exams/{study_instance_uid}/evidence/{ordinal}.png"
+                ordinal=ordinal,
+                caption=caption,
+                address=f"/api/exams/{study_instance_uid}/evidence/{ordinal}.png?revision={result.revision}",
             )
             for ordinal, caption in enumerate(captions, start=1)
         ],
@@ -63,9 +65,8 @@ def exam_details(context: Context, study_instance_uid: str) -> ExamDetails:
     )
 
 
-def evidence_picture(context: Context, study_instance_uid: str, ordinal: int) -> bytes:
+def evidence_picture(context: Context, result: ExamResult, ordinal: int) -> bytes:
     """PNG of an evidence picture; raise ``NotFound`` where there is none."""
-    result = newest_result(context, study_instance_uid)
     try:
         return context.results.picture(result, ordinal)
     except InvalidInput as error:

@@ -1,5 +1,6 @@
 /**
- * Builds the scripts of the pages into dist/, with names that hold a digest of their content, and a manifest.
+ * Builds the scripts of the pages into dist/, with names that hold a digest of their content, and a manifest: of each
+ * script its own file first, then those that it imports.
  *
  * The image loader of Cornerstone3D names its worker and its codecs by `new URL(…, import.meta.url)`, which
  * esbuild leaves alone. The plugin turns a codec into a file beside the scripts and the worker into a bundle.
@@ -8,6 +9,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { build } from "esbuild";
 
+const LATER = { volumes: "src/viewer/volumes.ts" }; // fetched by a script when it is needed
 const PAGES = ["worklist", "exam", "operator", "radiographs"];
 const ADDRESS = "/assets/";
 const NAMED = /new URL\((['"])([^'"]+)\1,\s*import\.meta\.url\)/g;
@@ -52,6 +54,17 @@ function outputOf(result, entry) {
   return basename(file);
 }
 
+/** An entry's own file, then all that it imports from the start. */
+function filesOf(result, entry) {
+  const files = [outputOf(result, entry)];
+  for (const file of files) {
+    for (const { path, kind } of result.metafile.outputs[`dist/${file}`].imports) {
+      if (kind === "import-statement" && !files.includes(basename(path))) files.push(basename(path));
+    }
+  }
+  return files;
+}
+
 await rm("dist", { recursive: true, force: true });
 await mkdir("dist");
 const worker = await build({
@@ -65,5 +78,6 @@ const pages = await build({
   entryPoints: PAGES.map((name) => `src/${name}.ts`),
   plugins: [filesBesideTheScripts(outputOf(worker, "decodeImageFrameWorker.js"))],
 });
-const manifest = Object.fromEntries(PAGES.map((name) => [name, outputOf(pages, `src/${name}.ts`)]));
+const entries = { ...Object.fromEntries(PAGES.map((name) => [name, `src/${name}.ts`])), ...LATER };
+const manifest = Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, filesOf(pages, entry)]));
 await writeFile(join("dist", "manifest.json"), JSON.stringify(manifest, null, 2));

@@ -12,22 +12,26 @@ from plumbline.anatomy.transforms import VertebraFrame
 from plumbline.checks.context import CheckContext, MatchedSpacer
 from plumbline.checks.finding import CheckName, Finding
 from plumbline.imaging.drawing import BASELINE_COLOUR, CURRENT_COLOUR, Label, Mark, View, draw_comparison
-from plumbline.imaging.hardware import HardwareSettings
+from plumbline.imaging.hardware import HardwareSettings, Implant
 from plumbline.imaging.motion import ExamAnatomy, SpacerMotion, middle_lps_mm
 
 METAL_HU = HardwareSettings().metal_hu
 _SHOWN = (CheckName.SPACER_MIGRATION.value, CheckName.SPACER_POSITION.value)
 VIEW = "sagittal, coronal and axial"
+CURRENT, REFERENCE = "current", "reference"
 
 
 @dataclass(frozen=True, eq=False)
 class EvidenceDrawing:
-    """One drawn picture and the names of the checks it shows."""
+    """One drawn picture of one spacer of the current exam, and the names of the checks it shows."""
 
     caption: str
     view: str
     checks: tuple[str, ...]
     pixels: NDArray[np.uint8]
+    spacer: Implant
+    rows: tuple[str, ...]
+    """Which exam each row of panels shows: ``reference`` or ``current``."""
 
 
 def draw_evidence(context: CheckContext, findings: Iterable[Finding]) -> tuple[EvidenceDrawing, ...]:
@@ -84,7 +88,7 @@ def _compared(
         f"{matched.level or 'Unnamed level'}: baseline and current exam in the frame of the vertebra below; "
         f"outline of the spacer at both times; displacement {told}"
     )
-    return EvidenceDrawing(caption, VIEW, _SHOWN, pixels)
+    return EvidenceDrawing(caption, VIEW, _SHOWN, pixels, matched.spacer, (REFERENCE, CURRENT))
 
 
 def _alone(current: ExamAnatomy, matched: MatchedSpacer) -> EvidenceDrawing:
@@ -104,9 +108,8 @@ def _alone(current: ExamAnatomy, matched: MatchedSpacer) -> EvidenceDrawing:
         f"{level}: position of the spacer; not compared",
         labels=_labels(current, frame),
     )
-    return EvidenceDrawing(
-        f"{level}: position of the spacer in the current exam", VIEW, (CheckName.SPACER_POSITION.value,), pixels
-    )
+    caption = f"{level}: position of the spacer in the current exam"
+    return EvidenceDrawing(caption, VIEW, (CheckName.SPACER_POSITION.value,), pixels, matched.spacer, (CURRENT,))
 
 
 def _labels(exam: ExamAnatomy, frame: VertebraFrame) -> list[Label]:

@@ -52,6 +52,11 @@ left is on the reader's right."""
 _SIDES = {Cut.SAGITTAL: ("A", "P"), Cut.CORONAL: ("R", "L"), Cut.AXIAL: ("R", "L")}
 
 
+def panel_corner_px(row: int, cut: Cut) -> tuple[int, int]:
+    """Left and top of one cut of one exam in a picture of :func:`draw_comparison`; the panel is a square."""
+    return list(Cut).index(cut) * PANEL_PX, HEADER_PX + row * (PANEL_PX + FOOTER_PX)
+
+
 @dataclass(frozen=True, eq=False)
 class View:
     """One exam to be cut: its volume, and the common frame as it lies in this exam.
@@ -109,10 +114,10 @@ def draw_comparison(
     pen = ImageDraw.Draw(canvas)
     pen.text((8, 7), title, fill=TEXT_COLOUR, font=_font(15))
     for row, view in enumerate(views):
-        top = HEADER_PX + row * (PANEL_PX + FOOTER_PX)
-        for column, cut in enumerate(Cut):
+        for cut in Cut:
             panel = _panel(view, views, cut, through_mm, mark, labels)
-            canvas.paste(Image.fromarray(panel), (column * PANEL_PX, top))
+            canvas.paste(Image.fromarray(panel), panel_corner_px(row, cut))
+        _, top = panel_corner_px(row, Cut.SAGITTAL)
         pen.text((8, top + PANEL_PX + 7), view.caption, fill=view.colour, font=_font(13))
         _scale_bar(pen, width - 12, top + PANEL_PX + 14)
     return np.asarray(canvas, dtype=np.uint8)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from plumbline.checks.context import CheckContext, MeasuredExam
-from plumbline.checks.evidence import draw_evidence
+from plumbline.checks.evidence import EvidenceDrawing, draw_evidence
 from plumbline.checks.finding import CheckName, Finding
 from plumbline.checks.registry import Timed, run_checks
 from plumbline.checks.thresholds import CheckThresholds
@@ -66,7 +66,7 @@ def compare_exam(
     progress("Drawing the evidence")
     drawn = draw_evidence(context, findings)
     pictures = tuple(Picture(each.caption, each.view, each.checks, each.pixels) for each in drawn)
-    return Compared(opened.comparison(context, findings), pictures)
+    return Compared(opened.comparison(context, findings, drawn), pictures)
 
 
 class _Opened:
@@ -129,7 +129,9 @@ class _Opened:
         with ThreadPoolExecutor(max_workers=len(exams)) as pool:
             list(pool.map(lambda exam: exam.outcome, exams))
 
-    def comparison(self, context: CheckContext, findings: tuple[Finding, ...]) -> Comparison:
+    def comparison(
+        self, context: CheckContext, findings: tuple[Finding, ...], drawn: tuple[EvidenceDrawing, ...]
+    ) -> Comparison:
         """The comparison's record."""
         outcome = self.current.outcome
         if isinstance(outcome, Exception):
@@ -142,7 +144,7 @@ class _Opened:
             measured_series=self.measured_series,
             implant_places=self._implant_places(context),
             hardware_seen=bool(outcome.hardware.implants),
-            views=views_of(context, self.measured_series),
+            views=views_of(context, self.measured_series, drawn),
             warnings=tuple(self.warnings),
         )
 

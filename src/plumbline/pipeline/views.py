@@ -2,11 +2,12 @@
 
 Plain JSON, stored with the result. Frames and points are in LPS millimetres of the exam that they belong to;
 ``reference_from_current`` maps points of the current exam to the reference, as the vertebra below moved.
+``still`` says where the evidence pictures show the same, for whoever cannot or need not load the volumes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from scipy.spatial import ConvexHull, QhullError
 
 from plumbline.anatomy.transforms import RigidTransform, VertebraFrame
 from plumbline.checks.context import CheckContext, MatchedSpacer
+from plumbline.checks.evidence import EvidenceDrawing
+from plumbline.imaging.drawing import PANEL_PX, PIXEL_MM, Cut, panel_corner_px
 from plumbline.imaging.hardware import Implant
 from plumbline.imaging.motion import ExamAnatomy, middle_lps_mm
 
@@ -24,11 +27,35 @@ OUTLINE_GRID_MM = 0.5
 _DECIMALS = 3
 
 
-def views_of(context: CheckContext, measured_series: Mapping[str, str]) -> tuple[View, ...]:
-    """One view a spacer of the current exam: beside the baseline where it was registered, else alone."""
+def views_of(
+    context: CheckContext, measured_series: Mapping[str, str], drawn: Sequence[EvidenceDrawing] = ()
+) -> tuple[View, ...]:
+    """One view a spacer of the current exam: beside the baseline where it was registered, else alone.
+
+    Parameters
+    ----------
+    drawn
+        The evidence pictures, in the order in which they are stored.
+    """
     if isinstance(context.current.outcome, Exception):
         return ()
-    return tuple(_view(context, matched, measured_series) for matched in context.spacers)
+    return tuple(
+        {**_view(context, matched, measured_series), "still": _still(matched, drawn)} for matched in context.spacers
+    )
+
+
+def _still(matched: MatchedSpacer, drawn: Sequence[EvidenceDrawing]) -> View | None:
+    """Which picture shows this spacer, counted from 1, and the corner of each panel in it, pixels."""
+    for ordinal, picture in enumerate(drawn, start=1):
+        if picture.spacer is matched.spacer:
+            rows, columns, _ = picture.pixels.shape
+            panels = {
+                exam: {cut.value: list(panel_corner_px(row, cut)) for cut in Cut}
+                for row, exam in enumerate(picture.rows)
+            }
+            size = {"columns": columns, "rows": rows, "panel": PANEL_PX, "pixel_mm": PIXEL_MM}
+            return {"picture": ordinal, **size, **panels}
+    return None
 
 
 def _view(context: CheckContext, matched: MatchedSpacer, series: Mapping[str, str]) -> View:
@@ -52,17 +79,16 @@ def _compared(context: CheckContext, matched: MatchedSpacer, series: Mapping[str
     if motion is None or baseline is None:
         return {"why_alone": matched.why_not}
     below = motion.below_motion.current_from_baseline
-    start = middle_lps_mm(motion.baseline_spacer, motion.baseline_frame)
+    before = middle_lps_mm(motion.baseline_spacer, motion.baseline_frame)
+    start, end = below.apply(before), motion.spacer_motion.current_from_baseline.apply(before)
     uid = baseline.study_instance_uid
     return {
         "reference": {"study_instance_uid": uid, "series_instance_uid": series.get(uid), "role": baseline.role},
         "frame": frame_document(motion.baseline_frame.moved_by(below)),
         "reference_from_current": transform_document(below.inverse()),
         "reference_outline": outline_document(motion.baseline_spacer),
-        "displacement_lps_mm": [
-            _rounded(below.apply(start)),
-            _rounded(motion.spacer_motion.current_from_baseline.apply(start)),
-        ],
+        "centre_lps_mm": _rounded((start + end) / 2),
+        "displacement_lps_mm": [_rounded(start), _rounded(end)],
         "displacement_mm": {
             "value": round(motion.magnitude_mm.value, 2),
             "uncertainty_95": round(motion.magnitude_mm.uncertainty_95, 2),

@@ -1,11 +1,18 @@
-/** The exam page: opens the viewer, by itself where there is room, on request on a phone. */
+/** The exam page: the images, as stills at once and as volumes by themselves where there is room, on request on a phone. */
 
-import type { View } from "./viewer/viewer";
+import { Viewer, type View } from "./viewer/viewer";
 
-/** The viewer is large and is fetched only where it is opened. */
-async function show(root: HTMLElement, view: View): Promise<void> {
-  const { Viewer } = await import("./viewer/viewer");
-  await new Viewer(root, view).open();
+const LONGEST_WAIT_MS = 500;
+
+/** Findings and stills are painted before the volumes keep the processor busy. */
+async function stillsDecoded(root: HTMLElement): Promise<void> {
+  const addresses = [...root.querySelectorAll<SVGImageElement>(".still image")].map((image) => image.href.baseVal);
+  const decoded = [...new Set(addresses)].map((address) => {
+    const picture = new Image();
+    picture.src = address;
+    return picture.decode().catch(() => undefined); // a still that is missing holds nothing up
+  });
+  await Promise.race([Promise.all(decoded), new Promise((resolve) => window.setTimeout(resolve, LONGEST_WAIT_MS))]);
 }
 
 const root = document.getElementById("viewer");
@@ -14,13 +21,13 @@ const told = document.getElementById("views");
 if (root && told) {
   const views = JSON.parse(told.textContent ?? "[]") as View[];
   const start = root.querySelector<HTMLButtonElement>("[data-start]");
-  const chosen = (): View | undefined => views[Number(root.dataset.view ?? 0)];
+  const view = views[Number(root.dataset.view ?? 0)];
+  const viewer = view && new Viewer(root, view);
   const open = (): void => {
-    const view = chosen();
-    if (!view || root.dataset.opened) return;
+    if (!viewer || root.dataset.opened) return;
     root.dataset.opened = "yes";
     if (start) start.hidden = true;
-    show(root, view).catch((error: unknown) => {
+    viewer.open().catch((error: unknown) => {
       const place = root.querySelector<HTMLElement>(".loading");
       if (!place) return;
       place.hidden = false;
@@ -30,7 +37,7 @@ if (root && told) {
   };
   start?.addEventListener("click", open);
   if (window.matchMedia("(min-width: 861px)").matches) {
-    requestAnimationFrame(() => window.setTimeout(open)); // the findings are painted first
+    void stillsDecoded(root).then(() => requestAnimationFrame(() => window.setTimeout(open)));
   }
 }
 

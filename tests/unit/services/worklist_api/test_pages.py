@@ -101,6 +101,10 @@ def test_json_gives_the_same_order_and_the_stored_result(site, client, moved_spa
     assert details["result"] == moved_spacer
     picture = client.get(details["evidence"][0]["address"])
     assert (picture.headers["content-type"], picture.content) == ("image/png", PNG)
+    assert "private" in picture.headers["cache-control"]
+    newest = client.get(f"/api/exams/{study_uid}/evidence/1.png")
+    assert (newest.headers["cache-control"], newest.content) == ("no-store", PNG)
+    assert client.get(f"/api/exams/{study_uid}/evidence/1.png?revision=7").status_code == 404
     assert client.get(f"/api/exams/{study_uid}/evidence/2.png").status_code == 404
 
 

@@ -1,13 +1,8 @@
-/** One exam in the viewer: its volume, shown in the plane that the pose asks for, and what is drawn over it. */
+/** One exam in the viewer: a still until its volume is here, then the volume in the plane that the pose asks for. */
 
-import { Enums, eventTarget, volumeLoader, type RenderingEngine, type Types } from "@cornerstonejs/core";
-import { add, carry, carryMesh, inverse, turn, type Frame, type Mesh, type Point, type Rigid } from "./geometry";
-import { fetchSeries, identifiersOf, slicesNear } from "./images";
+import { carry, carryMesh, turn, type Frame, type Mesh, type Point, type Rigid } from "./geometry";
 import { Overlay } from "./overlay";
-import { axesOf, placeOf, type Axes, type Pose } from "./pose";
-
-const LOADED_WITHIN_MM = 110;
-const CAMERA_AWAY_MM = 500;
+import { axesOf, placeOf, type Axes, type Plane, type Pose } from "./pose";
 
 export interface Exam {
   study_instance_uid: string;
@@ -32,19 +27,33 @@ export interface Window {
   upper: number;
 }
 
+/** What a plane looks at in patient coordinates of one exam. */
+export interface Look {
+  axes: Axes;
+  focal: Point;
+  halfHeight: number;
+}
+
+/** A volume on the screen. */
+export interface Screen {
+  show(look: Look, range: Window): void;
+}
+
 export class Pane {
   readonly element: HTMLDivElement;
   readonly shown: Shown;
   readonly #overlay: Overlay;
   readonly #host: HTMLElement;
-  #viewport: Types.IVolumeViewport | undefined;
+  #still: SVGSVGElement | null;
+  #screen: Screen | undefined;
 
   constructor(host: HTMLElement, shown: Shown) {
     this.#host = host;
     this.shown = shown;
+    this.#still = host.querySelector("svg.still");
     this.element = document.createElement("div");
     this.element.className = "picture";
-    host.append(this.element);
+    host.prepend(this.element);
     this.#overlay = new Overlay(host);
   }
 
@@ -52,36 +61,28 @@ export class Pane {
     return this.shown.kind;
   }
 
-  /** Load the volume around the level; resolves when every slice is here. */
-  async load(engine: RenderingEngine, told: (share: number) => void): Promise<void> {
-    const { exam, centre } = this.shown;
-    const series = await fetchSeries(exam.study_instance_uid, exam.series_instance_uid);
-    const imageIds = identifiersOf(series, slicesNear(series.images, centre, LOADED_WITHIN_MM));
-    if (imageIds.length < 2) throw new Error("This series has too few slices to be shown as a volume.");
-    const volumeId = `cornerstoneStreamingImageVolume:${series.series_instance_uid}`;
-    const volume = (await volumeLoader.createAndCacheVolume(volumeId, { imageIds })) as Types.IStreamingImageVolume;
-    this.#viewport = engine.getViewport(this.id) as Types.IVolumeViewport;
-    await this.#viewport.setVolumes([{ volumeId }]);
-    await loaded(volume, imageIds.length, told);
+  get hasStill(): boolean {
+    return this.#still !== null;
+  }
+
+  /** The volume is on its way; a still covers it until it is whole. */
+  attach(screen: Screen): void {
+    this.#screen = screen;
+  }
+
+  /** The volume is whole. */
+  uncover(): void {
+    this.#still?.remove();
+    this.#still = null;
   }
 
   show(pose: Pose, range: Window, withOutlines: boolean): void {
-    const { axes, focal } = this.#looking(pose);
-    const viewport = this.#viewport;
-    if (viewport) {
-      viewport.setProperties({ voiRange: range });
-      viewport.setCamera({
-        focalPoint: focal,
-        position: add(focal, axes.normal, CAMERA_AWAY_MM),
-        viewPlaneNormal: axes.normal,
-        viewUp: axes.up,
-        parallelScale: pose.halfHeight,
-        parallelProjection: true,
-      });
-      viewport.render();
-    }
+    this.#turnStill(pose.plane);
+    const look = this.#looking(pose);
+    this.#screen?.show(look, range);
+    if (this.hasStill) return;
     const { outlines, displacement, names } = this.shown;
-    const drawn = { plane: pose.plane, axes, focal, halfHeight: pose.halfHeight };
+    const drawn = { ...look, plane: pose.plane };
     if (withOutlines) this.#overlay.draw({ ...drawn, outlines, displacement, names });
     else this.#overlay.draw({ ...drawn, outlines: [], displacement: undefined, names: [] });
   }
@@ -90,8 +91,14 @@ export class Pane {
     this.#host.style.opacity = String(opacity);
   }
 
+  #turnStill(plane: Plane): void {
+    for (const panel of this.#still?.querySelectorAll<SVGElement>("[data-plane]") ?? []) {
+      panel.toggleAttribute("hidden", panel.dataset.plane !== plane);
+    }
+  }
+
   /** The pose's plane in this exam: in the current exam as it is, in the reference carried along with the vertebra. */
-  #looking(pose: Pose): { axes: Axes; focal: Point } {
+  #looking(pose: Pose): Look {
     const { frame, fromCurrent } = this.shown;
     const axes = axesOf(pose.plane, frame);
     return {
@@ -101,39 +108,12 @@ export class Pane {
         up: turn(fromCurrent, axes.up),
         normal: turn(fromCurrent, axes.normal),
       },
+      halfHeight: pose.halfHeight,
     };
   }
-}
-
-/** Load a volume and tell how far it is; a slice that does not come is an error, for it would be a hole. */
-function loaded(volume: Types.IStreamingImageVolume, slices: number, told: (share: number) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let missing = 0;
-    const progress = (event: Event): void => {
-      const { volumeId, framesProcessed } = (event as CustomEvent<{ volumeId: string; framesProcessed: number }>).detail;
-      if (volumeId === volume.volumeId) told(framesProcessed / slices);
-    };
-    const failed = (): void => void (missing += 1);
-    const complete = (event: Event): void => {
-      if ((event as CustomEvent<{ volumeId: string }>).detail.volumeId !== volume.volumeId) return;
-      eventTarget.removeEventListener(Enums.Events.IMAGE_VOLUME_MODIFIED, progress);
-      eventTarget.removeEventListener(Enums.Events.IMAGE_VOLUME_LOADING_COMPLETED, complete);
-      eventTarget.removeEventListener(Enums.Events.IMAGE_LOAD_ERROR, failed);
-      told(1);
-      if (missing) reject(new Error(`${missing} slices did not arrive; reload the page to try again.`));
-      else resolve();
-    };
-    eventTarget.addEventListener(Enums.Events.IMAGE_VOLUME_MODIFIED, progress);
-    eventTarget.addEventListener(Enums.Events.IMAGE_VOLUME_LOADING_COMPLETED, complete);
-    eventTarget.addEventListener(Enums.Events.IMAGE_LOAD_ERROR, failed);
-    volume.load();
-  });
 }
 
 /** The spacer's outline of the other exam, carried into this one by the vertebra below. */
 export function carried(mesh: Mesh | null, by: Rigid): Mesh | null {
   return mesh && carryMesh(by, mesh);
 }
-
-export { inverse };
-export const VIEWPORT_TYPE = Enums.ViewportType.ORTHOGRAPHIC;

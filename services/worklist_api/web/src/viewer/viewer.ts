@@ -1,16 +1,7 @@
 /** Current exam and reference in the frame of one vertebra, moved together. */
 
-import {
-  RenderingEngine,
-  cornerstoneStreamingImageVolumeLoader,
-  init as initCore,
-  volumeLoader,
-  type Types,
-} from "@cornerstonejs/core";
-import { init as initLoader } from "@cornerstonejs/dicom-image-loader";
 import { IDENTITY, carry, inverse, type Frame, type Mesh, type Point, type Rigid } from "./geometry";
-import { provideMetadata } from "./images";
-import { Pane, VIEWPORT_TYPE, carried, type Exam, type Shown, type Window } from "./pane";
+import { Pane, carried, type Exam, type Shown, type Window } from "./pane";
 import { moved, type Plane, type Pose } from "./pose";
 
 export interface View {
@@ -39,21 +30,6 @@ const SCROLL_MM = 1;
 const REDRAWN_WHILE_LOADING_MS = 1000;
 const WINDOW_PER_PX = 4;
 
-let ready: Promise<void> | undefined;
-
-function prepare(): Promise<void> {
-  ready ??= (async () => {
-    await initCore();
-    initLoader({ maxWebWorkers: Math.min(4, navigator.hardwareConcurrency || 1) });
-    volumeLoader.registerVolumeLoader(
-      "cornerstoneStreamingImageVolume",
-      cornerstoneStreamingImageVolumeLoader as unknown as Types.VolumeLoaderFn,
-    );
-    provideMetadata();
-  })();
-  return ready;
-}
-
 export class Viewer {
   readonly #root: HTMLElement;
   readonly #view: View;
@@ -64,6 +40,8 @@ export class Viewer {
   #blinking: number | undefined;
   #scheduled = false;
   #later: number | undefined;
+  /** Whether the volumes are here; until then stills are shown, which neither scroll nor zoom. */
+  #isLive = false;
 
   constructor(root: HTMLElement, view: View) {
     this.#root = root;
@@ -77,34 +55,25 @@ export class Viewer {
     this.#listen();
   }
 
-  /** Load both exams; the pictures sharpen while the slices come. */
+  /** Load both exams. Where there are stills they stay until all is here, else the pictures sharpen while slices come. */
   async open(): Promise<void> {
     const shares = new Map<string, number>();
     this.#tell(shares);
-    await prepare();
-    const engine = new RenderingEngine("exam");
-    engine.setViewports(
-      this.#panes.map((pane) => ({
-        viewportId: pane.id,
-        type: VIEWPORT_TYPE,
-        element: pane.element,
-        defaultOptions: { background: [0, 0, 0] as Types.Point3 },
-      })),
-    );
-    const resized = new ResizeObserver(() => {
-      engine.resize(true, true);
-      this.#draw();
-    });
-    for (const pane of this.#panes) resized.observe(pane.element);
-    const loading = this.#panes.map((pane) =>
-      pane.load(engine, (share) => {
+    const { openVolumes } = await import("./volumes");
+    await openVolumes(this.#panes, {
+      begun: (pane, screen) => {
+        pane.attach(screen);
+        this.#draw();
+      },
+      progress: (pane, share) => {
         shares.set(pane.id, share);
         this.#tell(shares);
-        this.#drawSoon();
-      }),
-    );
-    this.#draw();
-    await Promise.all(loading);
+        if (!pane.hasStill) this.#drawSoon();
+      },
+      resized: () => this.#draw(),
+    });
+    for (const pane of this.#panes) pane.uncover();
+    this.#isLive = true;
     this.#draw();
     this.#root.dataset.loaded = "yes";
     performance.mark("viewer-complete");
@@ -216,6 +185,7 @@ export class Viewer {
   }
 
   #wheel(event: WheelEvent): void {
+    if (!this.#isLive) return;
     event.preventDefault();
     const step = Math.sign(event.deltaY) * SCROLL_MM;
     if (event.ctrlKey) this.#zoom(event.deltaY > 0 ? 1.1 : 1 / 1.1);
@@ -228,6 +198,7 @@ export class Viewer {
 
   /** Left button: window; with Shift or the middle button: pan; right button: zoom. A finger scrolls. */
   #drag(event: PointerEvent): void {
+    if (!this.#isLive || (event.target as Element).closest("button")) return;
     const pictures = event.currentTarget as HTMLElement;
     const height = pictures.getBoundingClientRect().height;
     pictures.setPointerCapture(event.pointerId);
@@ -265,7 +236,7 @@ export class Viewer {
       "+": () => this.#zoom(1 / 1.1),
       "-": () => this.#zoom(1.1),
     };
-    const act = moves[event.key];
+    const act = this.#isLive && moves[event.key];
     if (!act) return;
     event.preventDefault();
     act();
