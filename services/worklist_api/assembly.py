@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import structlog
 from anyio import create_task_group, sleep
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 
 from plumbline import __version__
 from plumbline.errors import PlumblineError
 from services.worklist_api import health, problems
-from services.worklist_api.assets import BuiltAssets
+from services.worklist_api.assets import STATIC, BuiltAssets, StaticPages
 from services.worklist_api.board import endpoints as board
 from services.worklist_api.board import live
 from services.worklist_api.context import Context
@@ -43,7 +41,6 @@ EVENTS_KEPT = timedelta(days=7)
 """How long an event waits for a subscriber that is away."""
 
 _EXPIRE_EVERY_S = 3600.0
-_STATIC = Path(__file__).parent / "pages" / "static"
 
 
 def serve(context: Context, *, on_stop: Callable[[], None] = lambda: None) -> FastAPI:
@@ -82,7 +79,7 @@ def serve(context: Context, *, on_stop: Callable[[], None] = lambda: None) -> Fa
         app.include_router(messages.router)
     app.include_router(health.router)
     app.mount("/assets", BuiltAssets(BUILT), name="assets")
-    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    app.mount("/static", StaticPages(directory=STATIC), name="static")
     return app
 
 

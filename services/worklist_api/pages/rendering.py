@@ -11,6 +11,7 @@ from fastapi import Request
 from fastapi.templating import Jinja2Templates
 from starlette.responses import Response
 
+from services.worklist_api.assets import static_address
 from services.worklist_api.context import context_of
 from services.worklist_api.pages import presentation
 
@@ -28,6 +29,7 @@ def render(request: Request, template: str, shown: dict[str, Any], *, status_cod
         "title": context_of(request).title,
         "script": script_address,
         "chunks": chunk_addresses,
+        "static": static_address,
         "path": request.url.path,
     }
     return _templates.TemplateResponse(request, template, {**common, **shown}, status_code=status_code)

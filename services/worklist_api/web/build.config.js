@@ -5,8 +5,10 @@
  * The image loader of Cornerstone3D names its worker and its codecs by `new URL(…, import.meta.url)`, which
  * esbuild leaves alone. The plugin turns a codec into a file beside the scripts and the worker into a bundle.
  */
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, extname, join } from "node:path";
+import { promisify } from "node:util";
+import { brotliCompress, constants, gzip } from "node:zlib";
 import { build } from "esbuild";
 
 const LATER = { volumes: "src/viewer/volumes.ts" }; // fetched by a script when it is needed
@@ -65,6 +67,18 @@ function filesOf(result, entry) {
   return files;
 }
 
+/** Beside every large file the same in the encodings that browsers accept, so that the server need not compress. */
+async function compress(folder) {
+  const brotli = { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } };
+  for (const name of await readdir(folder)) {
+    if (![".js", ".wasm"].includes(extname(name))) continue;
+    const file = join(folder, name);
+    const content = await readFile(file);
+    await writeFile(`${file}.br`, await promisify(brotliCompress)(content, brotli));
+    await writeFile(`${file}.gz`, await promisify(gzip)(content));
+  }
+}
+
 await rm("dist", { recursive: true, force: true });
 await mkdir("dist");
 const worker = await build({
@@ -81,3 +95,4 @@ const pages = await build({
 const entries = { ...Object.fromEntries(PAGES.map((name) => [name, `src/${name}.ts`])), ...LATER };
 const manifest = Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, filesOf(pages, entry)]));
 await writeFile(join("dist", "manifest.json"), JSON.stringify(manifest, null, 2));
+await compress("dist");
