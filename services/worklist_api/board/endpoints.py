@@ -18,7 +18,8 @@ from services.worklist_api.readers.identity import Reader
 
 router = APIRouter(include_in_schema=False)
 
-ROWS_A_CHUNK = 100
+ROWS_A_CHUNK = 50
+"""Few enough that a browser takes them in between two pictures, and more than a large screen shows."""
 
 
 class Chunk(Filters):

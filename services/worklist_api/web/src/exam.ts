@@ -2,17 +2,14 @@
 
 import { Viewer, type View } from "./viewer/viewer";
 
-const LONGEST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 1000;
 
-/** Findings and stills are painted before the volumes keep the processor busy. */
-async function stillsDecoded(root: HTMLElement): Promise<void> {
-  const addresses = [...root.querySelectorAll<SVGImageElement>(".still image")].map((image) => image.href.baseVal);
-  const decoded = [...new Set(addresses)].map((address) => {
-    const picture = new Image();
-    picture.src = address;
-    return picture.decode().catch(() => undefined); // a still that is missing holds nothing up
-  });
-  await Promise.race([Promise.all(decoded), new Promise((resolve) => window.setTimeout(resolve, LONGEST_WAIT_MS))]);
+/** Resolves when findings and stills are on the screen: the volumes keep processor and graphics busy from then on. */
+function painted(root: HTMLElement): Promise<unknown> {
+  const seen = PerformanceObserver.supportedEntryTypes;
+  const type = root.querySelector(".still") && seen.includes("element") ? "element" : "paint";
+  const told = new Promise((resolve) => new PerformanceObserver(resolve).observe({ type, buffered: true }));
+  return Promise.race([told, new Promise((resolve) => window.setTimeout(resolve, LONGEST_WAIT_MS))]);
 }
 
 const root = document.getElementById("viewer");
@@ -37,7 +34,7 @@ if (root && told) {
   };
   start?.addEventListener("click", open);
   if (window.matchMedia("(min-width: 861px)").matches) {
-    void stillsDecoded(root).then(() => requestAnimationFrame(() => window.setTimeout(open)));
+    void painted(root).then(open);
   }
 }
 

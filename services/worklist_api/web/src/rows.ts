@@ -10,6 +10,9 @@ export class Rows {
   readonly #form: HTMLFormElement;
   readonly #chunk: number;
   readonly #near: IntersectionObserver;
+  /** Empty chunks near the window, and whether one is being fetched: one at a time, what is looked at first. */
+  readonly #wanted = new Set<HTMLTableSectionElement>();
+  #isFilling = false;
   #rowHeight = 64;
   #asked = 0;
 
@@ -107,18 +110,34 @@ export class Rows {
 
   #seen(entry: IntersectionObserverEntry): void {
     const body = entry.target as HTMLTableSectionElement;
-    if (entry.isIntersecting && body.dataset.loaded !== "yes") void this.#fill(body);
-    else if (!entry.isIntersecting && body.dataset.loaded === "yes" && !body.contains(document.activeElement)) {
+    const isHere = body.dataset.loaded === "yes";
+    if (entry.isIntersecting && !isHere) this.#wanted.add(body);
+    else this.#wanted.delete(body);
+    if (!entry.isIntersecting && isHere && !body.contains(document.activeElement)) {
       this.#empty(body, body.getBoundingClientRect().height);
     }
+    void this.#fill();
   }
 
-  async #fill(body: HTMLTableSectionElement): Promise<void> {
-    if (body.dataset.loaded === "soon") return;
-    body.dataset.loaded = "soon";
-    const fresh = await this.#load(Number(body.dataset.offset));
-    if (fresh && body.isConnected) this.#put(fresh);
-    else body.dataset.loaded = "no";
+  async #fill(): Promise<void> {
+    if (this.#isFilling) return;
+    this.#isFilling = true;
+    for (let body = this.#nextWanted(); body; body = this.#nextWanted()) {
+      const fresh = await this.#load(Number(body.dataset.offset));
+      const isWanted = this.#wanted.delete(body) && body.isConnected; // one that has flown past is let go
+      if (fresh && isWanted) this.#put(fresh);
+    }
+    this.#isFilling = false;
+  }
+
+  /** The wanted chunk that lies nearest to the middle of the window. */
+  #nextWanted(): HTMLTableSectionElement | undefined {
+    const middle = window.innerHeight / 2;
+    const distance = (body: HTMLTableSectionElement): number => {
+      const { top, bottom } = body.getBoundingClientRect();
+      return Math.max(top - middle, middle - bottom, 0);
+    };
+    return [...this.#wanted].filter((body) => body.isConnected).sort((one, other) => distance(one) - distance(other))[0];
   }
 
   #put(fresh: HTMLTableSectionElement): void {
