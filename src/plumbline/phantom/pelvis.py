@@ -59,7 +59,7 @@ def bake_sacrum(shape: SacrumShape, rng: np.random.Generator) -> BakedBone:
     _add_alae(carving, s1)
     _add_sacral_arch(carving, s1)
     distance = carving.finished()
-    thickness = np.full(grid.shape, 0.9, dtype=np.float32)
+    thickness = np.full(grid.shape[0], 0.9, dtype=np.float32)
     marrow = trabeculae(grid, rng, mean_hu=shape.marrow_hu, spread_hu=34.0, grain_mm=(0.6, 1.0, 0.8))
     _, _, left = grid.axes_mm()
     lateral = np.clip((np.abs(left) - 22.0) / 12.0, 0.0, 1.0) * np.clip((48.0 - np.abs(left)) / 8.0, 0.0, 1.0)
@@ -128,7 +128,7 @@ def bake_pelvis(shape: SacrumShape, sacrum: BakedBone, rng: np.random.Generator)
     carving = Carving(grid)
     carving.distance = np.maximum(wing, -joint).astype(np.float32)
     distance = carving.finished()
-    thickness = np.full(grid.shape, 1.5, dtype=np.float32)
+    thickness = np.full(grid.shape[0], 1.5, dtype=np.float32)
     marrow = trabeculae(grid, rng, mean_hu=shape.marrow_hu - 20.0, spread_hu=32.0, grain_mm=(0.7, 0.7, 0.7))
     return BakedBone(grid, distance, thickness, marrow, shape.cortex_hu)
 
@@ -185,4 +185,4 @@ def bake_rib(
     for first, second in pairwise(knots):
         carving.add_capsule(first, second, 3.1, 3.1, blend=1.0, flat=1.6)
     marrow = trabeculae(grid, rng, mean_hu=130.0, spread_hu=25.0, grain_mm=(0.7, 0.7, 0.7))
-    return BakedBone(grid, carving.finished(), np.full(grid.shape, 1.1, dtype=np.float32), marrow, cortex_hu)
+    return BakedBone(grid, carving.finished(), np.full(grid.shape[0], 1.1, dtype=np.float32), marrow, cortex_hu)

@@ -17,10 +17,11 @@ from scipy import fft, ndimage
 from plumbline.anatomy.transforms import RigidTransform
 from plumbline.errors import InvalidInput
 from plumbline.imaging.volume import Volume
+from plumbline.phantom.bone_samples import BoneSampler
+from plumbline.phantom.enlargement import Enlargement
 from plumbline.phantom.hardware import Implant, Material, Part
-from plumbline.phantom.metal import Beam, metal_artefact_hu
+from plumbline.phantom.metal import Beam, metal_artefacts_hu
 from plumbline.phantom.scene import Scene
-from plumbline.phantom.solids import FAR_MM, BakedBone, resampled
 from plumbline.phantom.torso import AIR_HU, FAT_HU, Habitus, SoftTissue, Trunk, draw_slice
 
 Points = NDArray[Any]
@@ -32,6 +33,8 @@ _COARSE_SLICE_MM = 3.0
 _SUBSLICE_MM = 0.6
 _DISC_HU = 82.0
 _METAL_SAMPLES = 2
+_LEAST_METAL = 0.02
+"""A slice with no fuller voxel than this shows no artefact."""
 _FWHM_PER_SIGMA = 2.3548
 
 
@@ -145,13 +148,12 @@ class _Rendering:
     def _slab(self, start: int, stop: int) -> NDArray[np.int16]:
         hu = self._soft_slab(start, stop)
         self._draw_discs(hu, start)
-        for bone, carrier in self.scene.spine.bones.values():
-            self._draw_bone(hu, start, bone, self.scene.exam_from_own(carrier))
+        for bone, exam_from_own in self._bones:
+            self._draw_bone(hu, start, bone, exam_from_own)
         metal = np.zeros_like(hu) if self.scene.implants else None
         for implant in self.scene.implants:
             self._draw_implant(hu, metal, start, implant)
-        for offset, plane in enumerate(hu):
-            self._finish(plane, None if metal is None else metal[offset], start + offset)
+        self._finish(hu, metal, start)
         return np.rint(hu).astype(np.int16)
 
     # Soft tissue ---------------------------------------------------------------------------------
@@ -175,12 +177,16 @@ class _Rendering:
     def _soft_slab(self, start: int, stop: int) -> Field:
         tissue, steps = self._coarse
         protocol = self.protocol
-        rows = _Stretch(protocol.rows, steps[1], tissue.skin_mm.shape[1])
-        columns = _Stretch(protocol.columns, steps[2], tissue.skin_mm.shape[2])
+        rows, columns = (
+            Enlargement.at(np.arange(count) / step, coarse)
+            for count, step, coarse in zip(
+                (protocol.rows, protocol.columns), steps[1:], tissue.skin_mm.shape[1:], strict=True
+            )
+        )
         hu = np.empty((stop - start, protocol.rows, protocol.columns), dtype=np.float32)
         for index in range(start, stop):
             planes = [
-                columns.along(rows.along(_plane(field, index / steps[0]), axis=0), axis=1)
+                rows.along(columns.along(_plane(field, index / steps[0]), axis=1), axis=0)
                 for field in (tissue.skin_mm, tissue.muscle_mm, tissue.background_hu)
             ]
             hu[index - start] = draw_slice(*planes, width_mm=protocol.pixel_mm)
@@ -237,35 +243,30 @@ class _Rendering:
         flat = weights @ subslices.reshape(len(subslices), -1)
         return flat.reshape(slices, *subslices.shape[1:])
 
-    def _draw_bone(self, hu: Field, start: int, bone: BakedBone, exam_from_own: RigidTransform) -> None:
+    @cached_property
+    def _bones(self) -> list[tuple[BoneSampler, RigidTransform]]:
+        """Every bone, and where it lies in the exam."""
+        steps = np.diag(self.affine)[:3].copy()
+        steps[2] /= self.subslices
+        width = max(self.protocol.pixel_mm, self.protocol.spacing_mm / self.subslices)
+        found = []
+        for bone, carrier in self.scene.spine.bones.values():
+            exam_from_own = self.scene.exam_from_own(carrier)
+            own_from_lattice = (exam_from_own.inverse().rotation * steps)[:, ::-1]
+            found.append((BoneSampler(bone, own_from_lattice, width), exam_from_own))
+        return found
+
+    def _draw_bone(self, hu: Field, start: int, bone: BoneSampler, exam_from_own: RigidTransform) -> None:
         window = self._window(exam_from_own.apply(bone.corners_mm()), start, len(hu))
         if window is None:
             return
-        matrix, offset, shape = self._sampling(window, start, bone, exam_from_own)
-        distance = resampled(bone.distance, matrix, offset, shape, outside=FAR_MM)
-        cortex = resampled(bone.cortex_mm, matrix, offset, shape)
-        marrow = resampled(bone.marrow_hu, matrix, offset, shape)
-        width = max(self.protocol.pixel_mm, self.protocol.spacing_mm / self.subslices)
-        whole = np.clip(0.5 - distance / width, 0.0, 1.0)
-        core = np.clip(0.5 - (distance + cortex) / width, 0.0, 1.0)
-        colour = core * marrow + (whole - core) * bone.cortex_hu
-        target = hu[window]
-        target *= 1.0 - self._profile(window, whole)
-        target += self._profile(window, colour)
-
-    def _sampling(
-        self, window: tuple[slice, slice, slice], start: int, bone: BakedBone, exam_from_own: RigidTransform
-    ) -> tuple[Points, Points, tuple[int, int, int]]:
-        """Affine map from (sub-slice, row, column) of a window to the bone's grid, and the window's shape."""
-        own_from_exam = exam_from_own.inverse()
-        steps = np.diag(self.affine)[:3].copy()
-        steps[2] /= self.subslices
-        matrix = (own_from_exam.rotation * steps)[:, ::-1] / bone.grid.pitch_mm
         first = np.array([window[2].start, window[1].start, self._subslice_origin(window, start)])
-        corner = own_from_exam.apply(self.affine[:3, 3] + np.diag(self.affine)[:3] * first)
-        offset = (corner - np.array(bone.grid.origin_mm)) / bone.grid.pitch_mm
+        corner = exam_from_own.inverse().apply(self.affine[:3, 3] + np.diag(self.affine)[:3] * first)
         shape = (self._subslice_count(window), window[1].stop - window[1].start, window[2].stop - window[2].start)
-        return matrix, offset, shape
+        share, colour = bone.samples(corner, shape)
+        target = hu[window]
+        target *= 1.0 - self._profile(window, share)
+        target += self._profile(window, colour)
 
     def _window_points(self, window: tuple[slice, slice, slice], start: int, samples: int) -> Field:
         """Exam LPS points of a window with ``samples`` per pixel edge, shape (sub-slices, rows, columns, 3)."""
@@ -321,22 +322,35 @@ class _Rendering:
 
     # The scanner's own flaws ---------------------------------------------------------------------
 
-    def _finish(self, plane: Field, metal: Field | None, index: int) -> None:
+    def _finish(self, hu: Field, metal: Field | None, start: int) -> None:
         """Point spread, metal artefacts, noise and the limits of the scale, in place."""
-        protocol, kernel = self.protocol, self.protocol.kernel
-        rng = np.random.default_rng((self.seed, index))
-        artefact = None
-        if protocol.has_artefacts and metal is not None and metal.max() > 0.02:
-            artefact = metal_artefact_hu(metal, plane, protocol.pixel_mm, protocol.beam, rng)
-        sigma = kernel.fwhm_mm / _FWHM_PER_SIGMA / protocol.pixel_mm
+        rngs = [np.random.default_rng((self.seed, start + offset)) for offset in range(len(hu))]
+        artefacts = self._artefacts(hu, metal, rngs)
+        for offset, (plane, rng) in enumerate(zip(hu, rngs, strict=True)):
+            seen = self._spread(plane)
+            if offset in artefacts:
+                seen += artefacts[offset]
+            if self.protocol.has_noise:
+                seen += self._noise(rng) * self._noise_level_hu(plane)
+            np.clip(seen, -1024.0, self.protocol.largest_hu, out=plane)
+
+    def _artefacts(self, hu: Field, metal: Field | None, rngs: list[np.random.Generator]) -> dict[int, Field]:
+        """What metal adds, by the slices of the slab that show it."""
+        if not self.protocol.has_artefacts or metal is None:
+            return {}
+        shown = np.flatnonzero(metal.max(axis=(1, 2)) > _LEAST_METAL)
+        protocol = self.protocol
+        added = metal_artefacts_hu(metal[shown], hu[shown], protocol.pixel_mm, protocol.beam, [rngs[i] for i in shown])
+        return dict(zip(shown.tolist(), added, strict=True))
+
+    def _spread(self, plane: Field) -> Field:
+        """The plane after the kernel's point spread and edge enhancement."""
+        kernel = self.protocol.kernel
+        sigma = kernel.fwhm_mm / _FWHM_PER_SIGMA / self.protocol.pixel_mm
         spread = ndimage.gaussian_filter(plane, sigma, truncate=3.0)
         if kernel.edge:
             spread += kernel.edge * (spread - ndimage.gaussian_filter(spread, 1.6 * sigma, truncate=3.0))
-        if artefact is not None:
-            spread += artefact
-        if protocol.has_noise:
-            spread += self._noise(rng) * self._noise_map(plane)
-        plane[:] = np.clip(spread, -1024.0, protocol.largest_hu)
+        return spread
 
     @cached_property
     def _noise_filter(self) -> Field:
@@ -354,25 +368,11 @@ class _Rendering:
         white = rng.standard_normal((self.protocol.rows, self.protocol.columns), dtype=np.float32)
         return fft.irfft2(fft.rfft2(white) * self._noise_filter, s=white.shape).astype(np.float32)  # type: ignore[arg-type]
 
-    def _noise_map(self, plane: Field) -> Field | float:
+    def _noise_level_hu(self, plane: Field) -> float:
         """Noise grows with the tissue that a slice holds and falls with its thickness."""
         filled = float((plane > FAT_HU - 100.0).mean()) * plane.size * self.protocol.pixel_mm**2
         body = np.clip(filled / 70000.0, 0.6, 1.4) if filled > 20000.0 else 1.0
         return float(self.protocol.kernel.noise_hu * body / np.sqrt(self.protocol.thickness_mm))
-
-
-class _Stretch:
-    """Linear enlargement of an axis."""
-
-    def __init__(self, count: int, step: float, coarse: int) -> None:
-        position = np.arange(count) / step
-        self.low = np.clip(position.astype(int), 0, coarse - 2)
-        self.share = (position - self.low).astype(np.float32)
-
-    def along(self, plane: Field, *, axis: int) -> Field:
-        share = self.share[:, None] if axis == 0 else self.share[None, :]
-        first, second = np.take(plane, self.low, axis=axis), np.take(plane, self.low + 1, axis=axis)
-        return first + share * (second - first)
 
 
 def _plane(field: Field, position: float) -> Field:

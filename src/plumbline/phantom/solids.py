@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813  (its own documentation calls it so)
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from plumbline.phantom.enlargement import Enlargement
 
 Points = NDArray[Any]
 Field = NDArray[Any]
@@ -153,14 +154,14 @@ def trabeculae(
     """Marrow with a trabecular grain, longer along the cranial axis, and slow variation; HU on the grid."""
     sigma = np.array(grain_mm) / grid.pitch_mm
     fine = ndimage.gaussian_filter(rng.standard_normal(grid.shape, dtype=np.float32), sigma, mode="wrap")
-    slow = ndimage.zoom(
-        rng.standard_normal([max(2, int(n * grid.pitch_mm / 9.0)) for n in grid.shape]).astype(np.float32),
-        1.0,
-        order=1,
-    )
-    factors = [n / m for n, m in zip(grid.shape, slow.shape, strict=True)]  # type: ignore[arg-type]
-    slow = ndimage.zoom(slow, factors, order=1, grid_mode=True, mode="nearest")
-    return (mean_hu + spread_hu * fine / fine.std() + 0.6 * spread_hu * slow).astype(np.float32)
+    slow = rng.standard_normal([max(2, int(n * grid.pitch_mm / 9.0)) for n in grid.shape]).astype(np.float32)
+    for axis, (count, coarse) in enumerate(zip(grid.shape, slow.shape, strict=True)):
+        slow = Enlargement.at((np.arange(count) + 0.5) * coarse / count - 0.5, coarse).along(slow, axis)
+    slow *= 0.6 * spread_hu
+    fine *= spread_hu / fine.std()
+    fine += slow
+    fine += mean_hu
+    return fine
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +175,7 @@ class BakedBone:
     distance
         Signed distance to the outer surface, millimetres.
     cortex_mm
-        Thickness of the dense shell.
+        Thickness of the dense shell, by position along the posterior axis.
     marrow_hu, cortex_hu
         Hounsfield units inside and in the shell.
     """
@@ -184,26 +185,3 @@ class BakedBone:
     cortex_mm: Field
     marrow_hu: Field
     cortex_hu: float
-
-    def corners_mm(self) -> Points:
-        """Corners of its grid, shape (8, 3)."""
-        lower = np.array(self.grid.origin_mm)
-        upper = lower + self.grid.pitch_mm * (np.array(self.grid.shape) - 1)
-        picks = np.array(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij")).reshape(3, -1).T
-        return np.where(picks == 0, lower, upper)
-
-
-def resampled(
-    field: Field, matrix: Points, offset: Points, shape: tuple[int, int, int], *, outside: float | None = None
-) -> Field:
-    """A field at ``matrix @ index + offset`` for every index of ``shape``, linear; the nearest value beyond its border.
-
-    ``outside``, where given, is the value there instead.
-    """
-    resample = sitk.ResampleImageFilter()
-    resample.SetSize(shape[::-1])
-    resample.SetInterpolator(sitk.sitkLinear)
-    resample.SetTransform(sitk.AffineTransform(matrix[::-1, ::-1].ravel().tolist(), offset[::-1].tolist()))
-    resample.SetDefaultPixelValue(0.0 if outside is None else outside)
-    resample.SetUseNearestNeighborExtrapolator(outside is None)
-    return sitk.GetArrayFromImage(resample.Execute(sitk.GetImageFromArray(field)))

@@ -141,9 +141,9 @@ def bake_vertebra(shape: VertebraShape, rng: np.random.Generator) -> BakedBone:
 
 
 def _cortex(grid: Grid) -> Field:
+    """Thin round the body, thick in the arch; by position along the posterior axis."""
     posterior = grid.axes_mm()[0]
-    thickness = _BODY_CORTEX_MM + (_ARCH_CORTEX_MM - _BODY_CORTEX_MM) / (1.0 + np.exp(-(posterior - 6.0) / 2.0))
-    return np.broadcast_to(thickness[:, None, None], grid.shape).astype(np.float32)
+    return _BODY_CORTEX_MM + (_ARCH_CORTEX_MM - _BODY_CORTEX_MM) / (1.0 + np.exp(-(posterior - 6.0) / 2.0))
 
 
 def _marrow(grid: Grid, distance: Field, shape: VertebraShape, rng: np.random.Generator) -> Field:
