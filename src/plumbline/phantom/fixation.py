@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -90,18 +91,26 @@ def disc_gap_mm(spine: VirtualSpine, fixation: Fixation) -> float:
 def place_spacer(spine: VirtualSpine, fixation: Fixation) -> Implant:
     """The spacer between the two endplates, a little into both."""
     gap = disc_gap_mm(spine, fixation)
+    height = float(np.clip(gap + 0.8, 6.5, 14.0))
     made = spacer(
         f"spacer{fixation.suffix}",
         fixation.below,
         RigidTransform.identity(),
         design=fixation.design,
         material=fixation.material,
-        height_mm=float(np.clip(gap + 0.8, 6.5, 14.0)),
+        height_mm=height,
     )
     turn = RigidTransform.about(np.zeros(3), np.radians([0.0, fixation.turn_deg, 0.0]), np.zeros(3))
-    rear = float(turn.apply(surface_points_mm(made))[:, 0].max())
+    rear = float(turn.apply(_spacer_surface_mm(fixation.design, fixation.material, height))[:, 0].max())
     place = np.array([-fixation.margin_mm - rear, gap / 2.0, fixation.off_centre_mm])
     return made.moved(RigidTransform(turn.rotation, place))
+
+
+@lru_cache(maxsize=8)
+def _spacer_surface_mm(design: SpacerDesign, material: Material, height_mm: float) -> Points:
+    """Points on a spacer's surface in its own axes; a patient's spacers are placed several times."""
+    made = spacer("", "", RigidTransform.identity(), design=design, material=material, height_mm=height_mm)
+    return surface_points_mm(made)
 
 
 def displaced(implant: Implant, translation_mm: Points, rotation_deg: Points) -> Implant:

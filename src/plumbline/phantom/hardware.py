@@ -127,8 +127,8 @@ class SpacerBody:
         outer = rounded_box(points, np.array(self.half_mm), self.round_mm)
         if min(self.window_half_mm) <= 0.0:
             return outer
-        across = np.stack([points[..., 0], np.zeros(points.shape[:-1]), points[..., 2]], axis=-1)
-        window = rounded_box(across, np.array([self.window_half_mm[0], 50.0, self.window_half_mm[1]]), 1.0)
+        points[..., 1] = 0.0
+        window = rounded_box(points, np.array([self.window_half_mm[0], 50.0, self.window_half_mm[1]]), 1.0)
         return smooth_intersection(outer, -window, 0.3)
 
     def bounds_mm(self) -> tuple[Points, Points]:

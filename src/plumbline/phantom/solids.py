@@ -57,9 +57,9 @@ def capsule(points_mm: Points, start_mm: Points, stop_mm: Points, radius_mm: flo
 
 def rounded_box(points_mm: Points, half_mm: Points, radius_mm: float) -> Points:
     """Distance to a box about the origin with half sizes ``half_mm`` and rounded edges."""
-    beyond = np.abs(points_mm) - (np.asarray(half_mm, dtype=float) - radius_mm)
-    outside = np.linalg.norm(np.maximum(beyond, 0.0), axis=-1)
-    return outside + np.minimum(beyond.max(axis=-1), 0.0) - radius_mm
+    x, y, z = (np.abs(points_mm[..., axis]) - (float(half) - radius_mm) for axis, half in enumerate(half_mm))
+    outside = np.sqrt(np.maximum(x, 0.0) ** 2 + np.maximum(y, 0.0) ** 2 + np.maximum(z, 0.0) ** 2)
+    return outside + np.minimum(np.maximum(np.maximum(x, y), z), 0.0) - radius_mm
 
 
 def ellipsoid(points_mm: Points, centre_mm: Points, radii_mm: Points) -> Points:
