@@ -56,7 +56,7 @@ class BoneSampler:
         return np.where(picks == 0, lower, upper)
 
     def samples(self, first_mm: Points, shape: tuple[int, int, int]) -> tuple[Field, Field]:
-        """Share of bone and its Hounsfield units times that share, each of that shape (sub-slices, rows, columns).
+        """Share of bone and its Hounsfield units times that share, over that shape (sub-slices, rows, columns) or more.
 
         ``first_mm`` is where the first sample lies in the bone's axes.
         """
@@ -67,7 +67,7 @@ class BoneSampler:
         colour = np.zeros_like(whole)
         for place, position in self._met(first, tiles):
             self._draw(whole, colour, place, position)
-        return whole[:, :rows, :columns], colour[:, :rows, :columns]
+        return whole, colour
 
     def _met(self, first: Points, tiles: tuple[int, int, int]) -> Iterator[tuple[Indices, list[Field]]]:
         """Samples of tiles that may touch the bone: index into the padded window, and position along each axis."""

@@ -50,7 +50,8 @@ class Rod:
 
     def distance_mm(self, points_mm: Points) -> Points:
         """See ``Solid``."""
-        return capsule(np.asarray(points_mm), self.start_mm, self.stop_mm, self.radius_mm, self.radius_mm)
+        axes = np.moveaxis(np.asarray(points_mm), -1, 0)
+        return capsule(tuple(axes), self.start_mm, self.stop_mm, self.radius_mm, self.radius_mm)
 
     def bounds_mm(self) -> tuple[Points, Points]:
         """See ``Solid``."""

@@ -53,8 +53,7 @@ def bake_sacrum(shape: SacrumShape, rng: np.random.Generator) -> BakedBone:
         _PITCH_MM * 0.9,
     )
     carving = Carving(grid)
-    points = grid.points_mm()
-    carving.merge((slice(None),) * 3, body_distance(points, s1), 1e-3)  # type: ignore[arg-type]
+    carving.merge((slice(None),) * 3, body_distance(grid.mesh_mm(), s1), 1e-3)  # type: ignore[arg-type]
     _add_lower_bodies(carving, s1)
     _add_alae(carving, s1)
     _add_sacral_arch(carving, s1)
@@ -121,9 +120,9 @@ def bake_pelvis(shape: SacrumShape, sacrum: BakedBone, rng: np.random.Generator)
     """Both iliac wings in the S1 frame, kept off the sacrum by the width of the sacroiliac joint."""
     half = shape.flare_mm + 18.0
     grid = Grid.around(np.array([-118.0, -120.0, -half]), np.array([78.0, 78.0, half]), _PITCH_MM * 1.15)
-    points = grid.points_mm()
-    upright = points @ rotation_from_vector(np.radians([0.0, 0.0, shape.slope_deg])).T.astype(np.float32)
-    wing = _wing_distance(upright, shape)
+    p, c, left = grid.mesh_mm()
+    turn = rotation_from_vector(np.radians([0.0, 0.0, shape.slope_deg])).astype(np.float32)
+    wing = _wing_distance(turn[0, 0] * p + turn[0, 1] * c, turn[1, 0] * p + turn[1, 1] * c, np.abs(left), shape)
     joint = _resampled(sacrum, grid) - _SI_GAP_MM
     carving = Carving(grid)
     carving.distance = np.maximum(wing, -joint).astype(np.float32)
@@ -147,9 +146,11 @@ def _resampled(bone: BakedBone, grid: Grid) -> Field:
     )
 
 
-def _wing_distance(upright_mm: Field, shape: SacrumShape) -> Field:
-    """A curved plate on each side: from behind the sacrum outward and forward, up to an arched crest."""
-    p, c, lateral = upright_mm[..., 0], upright_mm[..., 1], np.abs(upright_mm[..., 2])
+def _wing_distance(p: Field, c: Field, lateral: Field, shape: SacrumShape) -> Field:
+    """A curved plate on each side: from behind the sacrum outward and forward, up to an arched crest.
+
+    Points stand upright: posterior, cranial and (either way) lateral millimetres, which broadcast.
+    """
     height = np.clip((c + 70.0) / 110.0, 0.0, 1.0)
     start = (34.0 - 6.0 * height, 42.0 + 4.0 * height)
     stop = (-30.0 - 42.0 * height, 92.0 + (shape.flare_mm - 92.0) * height)
@@ -157,12 +158,13 @@ def _wing_distance(upright_mm: Field, shape: SacrumShape) -> Field:
     length = np.hypot(*along)
     share = ((p - start[0]) * along[0] + (lateral - start[1]) * along[1]) / length**2
     held = np.clip(share, 0.0, 1.0)
-    bulge = 13.0 * np.sin(np.pi * held) * height
+    arch = np.sin(np.float32(np.pi) * held)
+    bulge = 13.0 * arch * height
     gap = ((p - start[0]) * along[1] - (lateral - start[1]) * along[0]) / length
     beyond = (share - held) * length
     thickness = 4.6 + 5.0 * (1.0 - height) + 3.5 * np.exp(-(((held - 0.06) / 0.14) ** 2)) + 2.2 * (held > 0.95)
-    thickness = thickness - 2.2 * np.sin(np.pi * held) * height
-    plate = np.hypot(gap - bulge, beyond) - thickness
+    thickness -= 2.2 * arch * height
+    plate = np.sqrt((gap - bulge) ** 2 + beyond**2) - thickness
     crest = c - (24.0 + 32.0 * np.sin(np.pi * np.clip(held * 0.9 + 0.08, 0.0, 1.0)))
     floor = -c - 100.0 + 10.0 * held
     return np.maximum(np.maximum(plate, crest * 0.9), floor).astype(np.float32)

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import fft
 
 from plumbline.anatomy.transforms import RigidTransform
 from plumbline.errors import InvalidInput
 from plumbline.imaging.volume import Volume
+from plumbline.phantom.blurring import blurred
 from plumbline.phantom.bone_samples import BoneSampler
 from plumbline.phantom.enlargement import Enlargement
 from plumbline.phantom.hardware import Implant, Material, Part
@@ -32,6 +33,7 @@ _COARSE_PLANE_MM = 2.5
 _COARSE_SLICE_MM = 3.0
 _SUBSLICE_MM = 0.6
 _DISC_HU = 82.0
+_DISC_EDGE_MM = 1.2
 _METAL_SAMPLES = 2
 _LEAST_METAL = 0.02
 """A slice with no fuller voxel than this shows no artefact."""
@@ -262,22 +264,30 @@ class _Rendering:
             return
         first = np.array([window[2].start, window[1].start, self._subslice_origin(window, start)])
         corner = exam_from_own.inverse().apply(self.affine[:3, 3] + np.diag(self.affine)[:3] * first)
-        shape = (self._subslice_count(window), window[1].stop - window[1].start, window[2].stop - window[2].start)
-        share, colour = bone.samples(corner, shape)
         target = hu[window]
-        target *= 1.0 - self._profile(window, share)
-        target += self._profile(window, colour)
+        _, rows, columns = target.shape
+        share, colour = (
+            self._profile(window, samples)[:, :rows, :columns]
+            for samples in bone.samples(corner, (self._subslice_count(window), rows, columns))
+        )
+        target *= 1.0 - share
+        target += colour
 
-    def _window_points(self, window: tuple[slice, slice, slice], start: int, samples: int) -> Field:
-        """Exam LPS points of a window with ``samples`` per pixel edge, shape (sub-slices, rows, columns, 3)."""
+    def _window_axes(self, window: tuple[slice, slice, slice], start: int, samples: int) -> tuple[Field, Field, Field]:
+        """Exam x, y and z of the samples of a window, ``samples`` per pixel edge; each along its own axis."""
         fine = (np.arange(samples) + 0.5) / samples - 0.5
-        axes = [
+        y, x = (
             (np.arange(part.start, part.stop)[:, None] + fine).ravel() * self.protocol.pixel_mm + origin
             for part, origin in ((window[1], self.affine[1, 3]), (window[2], self.affine[0, 3]))
-        ]
+        )
         first = self._subslice_origin(window, start)
         z = (first + np.arange(self._subslice_count(window)) / self.subslices) * self.protocol.spacing_mm
-        z_axis, y_axis, x_axis = np.meshgrid(z + self.affine[2, 3], *axes, indexing="ij")
+        return x, y, z + self.affine[2, 3]
+
+    def _window_points(self, window: tuple[slice, slice, slice], start: int, samples: int) -> Field:
+        """Exam LPS points of a window, shape (sub-slices, rows, columns, 3)."""
+        x, y, z = self._window_axes(window, start, samples)
+        z_axis, y_axis, x_axis = np.meshgrid(z, y, x, indexing="ij")
         return np.stack([x_axis, y_axis, z_axis], axis=-1)
 
     def _draw_discs(self, hu: Field, start: int) -> None:
@@ -293,8 +303,8 @@ class _Rendering:
             window = self._window(rod.corners_mm(), start, len(hu))
             if window is None:
                 continue
-            distance = rod.distance_mm(self._window_points(window, start, 1))
-            share = self._profile(window, np.clip(0.5 - distance / 1.2, 0.0, 1.0).astype(np.float32))
+            distance = rod.distance_mm(*self._window_axes(window, start, 1))
+            share = self._profile(window, np.clip(0.5 - distance / _DISC_EDGE_MM, 0.0, 1.0))
             hu[window] += share * (_DISC_HU - hu[window])
 
     def _draw_implant(self, hu: Field, metal: Field | None, start: int, implant: Implant) -> None:
@@ -331,7 +341,9 @@ class _Rendering:
             if offset in artefacts:
                 seen += artefacts[offset]
             if self.protocol.has_noise:
-                seen += self._noise(rng) * self._noise_level_hu(plane)
+                noise = self._noise(rng)
+                noise *= self._noise_level_hu(plane)
+                seen += noise
             np.clip(seen, -1024.0, self.protocol.largest_hu, out=plane)
 
     def _artefacts(self, hu: Field, metal: Field | None, rngs: list[np.random.Generator]) -> dict[int, Field]:
@@ -347,9 +359,9 @@ class _Rendering:
         """The plane after the kernel's point spread and edge enhancement."""
         kernel = self.protocol.kernel
         sigma = kernel.fwhm_mm / _FWHM_PER_SIGMA / self.protocol.pixel_mm
-        spread = ndimage.gaussian_filter(plane, sigma, truncate=3.0)
+        spread = blurred(plane, sigma)
         if kernel.edge:
-            spread += kernel.edge * (spread - ndimage.gaussian_filter(spread, 1.6 * sigma, truncate=3.0))
+            spread += kernel.edge * (spread - blurred(spread, 1.6 * sigma))
         return spread
 
     @cached_property
@@ -366,7 +378,9 @@ class _Rendering:
 
     def _noise(self, rng: np.random.Generator) -> Field:
         white = rng.standard_normal((self.protocol.rows, self.protocol.columns), dtype=np.float32)
-        return fft.irfft2(fft.rfft2(white) * self._noise_filter, s=white.shape).astype(np.float32)  # type: ignore[arg-type]
+        spectrum = fft.rfft2(white, overwrite_x=True)
+        spectrum *= self._noise_filter  # type: ignore[operator]
+        return fft.irfft2(spectrum, s=white.shape, overwrite_x=True)  # type: ignore[arg-type]
 
     def _noise_level_hu(self, plane: Field) -> float:
         """Noise grows with the tissue that a slice holds and falls with its thickness."""
@@ -392,14 +406,32 @@ class _Puck:
     half_width_mm: float
     half_height_mm: float = 9.0
 
-    def distance_mm(self, points_mm: Points) -> Points:
+    @cached_property
+    def _across(self) -> tuple[Points, Points]:
+        """Unit vectors across the axis: posterior and left."""
         posterior = self.posterior - (self.posterior @ self.axis) * self.axis
         posterior = posterior / np.linalg.norm(posterior)
-        left = np.cross(posterior, self.axis)
-        offset = points_mm - self.centre_mm
-        level = np.hypot(offset @ posterior / (self.half_depth_mm + 0.8), offset @ left / (self.half_width_mm + 0.8))
-        return np.maximum((level - 1.0) * self.half_depth_mm, np.abs(offset @ self.axis) - self.half_height_mm)
+        return posterior, np.cross(posterior, self.axis)
+
+    def distance_mm(self, x_mm: Points, y_mm: Points, z_mm: Points) -> Field:
+        """Signed distance on a lattice with these coordinates, shape (z, y, x)."""
+
+        def along(direction: Points) -> Field:
+            x, y, z = (
+                ((axis - middle) * step).astype(np.float32)
+                for axis, middle, step in zip((x_mm, y_mm, z_mm), self.centre_mm, direction, strict=True)
+            )
+            return np.add.outer(z, np.add.outer(y, x))
+
+        posterior, left = self._across
+        level = (along(posterior / (self.half_depth_mm + 0.8))) ** 2
+        level += along(left / (self.half_width_mm + 0.8)) ** 2
+        side = (np.sqrt(level, out=level) - 1.0) * self.half_depth_mm
+        return np.maximum(side, np.abs(along(self.axis)) - self.half_height_mm)
 
     def corners_mm(self) -> Points:
-        reach = self.half_width_mm + 10.0
-        return self.centre_mm + reach * (np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, -1).T)
+        """Corners of a box round it, its blurred edge included, shape (8, 3)."""
+        reach = np.array([self.half_depth_mm + 2.0, self.half_width_mm + 2.0, self.half_height_mm + 1.0])
+        directions = np.stack([*self._across, self.axis]) * reach[:, None]
+        signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, -1).T
+        return self.centre_mm + signs @ directions

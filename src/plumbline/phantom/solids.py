@@ -6,6 +6,7 @@ trabeculae are then the same bone wherever it lies. Axes are (posterior, cranial
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -45,13 +46,16 @@ def smooth_intersection(first: Points, second: Points, blend_mm: float) -> Point
     return -smooth_union(-first, -second, blend_mm)
 
 
-def capsule(points_mm: Points, start_mm: Points, stop_mm: Points, radius_mm: float, end_radius_mm: float) -> Points:
-    """Distance to a tapered rod with round ends."""
-    along = np.asarray(stop_mm, dtype=np.float32) - np.asarray(start_mm, dtype=np.float32)
-    offset = points_mm - np.asarray(start_mm, dtype=np.float32)
-    share = np.clip(offset @ along / float(along @ along), 0.0, 1.0)
-    offset = offset - share[..., None] * along
-    gap = np.sqrt(np.einsum("...i,...i->...", offset, offset))
+def capsule(
+    points_mm: Sequence[Field], start_mm: Points, stop_mm: Points, radius_mm: float, end_radius_mm: float
+) -> Field:
+    """Distance to a tapered rod with round ends; points as one array an axis, which broadcast."""
+    start = np.asarray(start_mm, dtype=np.float32)
+    along = np.asarray(stop_mm, dtype=np.float32) - start
+    offset = [axis - first for axis, first in zip(points_mm, start, strict=True)]
+    share = sum(each * step for each, step in zip(offset, along, strict=True)) / float(along @ along)
+    share = np.clip(share, 0.0, 1.0)
+    gap = np.sqrt(sum((each - share * step) ** 2 for each, step in zip(offset, along, strict=True)))
     return gap - (radius_mm + share * (end_radius_mm - radius_mm))
 
 
@@ -60,15 +64,6 @@ def rounded_box(points_mm: Points, half_mm: Points, radius_mm: float) -> Points:
     x, y, z = (np.abs(points_mm[..., axis]) - (float(half) - radius_mm) for axis, half in enumerate(half_mm))
     outside = np.sqrt(np.maximum(x, 0.0) ** 2 + np.maximum(y, 0.0) ** 2 + np.maximum(z, 0.0) ** 2)
     return outside + np.minimum(np.maximum(np.maximum(x, y), z), 0.0) - radius_mm
-
-
-def ellipsoid(points_mm: Points, centre_mm: Points, radii_mm: Points) -> Points:
-    """Distance to an ellipsoid, right to first order near the surface."""
-    offset = points_mm - np.asarray(centre_mm, dtype=np.float32)
-    radii = np.asarray(radii_mm, dtype=np.float32)
-    level = np.linalg.norm(offset / radii, axis=-1)
-    slope = np.linalg.norm(offset / radii**2, axis=-1)
-    return level * (level - 1.0) / np.maximum(slope, 1e-6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +104,12 @@ class Grid:
         start, stop = np.clip(start, 0, self.shape), np.clip(stop, 0, self.shape)
         return tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))  # type: ignore[return-value]
 
-    def points_mm(self, window: tuple[slice, slice, slice] | None = None) -> Field:
-        """Positions of all voxels (or of a window of them), shape (..., 3)."""
+    def mesh_mm(self, window: tuple[slice, slice, slice] | None = None) -> tuple[Field, Field, Field]:
+        """Positions of all voxels (or of a window of them): one array an axis, which broadcast to its shape."""
         axes = self.axes_mm()
         if window is not None:
             axes = [axis[part] for axis, part in zip(axes, window, strict=True)]
-        return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+        return np.ix_(*axes)
 
 
 class Carving:
@@ -131,9 +126,9 @@ class Carving:
         start, stop = np.asarray(start, dtype=np.float32), np.asarray(stop, dtype=np.float32)
         margin = max(radius, end) * np.array([1.0, flat, 1.0]) + FAR_MM
         window = self.grid.window(np.minimum(start, stop) - margin, np.maximum(start, stop) + margin)
-        points = self.grid.points_mm(window)
+        p, c, left = self.grid.mesh_mm(window)
         squash = np.array([1.0, 1.0 / flat, 1.0], dtype=np.float32)
-        found = capsule(points * squash, start * squash, stop * squash, radius, end)
+        found = capsule((p, c * squash[1], left), start * squash, stop * squash, radius, end)
         self.merge(window, found, blend)
 
     def merge(self, window: tuple[slice, slice, slice], found: Points, blend: float) -> None:

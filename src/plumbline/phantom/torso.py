@@ -19,6 +19,8 @@ Field = NDArray[Any]
 FAT_HU, MUSCLE_HU, SKIN_HU, AIR_HU = -98.0, 56.0, 10.0, -1000.0
 _ORGAN_HU = {"kidney": 38.0, "liver": 58.0, "vessel": 42.0, "bowel": 30.0, "sac": 22.0}
 _SKIN_MM = 2.0
+_BLUR_MM = 2.0
+"""Over which one tissue passes into the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,11 @@ class SoftTissue:
 
 def _ellipse(u: Field, v: Field, centre: tuple[Any, Any], radii: tuple[Any, Any]) -> Field:
     a, b = radii
-    level = np.hypot((u - centre[0]) / a, (v - centre[1]) / b)
+    level = np.sqrt(((u - centre[0]) / a) ** 2 + ((v - centre[1]) / b) ** 2)
     return ((level - 1.0) * np.minimum(a, b)).astype(np.float32)
 
 
-def _coverage(distance: Field, blur_mm: float = 2.0) -> Field:
+def _coverage(distance: Field, blur_mm: float = _BLUR_MM) -> Field:
     return np.clip(0.5 - distance / blur_mm, 0.0, 1.0)
 
 
@@ -112,7 +114,7 @@ class Trunk:
 
     def soft_tissue(self, points_mm: Field) -> SoftTissue:
         """Fields at patient LPS points (..., 3)."""
-        x, y, z = points_mm[..., 0], points_mm[..., 1], points_mm[..., 2]
+        x, y, z = np.ascontiguousarray(np.moveaxis(points_mm, -1, 0))
         line = self._line
         u = x - np.interp(z, line[:, 2], line[:, 0]).astype(np.float32)
         v = y - np.interp(z, line[:, 2], line[:, 1]).astype(np.float32)
@@ -159,49 +161,74 @@ class Trunk:
 
     def _background(self, u: Field, v: Field, z: Field, skin: Field, grain: Field) -> Field:
         hu = np.full(u.shape, FAT_HU, dtype=np.float32) + 5.0 * grain
-        for centre, radii, loop_hu, has_gas in self._bowel:
-            self._paint_loop(hu, (u, v, z), centre, radii, loop_hu, has_gas)
+        for loop in self._bowel:
+            _paint_loop(hu, (u, v, z), *loop)
         low = np.clip((30.0 - z) / 60.0, 0.0, 1.0)
         organs = [
             (_ellipse(u, v, (10.0 + 22.0 * low, -47.0 + 4 * low), (9.0 - 3.0 * low, 9.0 - 3.0 * low)), "vessel"),
             (_ellipse(u, v, (-16.0 - 16.0 * low, -46.0 + 5 * low), (11.0 - 3.0 * low, 8.0 - 1.5 * low)), "vessel"),
-            (_ball(np.abs(u), v, z, (64.0, -8.0, 150.0), (25.0, 28.0, 52.0)), "kidney"),
-            (_ball(u, v, z, (-90.0, -70.0, 235.0), (80.0, 85.0, 95.0)), "liver"),
         ]
         for distance, organ in organs:
             _paint(hu, distance, _ORGAN_HU[organ] + 3.0 * grain)
+        for side, organ, centre, radii in (
+            (np.abs(u), "kidney", (64.0, -8.0, 150.0), (25.0, 28.0, 52.0)),
+            (u, "liver", (-90.0, -70.0, 235.0), (80.0, 85.0, 95.0)),
+        ):
+            near, distance = _ball((side, v, z), centre, radii)
+            _paint_at(hu, near, distance, _ORGAN_HU[organ] + 3.0 * grain.ravel()[near])
         _paint(hu, _ellipse(u, v, (0.0, 8.5), (8.6, 6.6)), np.float32(_ORGAN_HU["sac"]))
         _paint(hu, -skin - 1e-3, np.float32(AIR_HU), blur_mm=1e-2)
         return hu
 
-    @staticmethod
-    def _paint_loop(
-        hu: Field, uvz: tuple[Field, Field, Field], centre: Points, radii: Points, loop_hu: float, has_gas: bool
-    ) -> None:
-        u, v, z = uvz
-        distance = _ball(u, v, z, tuple(centre), tuple(radii))
-        _paint(hu, distance, np.float32(loop_hu))
-        if has_gas:
-            _paint(hu, np.maximum(distance + 2.5, v - centre[1] + 2.0), np.float32(-940.0))
+
+def _paint_loop(
+    hu: Field, uvz: tuple[Field, Field, Field], centre: Points, radii: Points, loop_hu: float, has_gas: bool
+) -> None:
+    near, distance = _ball(uvz, tuple(centre), tuple(radii))
+    _paint_at(hu, near, distance, np.float32(loop_hu))
+    if has_gas:
+        above = np.maximum(distance + 2.5, uvz[1].ravel()[near] - np.float32(centre[1] - 2.0))
+        _paint_at(hu, near, above, np.float32(-940.0))
 
 
-def _ball(u: Field, v: Field, z: Field, centre: tuple[float, ...], radii: tuple[float, ...]) -> Field:
-    level = np.sqrt(
-        ((u - centre[0]) / radii[0]) ** 2 + ((v - centre[1]) / radii[1]) ** 2 + ((z - centre[2]) / radii[2]) ** 2
-    )
-    return ((level - 1.0) * min(radii)).astype(np.float32)
+def _ball(
+    uvz: tuple[Field, Field, Field], centre: tuple[float, ...], radii: tuple[float, ...]
+) -> tuple[NDArray[np.intp], Field]:
+    """Flat index of the points in the box that an ellipsoid is painted in, and their distance to it."""
+    reach = 1.0 + 0.5 * _BLUR_MM / min(radii)
+    offsets = [axis - np.float32(middle) for axis, middle in zip(uvz, centre, strict=True)]
+    inside = np.ones(offsets[0].shape, dtype=bool)
+    for offset, radius in zip(offsets, radii, strict=True):
+        inside &= np.abs(offset) < radius * reach
+    near = np.flatnonzero(inside)
+    parts = [offset.ravel()[near] / np.float32(radius) for offset, radius in zip(offsets, radii, strict=True)]
+    level = np.sqrt(sum(part**2 for part in parts))
+    return near, ((level - 1.0) * min(radii)).astype(np.float32)
 
 
-def _paint(hu: Field, distance: Field, value: Any, blur_mm: float = 2.0) -> None:
+def _paint(hu: Field, distance: Field, value: Any, blur_mm: float = _BLUR_MM) -> None:
     share = _coverage(distance, blur_mm)
     hu += share * (value - hu)
 
 
+def _paint_at(hu: Field, near: NDArray[np.intp], distance: Field, value: Any) -> None:
+    """Paint some points only, given by their flat index."""
+    under = hu.ravel()[near]
+    hu.ravel()[near] = under + _coverage(distance) * (value - under)
+
+
 def draw_slice(skin: Field, muscle: Field, background: Field, width_mm: float) -> Field:
     """Hounsfield units of one slice at full resolution from its (already enlarged) fields."""
-    share = np.clip(0.5 - muscle / (2.0 * width_mm), 0.0, 1.0)
-    hu = background + share * (MUSCLE_HU - background)
-    inside_skin = np.clip(0.5 - (skin + _SKIN_MM) / width_mm, 0.0, 1.0)
-    hu = SKIN_HU + inside_skin * (hu - SKIN_HU)
-    inside = np.clip(0.5 - skin / width_mm, 0.0, 1.0)
-    return (AIR_HU + inside * (hu - AIR_HU)).astype(np.float32)
+    hu = _over(MUSCLE_HU, _coverage(-muscle, 2.0 * width_mm), background)
+    if skin.max() <= -_SKIN_MM - 0.5 * width_mm:
+        return hu
+    hu = _over(SKIN_HU, _coverage(skin + _SKIN_MM, width_mm), hu)
+    return _over(AIR_HU, _coverage(skin, width_mm), hu)
+
+
+def _over(value_hu: float, left: Field, under: Field) -> Field:
+    """What is seen where a tissue leaves this share of what lies under it."""
+    seen = under - np.float32(value_hu)
+    seen *= left
+    seen += np.float32(value_hu)
+    return seen

@@ -79,9 +79,9 @@ class VertebraShape:
         return np.array([-self.depth_mm / 2.0, -self.height_mm / 2.0, 0.0])
 
 
-def body_distance(points_mm: Field, shape: VertebraShape) -> Field:
+def body_distance(mesh_mm: tuple[Field, Field, Field], shape: VertebraShape) -> Field:
     """Distance to a vertebral body: flat posterior wall, hollow waist, concave endplates, rounded rim."""
-    p, c, left = points_mm[..., 0], points_mm[..., 1], points_mm[..., 2]
+    p, c, left = mesh_mm
     depth, half_width = shape.depth_mm, shape.width_mm / 2.0
     share = np.clip(-c / shape.height_mm, 0.0, 1.0)
     hollow = shape.waist_mm * 4.0 * share * (1.0 - share)
@@ -134,7 +134,7 @@ def bake_vertebra(shape: VertebraShape, rng: np.random.Generator) -> BakedBone:
     carving = Carving(grid)
     reach = np.array([shape.depth_mm + 6.0, shape.height_mm + 8.0, shape.width_mm / 2.0 + 6.0])
     window = grid.window(-reach, np.array([6.0, 6.0, reach[2]]))
-    carving.merge(window, body_distance(grid.points_mm(window), shape), 1e-3)
+    carving.merge(window, body_distance(grid.mesh_mm(window), shape), 1e-3)
     _add_arch(carving, shape)
     distance = carving.finished()
     return BakedBone(grid, distance, _cortex(grid), _marrow(grid, distance, shape, rng), shape.cortex_hu)
