@@ -109,7 +109,8 @@ class Grid:
         axes = self.axes_mm()
         if window is not None:
             axes = [axis[part] for axis, part in zip(axes, window, strict=True)]
-        return np.ix_(*axes)
+        p, c, left = np.ix_(*axes)
+        return p, c, left
 
 
 class Carving:
