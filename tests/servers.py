@@ -31,7 +31,7 @@ from plumbline.pipeline.receive import Label
 from plumbline.settings import ListenerSettings, Settings
 
 REPOSITORY = Path(__file__).parents[1]
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 90.0
 
 
 def free_port() -> int:

@@ -24,6 +24,7 @@ from tests.fuzz.mutation import mutated, mutated_conversation, seeds
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom tells of each odd value
 SETTLES_WITHIN_S = 20.0
 PROBE_EVERY = 25
+TRIES = 3
 SUCCESS = struct.pack("<HHLH", 0, 0x900, 2, 0)
 RECORDED = [CONVERSATIONS[name] for name in sorted(CONVERSATIONS)]
 
@@ -69,8 +70,18 @@ def settled(measure, limit):
 
 
 def is_good_instance_stored(port):
-    """Whether a listener that was treated badly still takes what is right, by what it answers to that alone."""
-    return SUCCESS in hold(port, CONVERSATIONS["one-fragment"])
+    """Whether a listener that was treated badly still takes what is right, by what it answers to that alone.
+
+    A pause of this machine that is longer than the idle time ends an association by rights, hence several.
+    """
+    return any(SUCCESS in _answered(port) for _ in range(TRIES))
+
+
+def _answered(port):
+    try:
+        return hold(port, CONVERSATIONS["one-fragment"])
+    except (OSError, SystemExit):  # no association
+        return b""
 
 
 @pytest.mark.parametrize("has_store_loop", [True, False], ids=["own-loop", "pynetdicom"])

@@ -21,7 +21,9 @@ from pydicom.data import get_testdata_files
 from pydicom.filereader import read_preamble
 from pynetdicom import AE, _config
 
+from plumbline.adapters.dimse.places import SharedPlaces
 from plumbline.pipeline.receive import Label
+from services.dicom_listener.receiver import PLACES_NAME
 from tests.servers import free_port, is_listening, program, running, wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom tells of each oddity of its test files
@@ -227,19 +229,21 @@ def test_orthanc_s_instances_arrive_as_storescp_gets_them(listener, tmp_path, or
     assert len(arrived) >= 9
 
 
-def test_an_instance_is_readable_by_a_worker_half_a_second_after_its_answer(start_listener, sends_files_as_they_are):
+def test_an_instance_is_readable_by_a_worker_soon_after_its_answer(start_listener, tmp_path, sends_files_as_they_are):
     listener = start_listener()
-    first, second = (get_testdata_files(name)[0] for name in ("CT_small.dcm", "MR_small.dcm"))
-    store_with_pynetdicom(listener.port, [first])
+    store_with_pynetdicom(listener.port, [get_testdata_files("MR_small.dcm")[0]])
     wait_for(listener, 1)  # the indexer is up
-    store_with_pynetdicom(listener.port, [second])
-    answered = time.monotonic()
-    uid = dcmread(second, stop_before_pixels=True).SOPInstanceUID
-    while not (found := listener.index.find([uid])):
-        assert time.monotonic() - answered < 5
-    waited_s = time.monotonic() - answered
-    assert listener.bytes_of(found[uid]) == dataset_bytes(second)
-    assert waited_s < 2.0, "generous for a loaded machine; the benchmark holds it to 0.5 s"
+    waits = []
+    for number in range(5):
+        dataset = dcmread(get_testdata_files("CT_small.dcm")[0])
+        uid = dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"2.25.{number}"
+        dataset.save_as(tmp_path / "sent.dcm")
+        store_with_pynetdicom(listener.port, [tmp_path / "sent.dcm"])
+        answered = time.monotonic()
+        wait_for(listener, 2 + number)
+        waits.append(time.monotonic() - answered)
+        assert listener.bytes_of(listener.index.find([uid])[uid]) == dataset_bytes(tmp_path / "sent.dcm")
+    assert min(waits) < 1.0, "the best of several on a machine that does other things; the benchmark asks for 0.5 s"
 
 
 def test_the_same_again_is_nothing_new_and_other_content_is_set_aside(
@@ -351,6 +355,7 @@ def test_several_processes_share_the_port_the_ledger_the_places_and_the_metrics(
     nameless.save_as(tmp_path / "nameless.dcm")
     assert store_with_pynetdicom(listener.port, [tmp_path / "nameless.dcm"]) == [0]
     wait_for(listener, 3)
+    wait_until(lambda: are_free(listener, 3), "the places of the associations that ended are free")
     ae = AE("PYNETDICOM")
     ae.add_requested_context("1.2.840.10008.1.1")
     associations = [ae.associate("127.0.0.1", listener.port, ae_title="PLUMBLINE") for _ in range(4)]
@@ -374,6 +379,15 @@ def test_several_processes_share_the_port_the_ledger_the_places_and_the_metrics(
     listener.process.terminate()
     assert listener.process.wait(60) == 0
     assert len(listener.kept()) == 9
+
+
+def are_free(listener, count):
+    """Whether so many associations could be had at this moment."""
+    places = SharedPlaces(listener.settings.spool_dir / PLACES_NAME, count)
+    taken = [places.take() for _ in range(count)]
+    for place in filter(None, taken):
+        place.leave()
+    return None not in taken
 
 
 def metric(listener, name):

@@ -111,7 +111,7 @@ def place(tmp_path, keys):
         key=keys.server.key,
         authorities=keys.authority.certificate,
         port=free_port(),
-        handshake_timeout_s=1.0,
+        handshake_timeout_s=3.0,
     )
     peers = tuple(Peer(ae_title=title) for title in ("BENCH", "STORESCU", "PYNETDICOM"))
     settings = ListenerSettings(
