@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import signal
 from multiprocessing.connection import wait
@@ -51,6 +52,7 @@ class Receiver:
 
     def start(self) -> None:
         """Listen. Raises ``Misconfigured`` where the port cannot be had."""
+        gc.freeze()  # the libraries stay: looking through them for garbage takes longer than hundreds of instances
         self._listener.start()
         log = structlog.get_logger("plumbline.listener")
         log.info("listening", ae_title=self._settings.ae_title, host=self._settings.host, port=self._listener.port)

@@ -377,3 +377,6 @@ class StoreServer(ThreadedAssociationServer):
         if self._shares_port:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # type: ignore[union-attr]
         super().server_bind()
+
+    def service_actions(self) -> None:
+        """Nothing: pynetdicom's searches the whole process for garbage here, and every association waits for it."""
