@@ -33,6 +33,7 @@ _IS_COMMAND = 0x01
 _IS_LAST = 0x02
 _PDU = struct.Struct(">BxL")
 _PDV = struct.Struct(">LBB")
+_PDU_AND_PDV = struct.Struct(">BxLLBB")
 _TIMEVAL = struct.Struct("@ll")
 _NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError)
 
@@ -135,7 +136,7 @@ class StoreLoop:
         self._reactor = upper_layer
         self._idle_s = idle_s
         self._instance_s = instance_s
-        self._head = memoryview(bytearray(max(HEADER_LENGTH, PDV_HEADER_LENGTH)))
+        self._head = memoryview(bytearray(HEADER_LENGTH + PDV_HEADER_LENGTH))
         self._pdu = memoryview(bytearray(maximum_pdu_bytes + HEADER_LENGTH))
         self._requests = StoreRequestParser()
         self._incoming = _Incoming(storage, buffer_bytes)
@@ -201,10 +202,9 @@ class StoreLoop:
         )
         incoming = self._incoming
         incoming.begin(label)
-        is_last = self._take_rest(first)
-        while not is_last:
+        if not self._take_rest(first):
             acknowledge_at_once(self._connection)
-            is_last = self._take_pdu()
+            self._take_pdus()
         began = time.perf_counter()
         length = incoming.length
         status = incoming.finish()
@@ -225,51 +225,77 @@ class StoreLoop:
             rest = rest[4 + length :]
         return is_last
 
-    def _take_pdu(self) -> bool:
-        """One PDU with fragments of the dataset, read straight into the buffer; whether the last was among them."""
-        self._read(self._head[:HEADER_LENGTH])
-        kind, left = _PDU.unpack_from(self._head)
-        if kind != P_DATA_TF or not PDV_HEADER_LENGTH <= left <= self._maximum_pdu_bytes:
-            self._hand_over_rest(left)
-        space = self._incoming.space(left - PDV_HEADER_LENGTH)
-        if not self._wait_all or len(space) < left - PDV_HEADER_LENGTH:
-            pdu = self._pdu[:left]
-            self._read(pdu)
-            return self._take_rest(pdu)
-        item = self._head[:PDV_HEADER_LENGTH]
-        self._read_both(item, space)
-        length, _, control = _PDV.unpack(item)
-        if length != left - 4 or control & _IS_COMMAND:
-            return self._take_rest(memoryview(bytes(item) + bytes(space)))
-        self._incoming.advance(len(space))
-        return bool(control & _IS_LAST)
+    def _take_pdus(self) -> None:
+        """PDUs with fragments of the dataset, to the last of them.
 
-    def _hand_over_rest(self, length: int) -> NoReturn:
-        """Hand over a PDU of another kind, whose header was read, in the middle of an instance; ends the loop."""
-        kind = self._head[0]
+        What is plain is read straight into the buffer, with one call that brings the next PDU's header too.
+        """
+        filled = self._read_head(0)
+        while True:
+            kind, left, length, _, control = _PDU_AND_PDV.unpack(self._head)
+            if filled < len(self._head) or kind != P_DATA_TF or left > self._maximum_pdu_bytes:
+                self._hand_over_rest(filled)
+            if time.monotonic() > self._deadline:
+                raise _InvalidPdu
+            acknowledge_at_once(self._connection)
+            is_plain = self._wait_all and length == left - 4 and length >= 2 and not control & _IS_COMMAND
+            space = self._incoming.space(length - 2) if is_plain else self._head[:0]
+            is_last = bool(control & _IS_LAST)
+            if not is_plain or len(space) < length - 2:
+                is_last, filled = self._take_odd(left), 0
+            elif is_last:
+                self._read(space)
+                self._incoming.advance(len(space))
+            else:
+                filled = self._read_with_next_head(space)
+                self._incoming.advance(len(space))
+            if is_last:
+                return
+            filled = self._read_head(filled)
+
+    def _take_odd(self, left: int) -> bool:
+        """The PDU whose headers were read, by way of memory of its own; whether the last fragment was in it."""
+        pdu = self._pdu[:left]
+        pdu[:PDV_HEADER_LENGTH] = self._head[HEADER_LENGTH:]
+        self._read(pdu[PDV_HEADER_LENGTH:])
+        return self._take_rest(pdu)
+
+    def _hand_over_rest(self, filled: int) -> NoReturn:
+        """Hand over a PDU of another kind, whose beginning was read, in the middle of an instance; ends the loop."""
+        kind, length = _PDU.unpack_from(self._head)
         if kind not in _KINDS or kind == P_DATA_TF or length > self._maximum_pdu_bytes:
             raise _InvalidPdu
         pdu = self._pdu[: HEADER_LENGTH + length]
-        pdu[:HEADER_LENGTH] = self._head[:HEADER_LENGTH]
-        self._read(pdu[HEADER_LENGTH:])
+        known = min(filled, len(pdu))
+        pdu[:known] = self._head[:known]
+        self._read(pdu[known:])
         self._reactor.hand_over(bytes(pdu))
         raise _HandedOver
 
-    def _read_both(self, first: memoryview, second: memoryview) -> None:
-        """Fill two views, one after the other, with one call where that is enough."""
-        if not len(second):
-            return self._read(first)
+    def _read_head(self, filled: int) -> int:
+        """Read on until a PDU's header and its first item's are there, or it has none; returns how much is there."""
+        head = self._head
+        while filled < len(head):
+            if filled >= HEADER_LENGTH:
+                kind, length = _PDU.unpack_from(head)
+                if kind != P_DATA_TF or length < PDV_HEADER_LENGTH:
+                    break
+            filled += self._read_some(head[filled:])
+        return filled
+
+    def _read_with_next_head(self, view: memoryview) -> int:
+        """Fill a view; returns how much of the next header came with it."""
         try:
-            count = self._connection.recvmsg_into([first, second], 0, self._wait_all)[0]
+            count = self._connection.recvmsg_into([view, self._head], 0, self._wait_all)[0]
         except _NOTHING_YET:
             count = 0
         else:
             if not count:
                 raise _ConnectionClosed
-        if count < len(first):
-            self._read(first[count:])
-            count = len(first)
-        return self._read(second[count - len(first) :])
+        if count < len(view):
+            self._read(view[count:])
+            return 0
+        return count - len(view)
 
     def _await_header(self) -> bool:
         """Read the header of the next PDU; false when none began to come before something else was wanted."""
