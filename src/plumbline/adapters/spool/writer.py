@@ -28,6 +28,8 @@ class _Waiting:
     start: int = 0
     is_done: bool = False
     error: OSError | None = None
+    woken: threading.Lock | None = None
+    """Held while it waits; released when it is done, or when it is its turn to write."""
 
 
 class SegmentWriter:
@@ -69,17 +71,30 @@ class SegmentWriter:
             if self._is_closed:
                 return None
             self._waiting.append(mine)
-            while self._is_writing and not mine.is_done:
-                self._turn.wait()
-            together: list[_Waiting] = []
-            if not mine.is_done:
-                self._is_writing = True
-                together, self._waiting = self._waiting, together
-        if together:
-            self._write(together)
+            if self._is_writing:
+                mine.woken = threading.Lock()
+                mine.woken.acquire()
+            self._is_writing = True
+        if mine.woken is not None:
+            mine.woken.acquire()
+        if not mine.is_done:
+            self._write_all_that_wait()
         if mine.error is not None:
             raise mine.error
         return mine.start
+
+    def _write_all_that_wait(self) -> None:
+        with self._turn:
+            together, self._waiting = self._waiting, []
+        self._write(together)
+        with self._turn:
+            following = self._waiting[:1]
+            self._is_writing = bool(following)
+            if not following:
+                self._turn.notify_all()
+        for one in (*following, *together):  # nobody else: a thread that wakes up for nothing costs as much as a record
+            if one.woken is not None:
+                one.woken.release()
 
     def _write(self, together: list[_Waiting]) -> None:
         start, failed = self.end, None
@@ -91,14 +106,9 @@ class SegmentWriter:
             failed, end = error, start
             self._cut_back(error)
         for one in together:
-            one.start, one.error = start, failed
+            one.start, one.error, one.is_done = start, failed, True
             start += len(one.record)
-        with self._turn:
-            self.end = end
-            for one in together:
-                one.is_done = True
-            self._is_writing = False
-            self._turn.notify_all()
+        self.end = end
 
     def _cut_back(self, error: OSError) -> None:
         """Remove half a write; after an error of the disk nothing more is trusted to this file."""
