@@ -176,28 +176,27 @@ def chain_discs(discs: DiscMap, settings: DiscSettings) -> NDArray[np.intp]:
     smooth = ndimage.uniform_filter1d(discs.brightness, 3)
     summed = np.concatenate([[0.0], np.cumsum(np.clip(smooth, -0.5, 1.2))])
     for place in range(gaps[0], count):
-        for number, gap in enumerate(gaps[gaps <= place]):
-            below = place - gap
-            options = totals[below] + 0.4 * change[number]
-            chosen = int(np.argmax(options))
-            start = gain[below]
-            link = gain[place] + _link(discs, summed, below, place, settings)
-            is_longer = options[chosen] > start
-            totals[place, number] = link + (options[chosen] if is_longer else start)
-            before[place, number] = chosen if is_longer else -1
+        usable = gaps[gaps <= place]
+        below = place - usable
+        options = totals[below] + 0.4 * change[: len(usable)]
+        chosen = np.argmax(options, axis=1)
+        longer, start = options[np.arange(len(usable)), chosen], gain[below]
+        link = gain[place] + _links(discs, summed, below, place, settings)
+        totals[place, : len(usable)] = link + np.where(longer > start, longer, start)
+        before[place, : len(usable)] = np.where(longer > start, chosen, -1)
     if not np.isfinite(totals).any() or totals.max() <= 0.0:
         return np.zeros(0, dtype=np.intp)
     return _trace_chain(totals, before, gaps)
 
 
-def _link(discs: DiscMap, summed: Points, below: int, above: int, settings: DiscSettings) -> float:
-    """Gain or cost of a body between two places: bone in its middle, and its length."""
-    length = float(np.linalg.norm(discs.centres_lps_mm[above] - discs.centres_lps_mm[below]))
+def _links(discs: DiscMap, summed: Points, below: NDArray[np.intp], above: int, settings: DiscSettings) -> Points:
+    """Gain or cost of a body between a place and each of those below: bone in its middle, and its length."""
+    length = np.linalg.norm(discs.centres_lps_mm[above] - discs.centres_lps_mm[below], axis=1)
     shortest, longest = settings.gaps_mm
-    excess = max(shortest - length, length - longest, 0.0) / settings.gap_sd_mm
+    excess = np.maximum(np.maximum(shortest - length, length - longest), 0.0) / settings.gap_sd_mm
     margin = 6
-    bone = (summed[above - margin] - summed[below + margin]) / max(1, above - below - 2 * margin)
-    return min(0.0, bone - 0.3) - 0.3 * excess**2
+    bone = (summed[above - margin] - summed[below + margin]) / np.maximum(1, above - below - 2 * margin)
+    return np.minimum(0.0, bone - 0.3) - 0.3 * excess**2
 
 
 def _trace_chain(totals: Points, before: NDArray[np.intp], gaps: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from plumbline.anatomy.transforms import VertebraFrame
+from plumbline.imaging.sampling import AIR_HU, sample
 from plumbline.imaging.volume import Volume
 
 Points = NDArray[Any]
@@ -113,29 +114,45 @@ def draw_comparison(
     canvas = Image.new("RGB", (width, HEADER_PX + (PANEL_PX + FOOTER_PX) * len(views)), (12, 12, 12))
     pen = ImageDraw.Draw(canvas)
     pen.text((8, 7), title, fill=TEXT_COLOUR, font=_font(15))
+    sections = {cut: [_section(view, cut, through_mm) for view in views] for cut in Cut}
     for row, view in enumerate(views):
         for cut in Cut:
-            panel = _panel(view, views, cut, through_mm, mark, labels)
-            canvas.paste(Image.fromarray(panel), panel_corner_px(row, cut))
+            panel = _panel(sections[cut][row].hu)
+            for each, section in zip(views, sections[cut], strict=True):
+                panel[section.outline] = each.colour
+            shown = mark if view is views[-1] else None
+            canvas.paste(_lettered(panel, cut, through_mm, shown, labels), panel_corner_px(row, cut))
         _, top = panel_corner_px(row, Cut.SAGITTAL)
         pen.text((8, top + PANEL_PX + 7), view.caption, fill=view.colour, font=_font(13))
         _scale_bar(pen, width - 12, top + PANEL_PX + 14)
     return np.asarray(canvas, dtype=np.uint8)
 
 
-def _panel(
-    view: View,
-    views: Sequence[View],
-    cut: Cut,
-    through_mm: Points,
-    mark: Mark | None,
-    labels: Sequence[Label],
-) -> NDArray[np.uint8]:
+@dataclass(frozen=True, eq=False)
+class _Section:
+    """One exam in one cut: density and the edge of the implant, both of shape (PANEL_PX, PANEL_PX)."""
+
+    hu: Points
+    outline: NDArray[np.bool_]
+
+
+def _section(view: View, cut: Cut, through_mm: Points) -> _Section:
+    points = _plane_points(view, cut, through_mm)
+    hu = sample(view.volume, points, outside=AIR_HU)
+    return _Section(hu, _outline(view, points, hu))
+
+
+def _panel(hu: Points) -> NDArray[np.uint8]:
+    """Density in the bone window as a picture, shape (PANEL_PX, PANEL_PX, 3)."""
     low, high = BONE_WINDOW_HU
-    grey = np.clip((_reslice(view, cut, through_mm) - low) / (high - low), 0.0, 1.0)
-    rgb = np.repeat((grey * 255).astype(np.uint8)[:, :, None], 3, axis=2)
-    for each in views:
-        rgb[_outline(each, cut, through_mm)] = each.colour
+    grey = np.clip((hu - low) / (high - low), 0.0, 1.0)
+    return np.repeat((grey * 255).astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+def _lettered(
+    rgb: NDArray[np.uint8], cut: Cut, through_mm: Points, mark: Mark | None, labels: Sequence[Label]
+) -> Image.Image:
+    """The picture with its sides, the name of its cut, and in the sagittal one levels and displacement."""
     panel = Image.fromarray(rgb)
     pen = ImageDraw.Draw(panel)
     left, right = _SIDES[cut]
@@ -146,9 +163,9 @@ def _panel(
         for each in labels:
             x, y = _pixel(cut, each.place_mm, through_mm)
             pen.text((x - 8, y - 7), each.text, fill=TEXT_COLOUR, font=_font(13))
-        if mark is not None and view is views[-1]:
+        if mark is not None:
             _arrow(pen, _pixel(cut, mark.start_mm, through_mm), _pixel(cut, mark.stop_mm, through_mm), mark.label)
-    return np.asarray(panel, dtype=np.uint8)
+    return panel
 
 
 def _plane_points(view: View, cut: Cut, through_mm: Points) -> Points:
@@ -162,22 +179,9 @@ def _plane_points(view: View, cut: Cut, through_mm: Points) -> Points:
     return centre + offsets[None, :, None] * across + offsets[:, None, None] * downwards
 
 
-def _sample(view: View, points: Points) -> Points:
-    index = view.volume.to_index(points.reshape(-1, 3))[:, ::-1].T
-    values: Points = np.asarray(
-        ndimage.map_coordinates(view.volume.voxels, index, order=1, mode="constant", cval=-1000, output=np.float32)
-    )
-    return values.reshape(points.shape[:2])
-
-
-def _reslice(view: View, cut: Cut, through_mm: Points) -> Points:
-    return _sample(view, _plane_points(view, cut, through_mm))
-
-
-def _outline(view: View, cut: Cut, through_mm: Points, reach_mm: float = 4.0) -> NDArray[np.bool_]:
+def _outline(view: View, points: Points, hu: Points, reach_mm: float = 4.0) -> NDArray[np.bool_]:
     """Edge of the implant in a cut: metal within reach of its own points, one pixel wide."""
-    points = _plane_points(view, cut, through_mm)
-    metal = _sample(view, points) > view.metal_hu
+    metal = hu > view.metal_hu
     lower, upper = view.implant_lps_mm.min(axis=0) - reach_mm, view.implant_lps_mm.max(axis=0) + reach_mm
     metal &= np.all((points > lower) & (points < upper), axis=2)
     return metal & ~ndimage.binary_erosion(metal)

@@ -18,6 +18,7 @@ from scipy import ndimage
 
 from plumbline.anatomy.transforms import VertebraFrame
 from plumbline.errors import AnalysisFailed
+from plumbline.imaging.masks import voxels_of
 from plumbline.imaging.other_metal import (
     MetalPlaces,
     OtherMetalSettings,
@@ -258,7 +259,7 @@ class _Pieces:
     """Metal voxels as points, each with the connected piece it belongs to, and what has claimed it."""
 
     def __init__(self, volume: Volume, metal: NDArray[np.bool_]) -> None:
-        self.index_zyx = np.argwhere(metal)
+        self.index_zyx = voxels_of(metal)
         self.points = volume.zyx_to_lps(self.index_zyx)
         self.piece, count = _connected(metal, self.index_zyx)
         self.sizes = np.bincount(self.piece, minlength=count + 1)

@@ -18,12 +18,13 @@ from scipy import ndimage
 from plumbline.anatomy.labelling import SacrumEvidence, number_from_sacrum
 from plumbline.anatomy.numbering import Numbering
 from plumbline.anatomy.spine_evidence import BodyEvidence
-from plumbline.anatomy.transforms import RigidTransform
+from plumbline.anatomy.transforms import RigidTransform, VertebraFrame
 from plumbline.errors import AnalysisFailed
 from plumbline.imaging.canal import CanalLine, CanalSettings, find_canal
 from plumbline.imaging.discs import DiscMap, DiscSettings, chain_discs, map_discs
+from plumbline.imaging.masks import voxels_of, within_box
 from plumbline.imaging.ribs import RibSettings, bone_of_bodies_hu, find_ribs
-from plumbline.imaging.sampling import axis_aligned, sample
+from plumbline.imaging.sampling import axis_aligned, coordinates_in, sample
 from plumbline.imaging.spine import LocalisedSpine, LocalisedVertebra
 from plumbline.imaging.straight import straighten
 from plumbline.imaging.vertebral_body import Body, BodySettings, fit_body
@@ -110,7 +111,7 @@ def _coarse_metal(
     """Metal on the coarse grid, and metal with its surroundings."""
     if metal is None or not metal.any():
         return None, None
-    index = np.round(coarse.to_index(volume.zyx_to_lps(np.argwhere(metal)))).astype(int)[:, ::-1]
+    index = np.round(coarse.to_index(volume.zyx_to_lps(voxels_of(metal)))).astype(int)[:, ::-1]
     inside = np.all((index >= 0) & (index < coarse.shape), axis=1)
     dense = np.zeros(coarse.shape, dtype=np.float32)
     dense[tuple(index[inside].T)] = 1.0
@@ -130,8 +131,8 @@ def _fine_shadow(volume: Volume, metal: NDArray[np.bool_] | None) -> Volume | No
     """1 within about 2 mm of metal, 0 elsewhere, at full resolution."""
     if metal is None or not metal.any():
         return None
-    size = [max(1, 2 * round(2.0 / spacing) + 1) for spacing in volume.spacing_mm[::-1]]
-    return Volume(ndimage.maximum_filter(metal.astype(np.uint8), size), volume.lps_from_index)
+    z, y, x = (round(2.0 / spacing) for spacing in volume.spacing_mm[::-1])
+    return Volume(within_box(metal, (z, y, x)).view(np.uint8), volume.lps_from_index)
 
 
 def _with_spacers(discs: DiscMap, line: CanalLine, metal: Volume, settings: LocaliserSettings) -> DiscMap:
@@ -426,17 +427,12 @@ def _labels(
     """Body and pedicles of each vertebra: bone inside its own slab, nothing of its neighbours'."""
     labels = np.zeros(volume.shape, dtype=np.uint8)
     for number, vertebra in enumerate(vertebrae, start=1):
-        frame = vertebra.frame
-        reach = 0.5 * np.hypot(vertebra.depth_mm + 40.0, vertebra.width_mm) + 4.0
-        lower, upper = _box(volume, vertebra.centre_lps_mm, float(reach))
-        if np.any(upper <= lower):
-            continue
-        window = tuple(slice(int(a), int(b)) for a, b in zip(lower, upper, strict=True))
-        grid = np.stack(np.meshgrid(*(np.arange(s.start, s.stop) for s in window), indexing="ij"), axis=-1)
-        own = frame.coordinates_mm(volume.zyx_to_lps(grid))
-        within = (own[..., 1] < 0.5) & (own[..., 1] > -vertebra.height_mm - 0.5)
-        within &= (own[..., 0] > -vertebra.depth_mm - 2.0) & (own[..., 0] < settings.pedicles_behind_mm)
-        within &= np.abs(own[..., 2]) < vertebra.width_mm / 2 + 3.0
+        back, up, aside = vertebra.depth_mm, vertebra.height_mm, vertebra.width_mm / 2 + 3.0
+        first = np.array([-back - 2.0, -up - 0.5, -aside])
+        last = np.array([settings.pedicles_behind_mm, 0.5, aside])
+        window = _window(volume, vertebra.frame, first, last)
+        own = coordinates_in(volume, window, vertebra.frame)
+        within = np.logical_and.reduce([(low < k) & (k < high) for low, k, high in zip(first, own, last, strict=True)])
         bone = within & (volume.voxels[window] > settings.bone_hu)
         if metal is not None:
             bone &= ~metal[window]
@@ -445,10 +441,12 @@ def _labels(
     return labels
 
 
-def _box(volume: Volume, centre: Points, reach_mm: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Array box (slice, row, column) around a point."""
-    index = volume.to_index(centre)[::-1]
-    reach = reach_mm / volume.spacing_mm[::-1]
-    lower = np.clip(np.floor(index - reach), 0, volume.shape).astype(np.intp)
-    upper = np.clip(np.ceil(index + reach) + 1, 0, volume.shape).astype(np.intp)
-    return lower, upper
+def _window(volume: Volume, frame: VertebraFrame, first: Points, last: Points) -> tuple[slice, slice, slice]:
+    """Smallest box of the array that holds a box of a frame, given by two of its corners."""
+    ends = np.stack([first, last])
+    corners = np.stack(np.meshgrid(*ends.T, indexing="ij"), axis=-1).reshape(-1, 3)
+    at = volume.array_coordinates(frame.origin_lps_mm + corners @ frame.axes)
+    lower = np.clip(np.floor(at.min(axis=1)), 0, volume.shape).astype(int)
+    upper = np.clip(np.ceil(at.max(axis=1)) + 1, lower, volume.shape).astype(int)
+    z, y, x = (slice(int(a), int(b)) for a, b in zip(lower, upper, strict=True))
+    return z, y, x

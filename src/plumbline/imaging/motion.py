@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from scipy import ndimage
 from plumbline.anatomy.transforms import RigidTransform, VertebraFrame
 from plumbline.errors import AnalysisFailed
 from plumbline.imaging.hardware import Hardware, Implant, ImplantKind
+from plumbline.imaging.masks import within_mm
 from plumbline.imaging.metal_edge import rearmost_mm
 from plumbline.imaging.registration import BONE, METAL, RegistrationResult, RegistrationSettings, register_rigid
 from plumbline.imaging.spine import LocalisedSpine
@@ -98,6 +100,14 @@ class ExamAnatomy:
     volume: Volume
     spine: LocalisedSpine
     hardware: Hardware
+    _bone_points: dict[tuple[int, float, float], Points] = field(default_factory=dict, init=False, repr=False)
+    """What ``bone_points`` has found already: the same vertebra is compared with many."""
+
+    @cached_property
+    def bone_boxes(self) -> tuple[tuple[slice, slice, slice] | None, ...]:
+        """For each vertebra the smallest box (slices, rows, columns) that holds its label; None where it has none."""
+        found = ndimage.find_objects(self.spine.labels, max_label=len(self.spine.vertebrae))
+        return tuple(found)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,25 +227,27 @@ def register_bone(
 
 def bone_points(exam: ExamAnatomy, index: int, settings: MotionSettings) -> Points:
     """Voxel centres of one vertebra and its edge, free of metal and its shadow, LPS mm, shape (n, 3)."""
-    own = exam.spine.labels == index + 1
-    if not own.any():
+    key = index, settings.bone_margin_mm, settings.metal_shadow_mm
+    if key not in exam._bone_points:
+        exam._bone_points[key] = _bone_points(exam, index, settings)
+    return exam._bone_points[key]
+
+
+def _bone_points(exam: ExamAnatomy, index: int, settings: MotionSettings) -> Points:
+    extent = exam.bone_boxes[index]
+    if extent is None:
         raise AnalysisFailed("the bone of a vertebra could not be outlined")
     spacing_zyx = exam.volume.spacing_mm[::-1]
     reach = np.ceil((settings.bone_margin_mm + settings.metal_shadow_mm) / spacing_zyx).astype(int) + 1
-    extent = ndimage.find_objects(own.astype(np.uint8))[0]
     box = tuple(slice(max(s.start - int(r), 0), s.stop + int(r)) for s, r in zip(extent, reach, strict=True))
-    others = (exam.spine.labels[box] > 0) & ~own[box]
-    near = _within(own[box], settings.bone_margin_mm, spacing_zyx) & ~others
+    labels = exam.spine.labels[box]
+    own = labels == index + 1
+    near = within_mm(own, settings.bone_margin_mm, spacing_zyx) & (own | (labels == 0))
     metal = exam.hardware.metal[box]
     if metal.any():
-        near &= ~_within(metal, settings.metal_shadow_mm, spacing_zyx)
+        near &= ~within_mm(metal, settings.metal_shadow_mm, spacing_zyx)
     index_zyx = np.argwhere(near) + [s.start for s in box]
     return exam.volume.zyx_to_lps(index_zyx)
-
-
-def _within(mask: NDArray[np.bool_], distance_mm: float, spacing_zyx: Points) -> NDArray[np.bool_]:
-    distances: NDArray[Any] = np.asarray(ndimage.distance_transform_edt(~mask, sampling=spacing_zyx))
-    return distances <= distance_mm
 
 
 def measure_spacer(
@@ -389,7 +401,7 @@ def _with_shell(volume: Volume, implant: Implant, shell_mm: float = 2.5) -> Poin
     first = np.maximum(index.min(axis=0) - margin, 0)
     mask = np.zeros(np.minimum(index.max(axis=0) + margin + 1, volume.shape) - first, dtype=bool)
     mask[tuple((index - first).T)] = True
-    near = np.argwhere(_within(mask, shell_mm, volume.spacing_mm[::-1])) + first
+    near = np.argwhere(within_mm(mask, shell_mm, volume.spacing_mm[::-1])) + first
     halves = np.array([[z, y, x] for z in (-0.25, 0.25) for y in (-0.25, 0.25) for x in (-0.25, 0.25)])
     return volume.zyx_to_lps((near[:, None, :] + halves[None]).reshape(-1, 3))
 

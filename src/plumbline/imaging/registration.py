@@ -16,9 +16,15 @@ from scipy import ndimage
 
 from plumbline.anatomy.transforms import RigidTransform
 from plumbline.errors import AnalysisFailed
+from plumbline.imaging.sampling import block_mean
 from plumbline.imaging.volume import Volume
 
 Points = NDArray[Any]
+
+LEEWAY_IN_SIGMA = 4.0
+"""After a pass with that smoothing a piece is nearer to its place than so many times the smoothing."""
+BLOCKS_IN_SIGMA = 1.5
+"""A smoothed field is kept on a grid whose edges are this many times shorter than the smoothing, where voxels are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +121,12 @@ def register_rigid(
         raise AnalysisFailed(f"only {len(points_lps_mm)} points of the piece can be used to register it")
     picked = np.random.default_rng(0).permutation(len(points_lps_mm))[: settings.points]
     points = np.asarray(points_lps_mm, dtype=float)[picked]
-    transform = start
+    transform, leeway_mm = start, settings.capture_mm
     *coarse, finest = settings.sigmas_mm
     for sigma_mm in coarse:
-        transform = _Level(baseline, current, points, transform, sigma_mm, settings).align(transform)
-    level = _Level(baseline, current, points, transform, finest, settings)
+        transform = _Level(baseline, current, points, transform, sigma_mm, leeway_mm, settings).align(transform)
+        leeway_mm = min(leeway_mm, LEEWAY_IN_SIGMA * sigma_mm)
+    level = _Level(baseline, current, points, transform, finest, leeway_mm, settings)
     return level.result(level.align(transform))
 
 
@@ -133,6 +140,7 @@ class _Level:
         points: Points,
         start: RigidTransform,
         sigma_mm: float,
+        leeway_mm: float,
         settings: RegistrationSettings,
     ) -> None:
         self._settings = settings
@@ -142,12 +150,9 @@ class _Level:
         self._pitch_mm = max(float(np.prod(baseline.spacing_mm)), float(np.prod(current.spacing_mm))) ** (1 / 3)
         around = 3 * sigma_mm + 2
         fixed = _smoothed_crop(baseline, points, around, sigma_mm, settings)
-        self._fixed = _sample(fixed.voxels, fixed, points)
-        reach = around + settings.capture_mm
-        self._moving = _smoothed_crop(current, start.apply(points), reach, sigma_mm, settings)
-        self._gradient = tuple(
-            np.asarray(each) for each in np.gradient(np.asarray(self._moving.voxels, dtype=np.float32))
-        )
+        self._fixed = _sample(fixed.voxels, fixed.array_coordinates(points))
+        self._moving = _smoothed_crop(current, start.apply(points), around + leeway_mm, sigma_mm, settings)
+        self._gradient = np.gradient(self._moving.voxels)
 
     def align(self, transform: RigidTransform) -> RigidTransform:
         """Step until the piece rests."""
@@ -162,27 +167,29 @@ class _Level:
     def _linearised(self, transform: RigidTransform) -> tuple[Points, Points, Points, Points, NDArray[np.bool_]]:
         """(residuals, jacobian over six motions and gain and offset, weights, values, inside)."""
         moved = transform.apply(self._points)
-        values = _sample(self._moving.voxels, self._moving, moved)
-        index = self._moving.to_index(moved)
-        inside = np.all((index >= 0) & (index <= np.array(self._moving.shape[::-1]) - 1), axis=1)
+        at = self._moving.array_coordinates(moved)
+        inside = np.all((at >= 0) & (at <= np.array(self._moving.shape)[:, None] - 1), axis=0)
         if inside.mean() < self._settings.least_overlap:
             raise AnalysisFailed(f"only {inside.mean():.0%} of the piece lie inside the other exam")
-        gz, gy, gx = (_sample(each, self._moving, moved) for each in self._gradient)
-        slope = np.stack([gx, gy, gz], axis=1) @ self._moving.index_from_lps[:3, :3]
+        values = _sample(self._moving.voxels, at)
+        along_zyx = np.stack([_sample(each, at) for each in self._gradient])
         gain, offset = _gain_and_offset(values[inside], self._fixed[inside])
         residuals = gain * values + offset - self._fixed
         spread = 1.4826 * float(np.median(np.abs(residuals[inside]))) + 5.0
         weights = inside / (1.0 + (residuals / (3.0 * spread)) ** 2) ** 2
-        arms = moved - transform.apply(self._centre)
-        jacobian = np.hstack([np.cross(arms, gain * slope), gain * slope, values[:, None], np.ones((len(values), 1))])
+        arms = (moved - transform.apply(self._centre)).T
+        slope = gain * (self._moving.index_from_lps[2::-1, :3].T @ along_zyx)
+        turning = [arms[k - 2] * slope[k - 1] - arms[k - 1] * slope[k - 2] for k in range(3)]
+        jacobian = np.stack([*turning, *slope, values, np.ones_like(values)], axis=1)
         return residuals, jacobian, weights, values, inside
 
     def _step(self, transform: RigidTransform) -> Points:
         residuals, jacobian, weights, _, _ = self._linearised(transform)
-        normal = (jacobian * weights[:, None]).T @ jacobian
+        weighted = (jacobian * weights[:, None]).T
+        normal = weighted @ jacobian
         normal += np.diag(np.diag(normal)) * 1e-3
         try:
-            return np.linalg.solve(normal, -(jacobian * weights[:, None]).T @ residuals)[:6]
+            return np.linalg.solve(normal, -weighted @ residuals)[:6]
         except np.linalg.LinAlgError as error:
             raise AnalysisFailed("the piece has no edges that could be aligned") from error
 
@@ -220,18 +227,19 @@ def _smoothed_crop(
     index = volume.to_index(points)
     margin = margin_mm / volume.spacing_mm
     largest = np.array(volume.shape[::-1])
-    start = np.clip(np.floor(index.min(axis=0) - margin).astype(int), 0, largest - 2)
-    stop = np.clip(np.ceil(index.max(axis=0) + margin).astype(int) + 1, start + 2, largest)
+    blocks = np.clip(np.floor(sigma_mm / (BLOCKS_IN_SIGMA * volume.spacing_mm)).astype(int), 1, largest // 2)
+    start = np.clip(np.floor(index.min(axis=0) - margin).astype(int), 0, largest - 2 * blocks)
+    stop = np.clip(np.ceil(index.max(axis=0) + margin).astype(int) + 1, start + 2 * blocks, largest)
     (x0, y0, z0), (x1, y1, z1) = start.tolist(), stop.tolist()
-    crop = volume.crop((z0, y0, x0), (z1, y1, x1))
-    voxels = np.clip(crop.voxels, settings.lowest_hu, settings.highest_hu).astype(np.float32)
-    sigma = sigma_mm / crop.spacing_mm[::-1]
-    smoothed = ndimage.gaussian_filter(voxels, np.where(sigma < 0.25, 0.0, sigma), mode="nearest", truncate=3.0)
+    crop = block_mean(volume.crop((z0, y0, x0), (z1, y1, x1)), blocks, settings.lowest_hu, settings.highest_hu)
+    blurred = (blocks**2 - 1) / 12.0 / blocks**2
+    sigma = np.sqrt(np.maximum((sigma_mm / crop.spacing_mm) ** 2 - blurred, 0.0))[::-1]
+    smoothed = ndimage.gaussian_filter(crop.voxels, np.where(sigma < 0.25, 0.0, sigma), mode="nearest", truncate=3.0)
     return Volume(smoothed, crop.lps_from_index)
 
 
-def _sample(values: NDArray[Any], volume: Volume, points: Points) -> Points:
-    return ndimage.map_coordinates(values, volume.to_index(points)[:, ::-1].T, order=1, mode="nearest")
+def _sample(values: NDArray[Any], at_zyx: Points) -> Points:
+    return ndimage.map_coordinates(values, at_zyx, order=1, mode="nearest")
 
 
 def _gain_and_offset(values: Points, wanted: Points) -> tuple[float, float]:

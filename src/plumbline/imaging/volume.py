@@ -48,11 +48,15 @@ class Volume:
 
     def to_lps(self, index: Points) -> Points:
         """LPS millimetres of (column, row, slice) indices of shape (..., 3)."""
-        return np.asarray(index, dtype=float) @ self.lps_from_index[:3, :3].T + self.lps_from_index[:3, 3]
+        return _mapped(self.lps_from_index, index).T.reshape(np.shape(index))
 
     def to_index(self, points_lps_mm: Points) -> Points:
         """(column, row, slice) indices, fractional, of LPS points of shape (..., 3)."""
-        return np.asarray(points_lps_mm, dtype=float) @ self.index_from_lps[:3, :3].T + self.index_from_lps[:3, 3]
+        return _mapped(self.index_from_lps, points_lps_mm).T.reshape(np.shape(points_lps_mm))
+
+    def array_coordinates(self, points_lps_mm: Points) -> Points:
+        """Fractional (slice, row, column) of LPS points of shape (..., 3), as ``scipy.ndimage`` takes them: (3, n)."""
+        return _mapped(self.index_from_lps[2::-1], points_lps_mm)
 
     def zyx_to_lps(self, index_zyx: Points) -> Points:
         """LPS millimetres of array indices (slice, row, column) of shape (..., 3), as np.argwhere gives."""
@@ -64,3 +68,12 @@ class Volume:
         affine = self.lps_from_index.copy()
         affine[:3, 3] = self.to_lps(np.array([x0, y0, z0], dtype=float))
         return Volume(self.voxels[z0:z1, y0:y1, x0:x1], affine)
+
+
+def _mapped(affine: Points, points: Points) -> Points:
+    """Points of shape (..., 3) mapped by the first three rows of an affine, shape (3, n).
+
+    Written out by columns: a matrix product of three by three and very many starts threads for nothing.
+    """
+    x, y, z = np.asarray(points, dtype=float).reshape(-1, 3).T
+    return np.stack([row[0] * x + row[1] * y + row[2] * z + row[3] for row in affine[:3]])

@@ -92,7 +92,7 @@ class FolderImages:
         """See ``Images.volume``."""
         folder = self.folders[study_instance_uid]
         paths = [folder.paths[str(h.SOPInstanceUID)] for h in self.headers(study_instance_uid, series_instance_uid)]
-        return volume_from_datasets([_read(path) for path in paths])
+        return volume_from_datasets(_read(path) for path in paths)
 
     def label_maps(self, study_instance_uid: str, series_instance_uid: str) -> FoundLabelMaps:
         """See ``Images.label_maps``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 
 from pydicom import Dataset, dcmread
@@ -75,7 +75,7 @@ class HeldImages:
         """Headers of a study, kept for the steps that follow; more instances make another entry."""
         key = (study_uid, len(self._index.held(study_uid)))
         if key not in self._headers:
-            self._headers[key] = self._read(study_uid, None, with_pixels=False)
+            self._headers[key] = list(self._read(study_uid, None, with_pixels=False))
             if len(self._headers) > KEPT_STUDIES:
                 self._headers.popitem(last=False)
         return self._headers[key]
@@ -93,10 +93,8 @@ class HeldImages:
             lambda header: read_held(self._spool, held[str(header.SOPInstanceUID)], with_pixels=True),
         )
 
-    def _read(self, study_uid: str, series_uid: str | None, *, with_pixels: bool) -> list[Dataset]:
+    def _read(self, study_uid: str, series_uid: str | None, *, with_pixels: bool) -> Iterator[Dataset]:
         own = self._publications.own_objects(study_uid)
-        return [
-            read_held(self._spool, instance, with_pixels=with_pixels)
-            for instance in self._index.held(study_uid)
-            if series_uid in (None, instance.series_instance_uid) and instance.sop_instance_uid not in own
-        ]
+        for instance in self._index.held(study_uid):
+            if series_uid in (None, instance.series_instance_uid) and instance.sop_instance_uid not in own:
+                yield read_held(self._spool, instance, with_pixels=with_pixels)

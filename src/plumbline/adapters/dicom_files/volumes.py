@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,8 +34,8 @@ class _Frame:
     """Values of ``_TELLING_APART``, by which volumes of the same slices are told apart; empty where absent."""
 
 
-def volume_from_datasets(datasets: Sequence[Dataset]) -> Volume:
-    """One volume from the instances of a series.
+def volume_from_datasets(datasets: Iterable[Dataset]) -> Volume:
+    """One volume from the instances of a series; of each no more is kept than its decoded pixels.
 
     Returns
     -------
@@ -55,28 +55,31 @@ def volume_from_datasets(datasets: Sequence[Dataset]) -> Volume:
     whole = all(frame.slope.is_integer() and frame.intercept.is_integer() for frame in frames)
     shape = (len(stack.order), frames[0].plane.rows, frames[0].plane.columns)
     voxels = np.empty(shape, dtype=np.int16 if whole else np.float32)
+    waiting = dict(enumerate(frames))
+    del frames
     for slice_index, frame_index in enumerate(stack.order):
-        voxels[slice_index] = _rescaled(frames[frame_index], voxels.dtype)
+        voxels[slice_index] = _rescaled(waiting.pop(frame_index), voxels.dtype)
     notes = [note for note in (broken, stack.note) if note]
     return without_tilt(Volume(voxels, stack.lps_from_index, " ".join(notes) or None))
 
 
-def _readable_frames(datasets: Sequence[Dataset]) -> tuple[list[_Frame], str | None]:
+def _readable_frames(datasets: Iterable[Dataset]) -> tuple[list[_Frame], str | None]:
     """Frames of the instances that can be decoded, and a sentence about the others; refused where they are many."""
     frames: list[_Frame] = []
     refusals: list[InvalidInput] = []
-    for dataset in datasets:
+    count = 0
+    for count, dataset in enumerate(datasets, start=1):  # noqa: B007 (how many there were is asked below)
         try:
             frames += _frames(dataset)
         except InvalidInput as error:
             refusals.append(error)
-    if len(refusals) > LARGEST_BROKEN_SHARE * len(datasets):
+    if len(refusals) > LARGEST_BROKEN_SHARE * count:
         raise refusals[0]
     if not refusals:
         return frames, None
     return (
         frames,
-        f"{len(refusals)} of {len(datasets)} instances could not be used, the first because it {_why(refusals[0])}.",
+        f"{len(refusals)} of {count} instances could not be used, the first because it {_why(refusals[0])}.",
     )
 
 
