@@ -20,7 +20,7 @@ from plumbline.adapters.database.delivery_tables import DeliveryRow
 from plumbline.adapters.database.engine import Store
 from plumbline.adapters.database.exams import patient_document
 from plumbline.adapters.database.results import DatabasePublications, DatabaseResults
-from plumbline.adapters.database.tables import ExamRow, QuarantineRow, StepRow
+from plumbline.adapters.database.tables import ExamRow, QuarantineRow, StepEventRow, StepRow
 from plumbline.adapters.database.workitems import DatabaseWorkitems
 from plumbline.checks.context import CheckContext, MeasuredExam
 from plumbline.checks.evidence import draw_evidence
@@ -221,6 +221,12 @@ def _seed_others(store: Store, clock: Clock) -> None:
     """A failed exam, a radiograph that waits for its report, something in quarantine."""
     error = "The worker ended each time before it was done."
     _seed_path(store, clock, FAILED, "failed", {"complete": ("done", {}, None), "compare": ("failed", {}, error)})
+    with store.begin() as session:
+        lost = {"study_instance_uid": FAILED, "revision": 1, "name": "compare", "holder": "worker-measure@host"}
+        for attempt, kind in enumerate(("lost", "lost", "failed"), start=1):
+            at = clock.now() - timedelta(minutes=11 - attempt / 3)
+            sentence = error if kind == "failed" else "The worker ended, or was cut off, before it was done."
+            session.add(StepEventRow(**lost, attempt=attempt, kind=kind, sentence=sentence, at=at))
     on = datetime(2026, 6, 9, 11, 0, tzinfo=UTC)
     decision = TriageDecision(Priority.ROUTINE, ("Only radiographs; nothing was measured.",))
     _seed_workitem(store, clock, study(RADIOGRAPH, on, "DX"), decision, has_report=False)

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from plumbline.adapters.database.workitems import DatabaseWorkitems
+from plumbline.observability.clock import SystemClock
+from plumbline.worklist.states import State
 from tests.browser.conftest import until
 from tests.browser.figures import note
 from tests.browser.seeding import BASELINE, CURRENT, FAILED, RADIOGRAPH
@@ -151,6 +154,17 @@ def test_the_reference_can_be_faded_and_blinked_over_the_current_exam(visit):
     assert page.evaluate(opacity) == "1"
 
 
+def test_an_open_page_says_that_somebody_has_claimed_its_reading(visit, site):
+    visit.open(f"/exams/{RADIOGRAPH}")
+    news = visit.page.locator("#news")
+    visit.page.wait_for_timeout(700)
+    assert news.is_hidden()
+    worklist = DatabaseWorkitems(site.store, SystemClock())
+    worklist.change_state(f"{RADIOGRAPH}.77", State.IN_PROGRESS, transaction_uid="2.25.4711")
+    news.wait_for(timeout=8000)
+    assert "Somebody has claimed this reading." in news.inner_text()
+
+
 def test_other_viewers_open_with_both_exams_chosen(visit):
     visit.open(f"/exams/{CURRENT}")
     link = visit.page.get_by_role("link", name="Open in OHIF").get_attribute("href")
@@ -236,11 +250,14 @@ def test_a_failed_step_opens_to_its_path_and_is_done_again(visit):
     row = page.locator("#failures tbody tr")
     assert "The worker ended each time" in row.inner_text()
     row.get_by_role("link").click()
-    assert "compare" in page.locator("tr.is-failed").inner_text()
-    assert "The dataset ends inside an element." in page.locator("main").inner_text()
+    assert "compare" in page.locator("tr.is-failed").first.inner_text()
+    history = page.locator("#history tbody").inner_text()
+    for told in ("compare failed for good", "lost its worker", "The dataset ends inside an element.", "First image"):
+        assert told in history
     page.get_by_role("button", name="Do again").click()
     page.wait_for_url(f"**/operator/exams/{FAILED}")
-    assert page.locator("tr.is-failed").count() == 0
+    assert page.locator("section:not(#history) tr.is-failed").count() == 0
+    assert "Had the step compare done again" in page.locator("#history tbody tr").first.inner_text()
     visit.open("/operator")
     assert "Ora Operator" in page.locator("#deeds").inner_text()
     assert "Nothing failed." in page.locator("#failures").inner_text()
@@ -248,9 +265,9 @@ def test_a_failed_step_opens_to_its_path_and_is_done_again(visit):
 
 def test_what_was_not_delivered_is_sent_again(visit):
     visit.introduce("Ora Operator", "/operator")
-    letter = visit.page.locator("#destinations tr.is-failed")
+    letter = visit.page.locator("#undelivered tr.is-failed")
     assert "The receiver rejected the message (AR)." in letter.inner_text()
     with visit.page.expect_navigation():
         letter.get_by_role("button", name="Send again").click()
-    assert visit.page.locator("#destinations tr.is-failed").count() == 0
+    assert visit.page.locator("#undelivered tr.is-failed").count() == 0
     assert "a delivery to ris sent again" in visit.page.locator("#deeds").inner_text()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import RedirectResponse, Response
 
+from plumbline.adapters.database.overview import ExamCourse
 from plumbline.errors import InvalidInput, PlumblineError
 from plumbline.pipeline.outbox import DeliveryState
 from plumbline.pipeline.studies import StudyState
-from services.worklist_api.context import Context, InContext
+from services.worklist_api.context import Context, InContext, Records
+from services.worklist_api.operator.history import history_of
 from services.worklist_api.pages.rendering import render
 from services.worklist_api.problems import NotFound
 from services.worklist_api.readers.identity import InRecords, KnownReader, Reader
@@ -52,24 +55,36 @@ def operator(request: Request, context: InContext, records: InRecords, reader: R
 def exam(
     study_instance_uid: StudyUid, request: Request, context: InContext, records: InRecords, reader: Reader
 ) -> Response:
-    """What became of one exam, step by step."""
-    try:
-        state, note = records.overview.note_of(study_instance_uid)
-    except InvalidInput as error:
-        raise NotFound(error.what, where=error.where) from error
+    """What became of one exam: its steps, what was sent of it, and its history."""
+    overview = records.overview
+    quarantine = overview.quarantine(limit=ROWS, study_instance_uid=study_instance_uid)
+    course = _course(records, study_instance_uid, is_set_aside=bool(quarantine))
+    steps, publications = overview.steps_of(study_instance_uid), overview.publications_of(study_instance_uid)
+    deliveries = overview.deliveries_of(study_instance_uid)
+    deeds = records.readers.deeds(limit=ROWS, study_instance_uid=study_instance_uid)
+    events = overview.events_of(study_instance_uid)
     shown: dict[str, Any] = {
         "study_instance_uid": study_instance_uid,
-        "state": state,
-        "note": note,
-        "steps": records.overview.steps_of(study_instance_uid),
-        "publications": records.overview.publications_of(study_instance_uid),
-        "quarantine": records.overview.quarantine(limit=ROWS, study_instance_uid=study_instance_uid),
-        "deeds": records.readers.deeds(limit=ROWS, study_instance_uid=study_instance_uid),
-        "now": context.now(),
+        "course": course,
+        "steps": steps,
+        "publications": publications,
+        "deliveries": deliveries,
+        "history": history_of(course, steps, events, publications, deliveries, quarantine, deeds),
         "reader": reader,
         "names_itself": context.reader_header is None,
+        "now": context.now(),
     }
     return render(request, "operator_exam.html", shown)
+
+
+def _course(records: Records, study_instance_uid: str, *, is_set_aside: bool) -> ExamCourse | None:
+    """Where an exam stands; None where all that came of it is in quarantine."""
+    try:
+        return records.overview.course_of(study_instance_uid)
+    except InvalidInput as error:
+        if is_set_aside:
+            return None
+        raise NotFound(error.what, where=error.where) from error
 
 
 @router.post("/steps/{step_id}/retry")
@@ -95,12 +110,18 @@ def resend(
 
 @router.post("/deliveries/{delivery_id}/resend")
 def resend_delivery(
-    delivery_id: Annotated[int, Path(ge=1, le=2**31 - 1)], records: InRecords, reader: KnownReader
+    delivery_id: Annotated[int, Path(ge=1, le=2**31 - 1)], request: Request, records: InRecords, reader: KnownReader
 ) -> RedirectResponse:
     """Have a dead letter sent again."""
     letter = records.outbox.resend(delivery_id)
     records.readers.note_deed(reader, f"had a delivery to {letter.destination} sent again", letter.study_instance_uid)
-    return RedirectResponse("/operator", _SEE_OTHER)
+    return RedirectResponse(back_to(request, letter.study_instance_uid), _SEE_OTHER)
+
+
+def back_to(request: Request, study_instance_uid: str) -> str:
+    """The page that an errand was sent from: the exam's own, or the overview."""
+    own = f"/operator/exams/{study_instance_uid}"
+    return own if urlsplit(request.headers.get("referer", "")).path == own else "/operator"
 
 
 def probed(probes: dict[str, Callable[[], None]]) -> dict[str, str | None]:

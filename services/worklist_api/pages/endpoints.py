@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from services.worklist_api.context import InContext
 from services.worklist_api.pages import presentation
-from services.worklist_api.pages.exam_page import exam_page
+from services.worklist_api.pages.exam_page import Standing, exam_page, standing_of
 from services.worklist_api.pages.rendering import render
 from services.worklist_api.problems import NotFound
 from services.worklist_api.readers.identity import Reader
@@ -33,7 +33,12 @@ def exam(
         details = service.exam_details(context, study_instance_uid)
     except NotFound:
         entry = service.entry_of_study(context, study_instance_uid, None)
-        shown: dict[str, Any] = {"entry": entry, "study_instance_uid": study_instance_uid, "reader": reader}
+        shown: dict[str, Any] = {
+            "entry": entry,
+            "study_instance_uid": study_instance_uid,
+            "reader": reader,
+            "standing": standing_of(context, study_instance_uid),
+        }
         return render(request, "no_result.html", shown, status_code=200 if entry else 404)
     shown = {
         "details": details,
@@ -41,12 +46,19 @@ def exam(
         "view": presentation.exam_view(details),
         "page": exam_page(context, details, viewed=view),
         "reader": reader,
+        "standing": standing_of(context, study_instance_uid),
         "can_read": context.records is not None,
         "names_itself": context.reader_header is None,
     }
     answer = render(request, "exam.html", shown)
     answer.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY_OF_VIEWER
     return answer
+
+
+@router.get("/exams/{study_instance_uid}/standing")
+def standing(study_instance_uid: StudyUid, context: InContext) -> Standing:
+    """What an open page compares itself with when something changed."""
+    return standing_of(context, study_instance_uid)
 
 
 @router.get("/docs")

@@ -6,10 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from plumbline.adapters.database.readers import Claim, Opinion
 from services.worklist_api.context import Context
 from services.worklist_api.pages.presentation import day
 from services.worklist_api.pages.timeline import CURRENT, Moment, timeline
+from services.worklist_api.problems import NotFound
+from services.worklist_api.readings import service
 from services.worklist_api.readings.schemas import ExamDetails
 
 
@@ -35,6 +39,29 @@ class ExamPage:
         """Address of the picture that shows the viewed cuts until the viewer does; none where no picture does."""
         still = self.views[self.viewed].get("still") if self.views else None
         return self.pictures[still["picture"] - 1 : still["picture"]] if still else ()
+
+
+class Standing(BaseModel):
+    """What may change while a page of an exam is open."""
+
+    model_config = ConfigDict(frozen=True)
+
+    revision: int | None
+    """Newest revision that has a result."""
+    state: str | None
+    reader: str | None
+    """Who has or had the reading, where it was claimed here."""
+
+
+def standing_of(context: Context, study_instance_uid: str) -> Standing:
+    """Where an exam and its reading stand now."""
+    entry = service.entry_of_study(context, study_instance_uid, None)
+    claim = context.records.readers.claim_of(entry.workitem_uid) if context.records and entry else None
+    try:
+        revision = service.newest_result(context, study_instance_uid).revision
+    except NotFound:
+        revision = None
+    return Standing(revision=revision, state=entry.state if entry else None, reader=claim.reader if claim else None)
 
 
 def exam_page(context: Context, details: ExamDetails, *, viewed: int = 0) -> ExamPage:

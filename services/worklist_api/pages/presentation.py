@@ -28,6 +28,7 @@ _STATE_WORDS = {
     "COMPLETED": "Read",
     "CANCELED": "Cancelled",
 }
+_UNMET = re.compile(r"(?P<fact>\S+) .*: it is (?P<value>.*)")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 
 
@@ -158,6 +159,11 @@ def moment(value: datetime | None) -> str:
     return f"{value.day} {value:%b %Y, %H:%M} UTC" if value else "–"
 
 
+def instant(value: datetime | None) -> str:
+    """``1 Mar 2026, 09:30:07`` in UTC, for logs."""
+    return f"{value.day} {value:%b %Y, %H:%M:%S} UTC" if value else "–"
+
+
 def age(since: datetime | None, now: datetime) -> str:
     """Time that has passed, as ``12 min``, ``3 h`` or ``2 d``."""
     if since is None:
@@ -201,6 +207,14 @@ def why(reasons: Sequence[str], shown: int = 3) -> Why:
     return Why(heads[0] if heads else "–", basis, heads[1:shown], max(0, len(heads) - shown))
 
 
+def firing_words(why: str) -> str:
+    """Why a rule fired or did not, where its conditions and which of both stand beside it already."""
+    told = why.removeprefix("Not fired, ").removeprefix("Fired: ")
+    if found := _UNMET.match(told):
+        return f"{found['fact']} is {found['value']}"
+    return told if "." in told.partition(" ")[0] else told[:1].upper() + told[1:]
+
+
 def check_name(check: str) -> str:
     """``spacer-migration`` as ``Spacer migration``."""
     return words(check.replace("-", "_"))
@@ -215,6 +229,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "day": day,
     "age": age,
     "moment": moment,
+    "instant": instant,
     "state_words": state_words,
     "words": words,
     "check_name": check_name,
@@ -222,5 +237,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "status_words": status_words,
     "check_option": lambda check: (check, check_name(check)),
     "why": why,
+    "firing_words": firing_words,
     "same_option": lambda value: (value, value),
 }

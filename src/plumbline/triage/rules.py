@@ -223,11 +223,11 @@ def _sentence(rule: Rule, facts: Facts, finding: Finding | None) -> str:
 def _value_in_words(name: str, facts: Facts, finding: Finding | None) -> str:
     if finding is not None:
         fields = {
-            "check": finding.check.value,
+            "check": finding.check.value.replace("-", " "),
             "level": finding.level or "Whole exam",
             "reason": " ".join(finding.reasons),
             "reference": finding.reference or "no reference",
-            "status": finding.status.value,
+            "status": finding.status.value.replace("-", " "),
         }
         if name in fields:
             return fields[name]

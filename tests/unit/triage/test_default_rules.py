@@ -123,4 +123,4 @@ def test_a_decision_names_the_literature_that_it_rests_on(known):
 
 def test_a_finding_of_the_whole_exam_is_said_as_such(known):
     decision = decide(RULES, known.facts(known.finding("level-labelling", "failed", level=None)))
-    assert decision.reasons[0].startswith("Whole exam: level-labelling failed")
+    assert decision.reasons[0].startswith("Whole exam: level labelling failed")

@@ -1,5 +1,7 @@
 /** The exam page: the images, as stills at once and as volumes by themselves where there is room, on request on a phone. */
 
+import { follow } from "./live";
+import { lookForNews } from "./news";
 import { Viewer, type View } from "./viewer/viewer";
 
 const LONGEST_WAIT_MS = 1000;
@@ -11,6 +13,8 @@ function painted(root: HTMLElement): Promise<unknown> {
   const told = new Promise((resolve) => new PerformanceObserver(resolve).observe({ type, buffered: true }));
   return Promise.race([told, new Promise((resolve) => window.setTimeout(resolve, LONGEST_WAIT_MS))]);
 }
+
+follow({ onChange: () => void lookForNews() });
 
 const root = document.getElementById("viewer");
 const told = document.getElementById("views");

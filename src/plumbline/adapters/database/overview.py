@@ -9,9 +9,17 @@ from datetime import datetime, timedelta
 from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
+from plumbline.adapters.database.delivery_tables import DeliveryRow
 from plumbline.adapters.database.engine import Store
 from plumbline.adapters.database.steps import DONE, ENDED, FAILED, HELD, READY
-from plumbline.adapters.database.tables import CursorRow, ExamRow, PublicationRow, QuarantineRow, StepRow
+from plumbline.adapters.database.tables import (
+    CursorRow,
+    ExamRow,
+    PublicationRow,
+    QuarantineRow,
+    StepEventRow,
+    StepRow,
+)
 from plumbline.errors import Conflict, InvalidInput
 from plumbline.pipeline.ports import Clock, ExamState, PublicationState, StepName
 
@@ -54,6 +62,32 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class ExamCourse:
+    """Where an exam stands, and when it came."""
+
+    state: str
+    note: str | None
+    revision: int
+    sender: str
+    first_instance_at: datetime
+    last_instance_at: datetime
+    completed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepEvent:
+    """An attempt that did not finish its step: ``waited``, ``retried``, ``lost`` or ``failed``, and why."""
+
+    revision: int
+    name: str
+    attempt: int
+    kind: str
+    holder: str | None
+    sentence: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Destination:
     """What is owed to one destination."""
 
@@ -76,6 +110,21 @@ class SetAside:
     received_at: datetime
     study_instance_uid: str | None
     sop_instance_uid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Something of an exam that is or was owed to another system."""
+
+    delivery_id: int
+    destination: str
+    kind: str
+    state: str
+    attempts: int
+    error: str | None
+    created_at: datetime
+    sent_at: datetime | None
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +177,35 @@ class DatabaseOverview:
         """All steps of an exam, the newest first."""
         return self._work(StepRow.study_instance_uid == study_instance_uid, limit=500)
 
-    def note_of(self, study_instance_uid: str) -> tuple[str, str | None]:
-        """State of an exam and its note; raise ``InvalidInput`` where there is no such exam."""
+    def course_of(self, study_instance_uid: str) -> ExamCourse:
+        """Where an exam stands, and when it came; raise ``InvalidInput`` where there is no such exam."""
         with self._store.read() as session:
             row = session.get(ExamRow, study_instance_uid)
             if row is None:
                 raise InvalidInput("there is no such exam", where=study_instance_uid)
-            return row.state, row.note
+            return ExamCourse(
+                state=row.state,
+                note=row.note,
+                revision=row.revision,
+                sender=row.sender,
+                first_instance_at=row.first_instance_at,
+                last_instance_at=row.last_instance_at,
+                completed_at=row.completed_at,
+            )
+
+    def events_of(self, study_instance_uid: str) -> Sequence[StepEvent]:
+        """What went wrong with an exam's steps or made them wait, the newest first."""
+        statement = select(StepEventRow).where(StepEventRow.study_instance_uid == study_instance_uid)
+        with self._store.read() as session:
+            rows = session.scalars(statement.order_by(StepEventRow.event_id.desc()).limit(500))
+            return [_event(row) for row in rows]
+
+    def deliveries_of(self, study_instance_uid: str) -> Sequence[Delivery]:
+        """What is or was owed of an exam to other systems, the newest first."""
+        statement = select(DeliveryRow).where(DeliveryRow.study_instance_uid == study_instance_uid)
+        with self._store.read() as session:
+            rows = session.scalars(statement.order_by(DeliveryRow.delivery_id.desc()).limit(200))
+            return [_delivery(row) for row in rows]
 
     def quarantine(self, *, limit: int, study_instance_uid: str | None = None) -> Sequence[SetAside]:
         """What was set aside, the newest first."""
@@ -305,5 +376,23 @@ def _publication(row: PublicationRow) -> Publication:
         row.error,
         row.created_at,
         row.published_at,
+        row.revision,
+    )
+
+
+def _event(row: StepEventRow) -> StepEvent:
+    return StepEvent(row.revision, row.name, row.attempt, row.kind, row.holder, row.sentence, row.at)
+
+
+def _delivery(row: DeliveryRow) -> Delivery:
+    return Delivery(
+        row.delivery_id,
+        row.destination,
+        row.kind,
+        row.state,
+        row.attempts,
+        row.error,
+        row.created_at,
+        row.sent_at,
         row.revision,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import and_, or_, select, update
@@ -16,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from plumbline.adapters.database.engine import Store
 from plumbline.adapters.database.instances import batched_uids
-from plumbline.adapters.database.tables import ExamRow, StepRow
+from plumbline.adapters.database.tables import ExamRow, StepEventRow, StepRow
 from plumbline.errors import Conflict
 from plumbline.pipeline.path import next_step
 from plumbline.pipeline.ports import Clock, End, ExamState, Proceed, Step, StepName, StepOutcome, Wait
@@ -26,6 +27,16 @@ _SETTLED = (DONE, ENDED)
 """States in which ``StepRow.result`` is a result; in others it is what a waiting step keeps."""
 
 _RETRY_DELAY_S = 2.0
+_LOST_WORKER = "The worker ended, or was cut off, before it was done."
+
+
+class StepEventKind(StrEnum):
+    """What may become of an attempt that does not finish its step."""
+
+    WAITED = "waited"
+    RETRIED = "retried"
+    LOST = "lost"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,8 @@ class DatabaseSteps:
             row = session.scalar(select(StepRow).where(StepRow.step_id == step_id, due).with_for_update())
             if row is None:
                 return None
+            if row.state == HELD:
+                _log(session, row, now, StepEventKind.LOST, _LOST_WORKER)
             if row.attempts >= self._maximum_attempts:
                 _fail_for_good(session, row, now, row.error or "The worker ended each time before it was done.")
                 return None
@@ -115,6 +128,8 @@ class DatabaseSteps:
         now = self._clock.now()
         with self._store.begin() as session:
             row = self._held_row(session, step, holder)
+            if isinstance(outcome, Wait) and outcome.reason != row.error:
+                _log(session, row, now, StepEventKind.WAITED, outcome.reason)
             row.holder = row.lease_until = None
             match outcome:
                 case Wait():
@@ -146,10 +161,11 @@ class DatabaseSteps:
         now = self._clock.now()
         with self._store.begin() as session:
             row = self._held_row(session, step, holder)
-            row.holder = row.lease_until = None
             if is_final or row.attempts >= self._maximum_attempts:
                 _fail_for_good(session, row, now, sentence)
                 return True
+            _log(session, row, now, StepEventKind.RETRIED, sentence)
+            row.holder = row.lease_until = None
             row.state, row.error = READY, sentence
             row.not_before = now + timedelta(seconds=_RETRY_DELAY_S * 2 ** (row.attempts - 1))
             row.rung_at = None
@@ -274,7 +290,24 @@ def _finish(row: StepRow, state: str, now: datetime, result: Mapping[str, Any]) 
     row.state, row.finished_at, row.result, row.error = state, now, dict(result), None
 
 
+def _log(session: Session, row: StepRow, now: datetime, kind: StepEventKind, sentence: str) -> None:
+    """Note what became of the attempt that a row is at, while the row still names its worker."""
+    session.add(
+        StepEventRow(
+            study_instance_uid=row.study_instance_uid,
+            revision=row.revision,
+            name=row.name,
+            attempt=row.attempts,
+            kind=kind.value,
+            holder=row.holder,
+            sentence=sentence,
+            at=now,
+        )
+    )
+
+
 def _fail_for_good(session: Session, row: StepRow, now: datetime, sentence: str) -> None:
+    _log(session, row, now, StepEventKind.FAILED, sentence)
     row.state, row.error, row.finished_at = FAILED, sentence, now
     row.holder = row.lease_until = None
     _end_exam(session, row, ExamState.FAILED, sentence)

@@ -143,6 +143,23 @@ class StepRow(Base):
     finished_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
+class StepEventRow(Base):
+    """What went wrong with a step, or made it wait: the log of an exam, which a later attempt does not overwrite."""
+
+    __tablename__ = "step_events"
+
+    event_id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
+    study_instance_uid: Mapped[str] = mapped_column(String(64), index=True)
+    revision: Mapped[int] = mapped_column()
+    name: Mapped[str] = mapped_column(String(20))
+    attempt: Mapped[int] = mapped_column()
+    kind: Mapped[str] = mapped_column(String(12))
+    """``waited``, ``retried``, ``lost``, ``failed``."""
+    holder: Mapped[str | None] = mapped_column(String(120))
+    sentence: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(Moment)
+
+
 class WorkitemRow(Base):
     """One UPS workitem: its DICOM JSON, and apart from it the Transaction UID, which is the lock."""
 

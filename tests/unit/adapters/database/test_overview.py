@@ -3,8 +3,10 @@
 import pytest
 
 from plumbline.adapters.database.overview import DatabaseOverview
+from plumbline.adapters.database.steps import DatabaseSteps
 from plumbline.adapters.database.tables import ExamRow, PublicationRow, StepRow
 from plumbline.errors import Conflict, InvalidInput
+from plumbline.pipeline.ports import Wait
 
 UID = "2.25.7"
 
@@ -49,7 +51,8 @@ def test_a_failed_step_is_done_again_with_all_its_attempts(store, clock, overvie
     overview.retry(step_id)
     (step,) = overview.waiting(limit=10)
     assert (step.attempts, step.error) == (0, None)
-    assert overview.note_of(UID) == ("complete", None)
+    course = overview.course_of(UID)
+    assert (course.state, course.note) == ("complete", None)
 
 
 @pytest.mark.parametrize("state", ["ready", "held", "done"])
@@ -62,7 +65,7 @@ def test_a_step_or_exam_that_is_not_there_is_said(overview):
     with pytest.raises(InvalidInput):
         overview.retry(77)
     with pytest.raises(InvalidInput):
-        overview.note_of("2.25.1")
+        overview.course_of("2.25.1")
 
 
 def test_what_was_sent_is_owed_again_and_its_step_is_due(store, clock, overview):
@@ -84,3 +87,26 @@ def test_what_was_sent_is_owed_again_and_its_step_is_due(store, clock, overview)
     assert [step.name for step in overview.waiting(limit=10)] == ["publish"]
     with pytest.raises(Conflict):
         overview.resend(UID, 1)
+
+
+def test_every_attempt_that_came_to_nothing_stays_in_the_log(store, clock, overview):
+    step_id = add_step(store, clock, state="ready", attempts=0, error=None)
+    steps = DatabaseSteps(store, clock, lease_s=60, maximum_attempts=3)
+    steps.settle(steps.claim(step_id, "first"), "first", Wait(1.0, "The archive does not answer."))
+    clock.advance(2)
+    steps.settle(steps.claim(step_id, "first"), "first", Wait(1.0, "The archive does not answer."))
+    clock.advance(2)
+    steps.claim(step_id, "second")
+    clock.advance(61)
+    steps.fail(steps.claim(step_id, "third"), "third", "It broke off.", is_final=False)
+    clock.advance(10)
+    steps.fail(steps.claim(step_id, "fourth"), "fourth", "It broke off again.", is_final=False)
+    told = [(each.kind, each.holder, each.sentence) for each in overview.events_of(UID)]
+    assert told == [
+        ("failed", "fourth", "It broke off again."),
+        ("retried", "third", "It broke off."),
+        ("lost", "second", "The worker ended, or was cut off, before it was done."),
+        ("waited", "first", "The archive does not answer."),
+    ]
+    overview.retry(step_id)
+    assert len(overview.events_of(UID)) == 4

@@ -11,6 +11,7 @@ from plumbline.triage.facts import EXAM_FACTS, Facts
 from plumbline.triage.rule_file import read_rules
 from services.worklist_api.assembly import serve
 from services.worklist_api.context import Context
+from services.worklist_api.pages.presentation import firing_words
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -61,3 +62,19 @@ def test_routing_rules_are_tried_on_a_past_exam(site, route, said):
 
 def test_without_routing_rules_it_says_who_is_sent_everything(site):
     assert "every result goes to every destination: ris, pacs" in page(site, RULES)
+
+
+@pytest.mark.parametrize(
+    ("why", "shown"),
+    [
+        ("Not fired, order.red_flags contains infection: it is empty.", "order.red_flags is empty."),
+        (
+            "Not fired, there is not a finding with level-error, positive.",
+            "There is not a finding with level-error, positive.",
+        ),
+        ("Fired: exam.phase is late.", "exam.phase is late."),
+        ("Fired: a finding with any check, failed.", "A finding with any check, failed."),
+    ],
+)
+def test_the_reason_beside_a_rule_does_not_repeat_its_conditions(why, shown):
+    assert firing_words(why) == shown
