@@ -236,11 +236,14 @@ class _Growth:
         return fitted if self._is_neighbour(body, fitted, sign) else None
 
     def _is_in_view(self, body: Body, *, lowest: float) -> bool:
-        """Whether a body is in view from its roof down to ``lowest`` half heights from its centre."""
+        """Whether a body's roof is in view, and its posterior wall down to ``lowest`` half heights from its centre.
+
+        The front of a sacrum reaches lower than its wall and is often cut.
+        """
+        front = () if lowest > -1.0 else ((-1.0, lowest),)
         corners = [
             body.centre_lps_mm + np.array([p * body.depth_mm / 2, c * body.height_mm / 2, 0.0]) @ body.axes
-            for p in (-1, 1)
-            for c in (lowest, 1.0)
+            for p, c in ((-1.0, 1.0), (1.0, 1.0), (1.0, lowest), *front)
         ]
         index = self._volume.to_index(np.array(corners))
         return bool(np.all((index >= 0) & (index <= np.array(self._volume.shape[::-1]) - 1)))

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from plumbline.anatomy.transforms import VertebraFrame
-from plumbline.imaging.sampling import sample
+from plumbline.imaging.edge_planes import Edges, Plane, fit_plane
+from plumbline.imaging.sampling import is_inside, sample
 from plumbline.imaging.volume import Volume
 
 Points = NDArray[Any]
@@ -42,6 +43,11 @@ class BodySettings:
         thinner than the blur, so that its outer slope lies this share of the blur beyond the surface.
     hu_limits
         Densities are cut to these: dark streaks look like disc, not darker.
+    rim_inside_mm, rim_aside_mm, rim_prior_mm
+        How far before the posterior wall, and up to how far from the midline, the rim of an endplate is looked for;
+        how far the rim usually stands out from the middle of a hollow endplate, and its standard deviation.
+    hollow_prior_mm
+        How hollow a posterior wall usually is, and its standard deviation.
     wall_reach_mm
         The same for the walls.
     least_edge_hu_per_mm
@@ -64,6 +70,10 @@ class BodySettings:
     beyond_mm: float = 4.0
     least_free: float = 0.25
     unlikely: float = 0.45
+    rim_inside_mm: tuple[float, ...] = (2.5, 3.5, 4.5)
+    rim_aside_mm: float = 12.0
+    rim_prior_mm: tuple[float, float] = (1.0, 0.8)
+    hollow_prior_mm: tuple[float, float] = (1.0, 0.6)
     wall_reach_mm: float = 8.0
     least_edge_hu_per_mm: float = 12.0
     smooth_mm: float = 0.9
@@ -93,6 +103,8 @@ class Body:
         Robust spread of the wall's and the superior endplate's points about their planes.
     roof_tilt, floor_tilt
         (posterior, left) slope of the endplates, outwards.
+    roof_rim_mm
+        How far the rim of the superior endplate at the posterior wall stands out from its plane.
     edges
         Share of the rays, those that metal hides left out, on which an edge was found.
     """
@@ -106,6 +118,7 @@ class Body:
     roof_error_mm: float = 1.0
     roof_tilt: tuple[float, float] = (0.0, 0.0)
     floor_tilt: tuple[float, float] = (0.0, 0.0)
+    roof_rim_mm: float = 0.0
     edges: float = 0.0
 
     @property
@@ -113,18 +126,8 @@ class Body:
         """Origin where the posterior wall meets the superior endplate in the midline."""
         posterior, cranial, left = self.axes
         to_wall = self.depth_mm / 2
-        to_roof = self.height_mm / 2 + self.roof_tilt[0] * to_wall
+        to_roof = self.height_mm / 2 + self.roof_tilt[0] * to_wall + self.roof_rim_mm
         return VertebraFrame(self.centre_lps_mm + to_wall * posterior + to_roof * cranial, posterior, cranial, left)
-
-
-@dataclass(frozen=True, eq=False)
-class _Edges:
-    """Edge positions along rays, their strengths, which are edges, and on which rays no metal hides them."""
-
-    at_mm: Points
-    strength: Points
-    is_edge: NDArray[np.bool_]
-    is_free: NDArray[np.bool_]
 
 
 def fit_body(
@@ -244,35 +247,60 @@ def _refined(
     half, reach = body.height_mm / 2, settings.later_reach_mm
     to_roof, to_floor = guess.roof_mm + disc @ guess.roof_slope, guess.floor_mm + disc @ guess.floor_slope
     kept = np.array([0.0, settings.rays_a_fact**0.5 / settings.aside_sd])
-    roof = _plane(disc, _edges(volume, origins, cranial, to_roof, reach, metal, settings), kept)
+    roof = fit_plane(disc, _edges(volume, origins, cranial, to_roof, reach, metal, settings), kept)
     floor = _edges(volume, origins, -cranial, to_floor, reach, metal, settings) if has_floor else None
-    floor = _plane(disc, floor, kept) if floor else None
-    rows = _wall_rows(half)
+    floor = fit_plane(disc, floor, kept) if floor else None
+    rows = _wall_rows(half, lowest=-0.7 if has_floor else -0.4)
     wall_origins = body.centre_lps_mm + rows[:, :1] * cranial + rows[:, 1:] * left
     reach_wall = settings.wall_reach_mm
     wall_edges = _edges(volume, wall_origins, posterior, body.depth_mm / 2, reach_wall, metal, settings)
-    wall = _plane(rows, wall_edges, bow=(rows[:, 0] / half) ** 2 - 1.0)
-    front = _plane(rows, _edges(volume, wall_origins, -posterior, body.depth_mm / 2, reach_wall, metal, settings))
+    rims = [_rim_mm(volume, body, end, sign, metal, settings) for end, sign in ((roof, 1.0), (floor, -1.0))]
+    upper, lower = (_at_wall_mm(body, end) + rim for end, rim in zip((roof, floor), rims, strict=True))
+    wall = fit_plane(rows, wall_edges, bow=_hollow(rows[:, 0], upper, lower), usual_bow=settings.hollow_prior_mm)
+    front = fit_plane(rows, _edges(volume, wall_origins, -posterior, body.depth_mm / 2, reach_wall, metal, settings))
     sides = [_side(volume, body, sign, metal, settings) for sign in (1.0, -1.0)]
-    return _assembled(body, roof, floor, wall, front, sides)
+    return replace(_assembled(body, roof, floor, wall, front, sides), roof_rim_mm=rims[0])
 
 
-@dataclass(frozen=True, eq=False)
-class _Plane:
-    """``offset + slope . (u, v)`` along a direction; ``edges`` is the share of unhidden rays with an edge."""
+def _hollow(up: Points, upper_mm: float, lower_mm: float) -> Points:
+    """Shape of a hollow of the posterior wall, -1 in its middle and 0 at both its edges, at places up the wall.
 
-    offset: float
-    slope: Points
-    error_mm: float
-    edges: float
+    Endplates are hollow and lean against each other, so that the wall's edges are not where their middles are.
+    """
+    return (up - upper_mm) * (up + lower_mm) / ((upper_mm + lower_mm) / 2) ** 2
+
+
+def _at_wall_mm(body: Body, end: Plane | None) -> float:
+    """How far from the centre an endplate's plane meets the posterior wall."""
+    return end.offset + float(end.slope[0]) * body.depth_mm / 2 if end else body.height_mm / 2
+
+
+def _rim_mm(
+    volume: Volume, body: Body, end: Plane | None, sign: float, metal: Volume | None, settings: BodySettings
+) -> float:
+    """How far an endplate's rim at the posterior wall stands out from its plane; the usual where metal hides it."""
+    usual, spread = settings.rim_prior_mm
+    if end is None:
+        return 0.0
+    aside = np.linspace(-settings.rim_aside_mm, settings.rim_aside_mm, 13)
+    p, left = np.meshgrid(body.depth_mm / 2 - np.array(settings.rim_inside_mm), aside, indexing="ij")
+    places = np.stack([p.ravel(), left.ravel()], axis=1)
+    origins = body.centre_lps_mm + places @ body.axes[[0, 2]]
+    expected = end.offset + places @ end.slope
+    direction, reach = sign * body.axes[1], settings.later_reach_mm
+    found = _edges(volume, origins, direction, expected, reach, metal, settings)
+    lifts = (found.at_mm - expected)[found.is_edge]
+    known = len(lifts) / settings.rays_a_fact * (spread / max(end.error_mm, 0.15)) ** 2
+    middle = float(np.median(lifts)) if len(lifts) else usual
+    return float((usual + known * middle) / (1.0 + known))
 
 
 def _assembled(
     body: Body,
-    roof: _Plane | None,
-    floor: _Plane | None,
-    wall: _Plane | None,
-    front: _Plane | None,
+    roof: Plane | None,
+    floor: Plane | None,
+    wall: Plane | None,
+    front: Plane | None,
     sides: list[float | None],
 ) -> Body:
     posterior, cranial, left = body.axes
@@ -314,7 +342,7 @@ def _assembled(
     )
 
 
-def _normal(direction: Points, first: Points, second: Points, plane: _Plane | None) -> Points:
+def _normal(direction: Points, first: Points, second: Points, plane: Plane | None) -> Points:
     """Unit normal of a plane whose distance along ``direction`` slopes over the two others."""
     if plane is None:
         return direction
@@ -330,9 +358,12 @@ def _disc(body: Body, settings: BodySettings) -> Points:
     return np.stack([p[inside], left[inside]], axis=1)
 
 
-def _wall_rows(half_height_mm: float) -> Points:
-    """(cranial, left) places of the rays to a wall; the middle, where the basivertebral vein leaves, is spared."""
-    c, left = np.meshgrid(np.linspace(-0.7, 0.7, 11) * half_height_mm, np.arange(-9.0, 9.1, 1.5), indexing="ij")
+def _wall_rows(half_height_mm: float, *, lowest: float = -0.7) -> Points:
+    """(cranial, left) places of the rays to a wall; the middle, where the basivertebral vein leaves, is spared.
+
+    ``lowest`` is a share of the half height: how far down a sacral body reaches is not known.
+    """
+    c, left = np.meshgrid(np.linspace(lowest, 0.7, 11) * half_height_mm, np.arange(-9.0, 9.1, 1.5), indexing="ij")
     is_vein = (np.abs(c) < 0.25 * half_height_mm) & (np.abs(left) < 4.0)
     return np.stack([c[~is_vein], left[~is_vein]], axis=1)
 
@@ -366,7 +397,9 @@ def _rays(
     points = origins[:, None] + (expected[:, None] + at[None, :])[..., None] * direction
     hu = np.clip(sample(volume, points), *settings.hu_limits)
     hu = ndimage.gaussian_filter1d(hu, settings.smooth_mm / settings.step_mm, axis=1, mode="nearest")
-    is_free = np.ones(hu.shape, dtype=bool) if metal is None else sample(metal, points) < 0.5
+    is_free = is_inside(volume, points)
+    if metal is not None:
+        is_free &= sample(metal, points) < 0.5
     return at + (float(expected_mm) if np.ndim(expected_mm) == 0 else 0.0), hu, is_free
 
 
@@ -378,7 +411,7 @@ def _edges(
     reach_mm: float,
     metal: Volume | None,
     settings: BodySettings,
-) -> _Edges:
+) -> Edges:
     """Steepest fall from bone to what is beyond it along each ray, to a fraction of a step."""
     at, hu, is_free = _rays(volume, origins, direction, expected_mm, reach_mm, metal, settings)
     fall = -np.gradient(hu, settings.step_mm, axis=1)
@@ -392,7 +425,7 @@ def _edges(
     found = at[best] + np.clip(part, -1.0, 1.0) * settings.step_mm - _shell_shift_mm(volume, direction, settings)
     if np.ndim(expected_mm):
         found = found + np.asarray(expected_mm)
-    return _Edges(found, peak, is_edge, is_free)
+    return Edges(found, peak, is_edge, is_free)
 
 
 def _shell_shift_mm(volume: Volume, direction: Points, settings: BodySettings) -> float:
@@ -411,50 +444,3 @@ def _first_strong(fall: Points, share: float) -> NDArray[np.intp]:
     is_peak = (fall >= padded[:, :-2]) & (fall >= padded[:, 2:])
     is_strong = is_peak & (fall >= share * fall.max(axis=1, keepdims=True))
     return np.argmax(is_strong, axis=1)
-
-
-def _plane(places: Points, edges: _Edges, kept: Points | None = None, *, bow: Points | None = None) -> _Plane | None:
-    """Robust plane through the edges; None where there are too few.
-
-    Parameters
-    ----------
-    kept
-        Shape (2,): inverse of the slopes' expected size, in edges' spreads; 0 leaves a slope free.
-    bow
-        Shape of a hollow that is fitted beside the plane, 0 at the rims, so that the plane goes through them.
-    """
-    chosen = edges.is_edge
-    if chosen.sum() < max(12, 0.15 * len(places)):
-        return None
-    columns = [np.ones(int(chosen.sum())), places[chosen]]
-    design = np.column_stack(columns if bow is None else [*columns, bow[chosen]])
-    target, strength = edges.at_mm[chosen], edges.strength[chosen]
-    held = np.zeros(design.shape[1])
-    held[1:3] = 0.0 if kept is None else kept**2
-    weights = usual = strength / strength.mean()
-    solution, spread = np.zeros(design.shape[1]), 1.0
-    for _ in range(12):
-        solution = _weighted_solution(design, target, weights, held * spread**2)
-        residual = target - design @ solution
-        spread = 1.4826 * _median(np.abs(residual)) + 0.15
-        weights = usual / (1.0 + (residual / (2.0 * spread)) ** 2) ** 2
-    slope = np.clip(solution[1:3], -0.35, 0.35)
-    return _Plane(float(solution[0]), slope, spread, float(chosen.sum() / max(edges.is_free.sum(), 1)))
-
-
-def _weighted_solution(design: Points, target: Points, weights: Points, held: Points) -> Points:
-    """Least squares with a penalty on each unknown; edges that lie on one line leave their slope near nought."""
-    weighted = (design * weights[:, None]).T
-    normal = weighted @ design
-    normal[np.diag_indices_from(normal)] += held + _LEAST_HELD * normal.diagonal()
-    return np.linalg.solve(normal, weighted @ target)
-
-
-_LEAST_HELD = 1e-10
-
-
-def _median(values: Points) -> float:
-    """As ``np.median``, which takes far longer on a few dozen values."""
-    middle = len(values) // 2
-    ordered = np.sort(values)
-    return float(ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2.0)

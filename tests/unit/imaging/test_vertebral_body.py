@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from plumbline.anatomy.transforms import RigidTransform
 from plumbline.imaging.vertebral_body import Body, BodySettings, fit_body
 from plumbline.imaging.volume import Volume
 
-from .spine_worlds import DEPTH_MM, Grid, body_at, leaning, own_mm, vertebral
+from .spine_worlds import DEPTH_MM, Grid, body_at, leaning, over, own_mm, vertebral
 
 GRID = Grid((-34.0, -30.0, -36.0), (34.0, 30.0, 36.0))
 WALL_MM = 0.82 * DEPTH_MM / 2
@@ -120,3 +122,45 @@ def test_the_frame_begins_at_the_rear_upper_edge():
     edge = body.centre_lps_mm + WALL_MM * body.axes[0] + body.height_mm / 2 * body.axes[1]
     assert np.linalg.norm((frame.origin_lps_mm - edge) @ body.axes[:2].T) < 0.5
     assert np.allclose(np.cross(frame.posterior, frame.cranial), frame.left)
+
+
+def hollowed(body: Body):
+    """The body with a hollow posterior wall, cupped endplates and a floor that rises to the rear; rims where it was."""
+
+    def paint(hu, points):
+        posterior, cranial, left = np.moveaxis(own_mm(points, body), -1, 0)
+        half, middle = body.height_mm / 2, 1.0 - (cranial / (body.height_mm / 2)) ** 2
+        cup = np.clip(1.0 - (posterior / (0.8 * WALL_MM)) ** 2 - (left / 18.0) ** 2, 0.0, 1.0)
+        floor = -half + np.tan(np.radians(8.0)) * (posterior - WALL_MM)
+        inside = np.hypot(posterior / (body.depth_mm / 2), left / (body.width_mm / 2)) - 1.0
+        bone = np.maximum(inside * 16.0, posterior - WALL_MM + 1.4 * middle)
+        bone = np.maximum(bone, np.maximum(cranial - half + 2.0 * cup, floor + 2.0 * cup - cranial))
+        over(hu, np.maximum(inside * 16.0, np.abs(cranial) - half - 8.0), 75.0)
+        over(hu, bone, 700.0)
+        over(hu, bone + 1.0, 180.0)
+
+    return paint
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_hollow_walls_and_cupped_endplates_leave_the_corner_where_their_rims_meet(seed):
+    """A hollow taken for flat moves the corner forward by half a millimetre, and more where the endplates lean."""
+    rng = np.random.default_rng(seed)
+    body = body_at(rng.uniform(-1.0, 1.0, 3), leaning(*rng.uniform(-10.0, 10.0, 3)))
+    ct = GRID.draw(hollowed(body), noise_hu=20.0, seed=seed)
+    frame = fit_body(ct, replace(body, depth_mm=33.0), metal=None, settings=SETTINGS).frame
+    behind, above, _ = body.axes @ (frame.origin_lps_mm - body.centre_lps_mm) - [WALL_MM, body.height_mm / 2, 0.0]
+    assert abs(behind) < 0.3
+    assert abs(above) < 0.7
+    assert abs(np.degrees(frame.posterior @ body.axes[1])) < 1.5
+
+
+def test_what_lies_beyond_the_border_is_no_edge():
+    """The floor and what is above it are out of view; the last slice is no floor."""
+    body, start, ct = drawn(2)
+    cut = round(body.centre_lps_mm[2] - 6.0 - GRID.first_mm[2])
+    low = ct.crop((cut, 0, 0), ct.shape)
+    fitted = fit_body(low, start, metal=None, settings=SETTINGS, has_floor=False)
+    roof, _, wall = errors_mm(fitted, replace(body, height_mm=start.height_mm))
+    assert abs(roof + (start.height_mm - body.height_mm) / 2) < 0.6
+    assert abs(wall) < 0.6
