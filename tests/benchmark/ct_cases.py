@@ -14,12 +14,12 @@ import numpy as np
 
 from plumbline.imaging.volume import Volume
 from plumbline.phantom.randomised import RandomExam, RandomPatient, SliceClass, draw_patient
+from plumbline.phantom.sample import picture_key
 from plumbline.phantom.scanner import render
 
 CACHE = Path("build/ct-cases")
 SEED = 20261121
 FOLLOW_UPS = 2
-_OTHER_MODULES = ("cohort.py", "ct_files.py", "real.py")
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,9 @@ class Campaign:
         return draw_patient(self.seed, own, slice_class, follow_ups=FOLLOW_UPS)
 
     def folder(self) -> Path:
-        """Where its volumes are kept; another one when the phantom changes."""
-        digest = hashlib.sha256(f"{self.seed}/{FOLLOW_UPS}".encode())
-        for entry in sorted(resources.files("plumbline.phantom").iterdir(), key=lambda each: each.name):
-            if entry.is_file() and entry.name.endswith((".py", ".json")) and entry.name not in _OTHER_MODULES:
-                digest.update(entry.read_bytes())
+        """Where its volumes are kept; another one when other patients are drawn or pictures look different."""
+        digest = hashlib.sha256(f"{self.seed}/{FOLLOW_UPS}/{picture_key()}".encode())
+        digest.update((resources.files("plumbline.phantom") / "randomised.py").read_bytes())
         return CACHE / digest.hexdigest()[:16]
 
 

@@ -8,17 +8,19 @@ import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Protocol
 
 from plumbline.phantom.cohort import SEED, VirtualExam, VirtualPatient, cohort
 from plumbline.phantom.ct_files import ExamHeader, ct_files
+from plumbline.phantom.sample import picture_key
 
 COMPLETE_MARK = "complete"
 TRUNCATED_SHARE = 0.6
-_NOT_DRAWN = ("randomised.py", "real.py")
-"""Modules of the phantom that the cohort does not use."""
+_DESCRIBING = ("cohort.py", "ct_files.py")
+"""Modules of the phantom that say who is drawn and what is written beside the picture."""
 
 
 class SendableExam(Protocol):
@@ -88,11 +90,10 @@ def write_cohort(
 
 
 def _fingerprint(seed: int) -> str:
-    """Changes with the seed and with anything that the cohort's pictures are made from."""
-    digest = hashlib.sha256(str(seed).encode())
-    for entry in sorted(resources.files("plumbline.phantom").iterdir(), key=lambda each: each.name):
-        if entry.is_file() and entry.name.endswith((".py", ".json")) and entry.name not in _NOT_DRAWN:
-            digest.update(entry.read_bytes())
+    """Changes with the seed, with who is in the cohort, with what their files say and with how pictures look."""
+    digest = hashlib.sha256(f"{seed}/{picture_key()}".encode())
+    for name in _DESCRIBING:
+        digest.update((resources.files("plumbline.phantom") / name).read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -100,9 +101,15 @@ def _written(base: Path, patient: VirtualPatient, exam: VirtualExam) -> WrittenE
     return WrittenExam(exam, tuple(sorted((base / f"{patient.name}-{exam.role}").glob("*.dcm"))))
 
 
+@lru_cache(maxsize=1)
+def _patient(seed: int, name: str) -> VirtualPatient:
+    """The last patient asked for is kept with the bones, which take a fifth of an exam's time."""
+    return next(each for each in cohort(seed) if each.name == name)
+
+
 def _write_exam(base: Path, seed: int, name: str, role: str) -> None:
     """Render and write one exam; a folder without its mark is begun again."""
-    exam = next(e for p in cohort(seed) if p.name == name for e in p.exams if e.role == role)
+    exam = next(each for each in _patient(seed, name).exams if each.role == role)
     folder = base / f"{name}-{role}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
