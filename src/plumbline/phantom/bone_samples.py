@@ -80,7 +80,7 @@ class BoneSampler:
             .ravel()
             for start, step in zip(first, self._steps, strict=True)
         ]
-        hit = np.flatnonzero(self._near.take(self._cell(centres)[0]))
+        hit = np.flatnonzero(self._near.take(self._cell([centre.copy() for centre in centres])[0]))
         within = np.arange(_TILE) - middle
         local = [np.add.outer(step[1] * within, step[2] * within).astype(np.float32).ravel() for step in self._steps]
         row_length = tiles[2] * _TILE

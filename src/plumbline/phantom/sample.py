@@ -74,7 +74,7 @@ def _blocks(voxels: Field) -> Field:
 
 def _pictures() -> Iterator[tuple[str, Scene, Protocol]]:
     titanium = _scene(Material.TITANIUM, SpacerDesign.BULLET)
-    yield "titanium, bone kernel", titanium, _about(titanium, "L5", replace(_SMALL, kernel=BONE, slices=6))
+    yield "titanium, bone kernel", titanium, _about(titanium, "L5", replace(_SMALL, kernel=BONE, slices=14))
     peek = _scene(Material.PEEK, SpacerDesign.BANANA)
     yield "PEEK and the couch", peek, _about(peek, "L4", replace(_SMALL, pixel_mm=4.0))
     anterior = _scene(Material.TITANIUM, SpacerDesign.ALIF)
