@@ -34,6 +34,7 @@ from services.worklist_api.studies import endpoints as studies
 from services.worklist_api.trends import endpoints as trends
 from services.worklist_api.ups import channel, statuses, subscriptions
 from services.worklist_api.ups import endpoints as ups
+from services.worklist_api.ups.ready import ReadySearches
 from services.worklist_api.viewer import endpoints as viewer
 from services.worklist_api.viewer import landmarks, radiographs
 
@@ -67,6 +68,7 @@ def serve(context: Context, *, on_stop: Callable[[], None] = lambda: None) -> Fa
     app.openapi = lambda: described(app)
     problems.install(app, page=pages.problem_page)
     statuses.install(app)
+    app.add_middleware(ReadySearches, route=ups.search_route())
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestMetrics)
     of_pages = (readers, viewer, landmarks, radiographs, board, live, trends, operator, rules, pages)

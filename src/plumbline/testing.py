@@ -368,10 +368,10 @@ class MemoryWorkitemStore:
 
     def search_rendered(self, query: Query, held: Container[Edition] = ()) -> RenderedPage:
         """See ``WorkitemStore.search_rendered``."""
-        page = self.search(query)
+        number, page = self._change_number, self.search(query)
         found = {each.edition: each for each in page.workitems}
         fresh = {edition: rendered(each.dataset) for edition, each in found.items() if edition not in held}
-        return RenderedPage(tuple(found), fresh, page.has_more)
+        return RenderedPage(tuple(found), fresh, page.has_more, number)
 
     def change_number(self) -> int:
         """See ``WorkitemStore.change_number``."""

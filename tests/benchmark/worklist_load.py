@@ -14,8 +14,8 @@ import json
 import random
 import socket
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import httpx
@@ -93,14 +93,13 @@ def readers(arguments: argparse.Namespace) -> dict[str, object]:
     """Run the readers side by side."""
     taken_ms: list[float] = []
     sizes: list[int] = []
-    threads = [
-        threading.Thread(target=read_for, args=(arguments.address, arguments.seconds, arguments.pause, taken_ms, sizes))
-        for _ in range(arguments.count)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(arguments.count) as side_by_side:
+        reading = [
+            side_by_side.submit(read_for, arguments.address, arguments.seconds, arguments.pause, taken_ms, sizes)
+            for _ in range(arguments.count)
+        ]
+    for each in reading:
+        each.result()  # a reader that was answered wrongly fails the benchmark
     return {"taken_ms": taken_ms, "bytes": max(sizes)}
 
 

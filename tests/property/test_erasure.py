@@ -37,6 +37,7 @@ from plumbline.adapters.database.instances import DatabaseInstanceIndex
 from plumbline.adapters.database.message_intake import DatabaseMessageIntake
 from plumbline.adapters.database.reader_tables import DeedRow
 from plumbline.adapters.database.tables import ExamRow, InstanceRow, Moment, WorkitemRow
+from plumbline.adapters.database.workitems import DatabaseWorkitems
 from plumbline.adapters.dimse.header import read_header
 from plumbline.adapters.spool import Journal, JournalTail
 from plumbline.adapters.spool.erasing import ERASED, JournalEraser
@@ -238,6 +239,14 @@ def test_who_erased_is_on_record_and_whom_is_not(site):
     assert deed.who == "A. Officer"
     assert deed.deed.startswith("Erased a patient: 1 studies, ")
     assert deed.study_instance_uid is None
+
+
+def test_who_keeps_answers_to_searches_hears_of_an_erasure(site):
+    site.add_study(ADA)
+    worklist = DatabaseWorkitems(site.store, ManualClock())
+    before = worklist.change_number()
+    site.erase(ADA)
+    assert worklist.change_number() > before
 
 
 def test_without_a_word_for_it_nothing_is_changed(site):

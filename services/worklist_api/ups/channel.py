@@ -1,7 +1,7 @@
 """The event channel: a WebSocket on which an application is told the events of its workitems (PS3.18 8.10, 11.13).
 
-Events wait in the store while nobody listens. Each is dropped there once it was handed to the socket, so an
-application may hear one twice when the connection breaks, and never misses one.
+Events wait in the store while nobody listens. They are dropped there soon after they were handed to the socket, many
+at a time, so an application may hear one twice when the connection breaks or we do, and never misses one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from anyio import CancelScope, create_task_group, fail_after, sleep
+from anyio import CancelScope, create_task_group, current_time, fail_after, sleep
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from starlette.concurrency import run_in_threadpool
 
@@ -21,8 +21,11 @@ from services.worklist_api.ups.found import FoundAnswers, found_answers
 
 router = APIRouter(prefix="/dicom-web")
 
-POLL_EVERY_S = 0.05
+POLL_EVERY_S = 0.02
 """How often the store is asked whether anything changed; workers write events in other processes."""
+
+DROP_WITHIN_S = 1.0
+"""How soon told events are dropped in the store: each of them alone would be a transaction of its own."""
 
 SEND_WITHIN_S = 10.0
 """A subscriber that takes longer to read is disconnected; its events keep waiting."""
@@ -64,20 +67,53 @@ async def _tell(websocket: WebSocket, subscriptions: Subscriptions, found: Found
     Events are looked for when something changed in the store, which all channels together ask with one query.
     """
     looked_at = -1
+    told = Told(subscriptions)
     with suppress(WebSocketDisconnect, TimeoutError, PlumblineError):
-        while True:
-            number = await found.change_number()
-            if number == looked_at:
-                await sleep(POLL_EVERY_S)
-                continue
-            waiting = await run_in_threadpool(subscriptions.pending, ae_title, limit=EVENTS_AT_A_TIME)
-            for event in waiting:
-                with fail_after(SEND_WITHIN_S):
-                    await websocket.send_json(event_dataset(event))
-            if waiting:
-                await run_in_threadpool(subscriptions.forget, waiting)
-            else:
-                looked_at = number
+        try:
+            while True:
+                await told.drop(after_s=DROP_WITHIN_S)
+                number = await found.change_number()
+                if number == looked_at:
+                    await sleep(POLL_EVERY_S)
+                    continue
+                waiting = await told.others_waiting(ae_title)
+                for event in waiting:
+                    with fail_after(SEND_WITHIN_S):
+                        await websocket.send_json(event_dataset(event))
+                    told.note(event)
+                if not waiting:
+                    looked_at = number
+        finally:
+            with CancelScope(shield=True):
+                await told.drop()
+
+
+class Told:
+    """Events that one application has been told and that still wait in the store."""
+
+    def __init__(self, subscriptions: Subscriptions) -> None:
+        self._subscriptions = subscriptions
+        self._events: dict[int, PendingEvent] = {}
+        self._first_at = 0.0
+
+    def note(self, event: PendingEvent) -> None:
+        """Note one that has been told."""
+        if not self._events:
+            self._first_at = current_time()
+        self._events[event.event_id] = event
+
+    async def others_waiting(self, ae_title: str) -> list[PendingEvent]:
+        """Events that wait and have not been told."""
+        limit = EVENTS_AT_A_TIME + len(self._events)
+        waiting = await run_in_threadpool(self._subscriptions.pending, ae_title, limit=limit)
+        return [event for event in waiting if event.event_id not in self._events]
+
+    async def drop(self, *, after_s: float = 0.0) -> None:
+        """Drop them in the store where they are many, or where the first was told so long ago."""
+        is_due = len(self._events) >= EVENTS_AT_A_TIME or current_time() - self._first_at >= after_s
+        if self._events and is_due:
+            await run_in_threadpool(self._subscriptions.forget, list(self._events.values()))
+            self._events.clear()
 
 
 def event_dataset(event: PendingEvent) -> dict[str, Any]:

@@ -9,32 +9,29 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, params
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from plumbline.worklist import tags
-from plumbline.worklist.attributes import RETURNED_BY_SEARCH
 from plumbline.worklist.dataset import text
-from plumbline.worklist.desk import Worklist
 from plumbline.worklist.form import check_form, is_uid
-from plumbline.worklist.matching import Query
 from plumbline.worklist.refusals import Refusal, WorkitemInvalid
 from plumbline.worklist.rendering import selected
 from plumbline.worklist.states import State
 from plumbline.worklist.subscriptions import check_ae_title
-from services.worklist_api.context import InContext, context_of
-from services.worklist_api.ups.found import Answer, found_answers
+from services.worklist_api.context import InContext
 from services.worklist_api.ups.media import (
     DICOM_JSON,
     DICOM_XML,
     REFUSED,
     Body,
     MediaType,
-    accepts_gzip,
     datasets_response,
 )
+from services.worklist_api.ups.ready import MORE
 from services.worklist_api.ups.schemas import read_query, returned_tags
-from services.worklist_api.ups.statuses import Transaction, no_content, noticed, warning
+from services.worklist_api.ups.statuses import Transaction, no_content, noticed
 
 router = APIRouter(prefix="/dicom-web/workitems", tags=["UPS-RS"], responses=REFUSED)
 
@@ -69,40 +66,17 @@ def _is(transaction: Transaction) -> params.Depends:
         206: {**_DATASETS, "description": "More can be had with offset"},
     },
 )
-async def search_workitems(request: Request, media_type: MediaType) -> Response:
-    """Match attributes by tag or keyword, nested with a full stop; limit, offset and includefield as in QIDO-RS."""
+def search_workitems(request: Request, context: InContext, media_type: MediaType) -> Response:
+    """Match attributes by tag or keyword, nested with a full stop; limit, offset and includefield as in QIDO-RS.
+
+    Results with the usual attributes in DICOM JSON are answered before it comes to this (``ups.ready``).
+    """
     query = read_query(request.query_params.multi_items())
-    wanted = returned_tags(query)
-    if media_type == DICOM_JSON and wanted == RETURNED_BY_SEARCH:
-        return _ready_answer(request, await found_answers(request).answer(query))
-    return await run_in_threadpool(_answer_with, context_of(request).worklist, query, wanted, media_type)
-
-
-def _answer_with(worklist: Worklist, query: Query, wanted: frozenset[str] | None, media_type: str) -> Response:
-    """The answer with other attributes than the usual ones, or in XML."""
-    page = worklist.search(query)
+    page = context.worklist.search(query)
     if not page.workitems:
         return Response(status_code=204)
-    body = [selected(found.dataset, wanted) for found in page.workitems]
-    return datasets_response(body, media_type, 206 if page.has_more else 200, _more(page.has_more))
-
-
-def _ready_answer(request: Request, answer: Answer) -> Response:
-    """The answer, or 304 where the reader has it already (RFC 9110 13.1.2)."""
-    if answer.is_empty:
-        return Response(status_code=204)
-    headers = {"ETag": answer.entity_tag, "Vary": "Accept, Accept-Encoding", **_more(answer.has_more)}
-    known = {part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")}
-    if answer.entity_tag in known or "*" in known:
-        return Response(status_code=304, headers=headers)
-    body, status = answer.body, 206 if answer.has_more else 200
-    if accepts_gzip(request):
-        body, headers = answer.compressed, {**headers, "Content-Encoding": "gzip"}
-    return Response(body, status, headers, media_type=DICOM_JSON)
-
-
-def _more(has_more: bool) -> dict[str, str]:
-    return {"Warning": warning("There are additional results that can be requested.")} if has_more else {}
+    body = [selected(found.dataset, returned_tags(query)) for found in page.workitems]
+    return datasets_response(body, media_type, *((206, MORE) if page.has_more else (200, {})))
 
 
 @router.post(
@@ -194,6 +168,11 @@ async def request_cancellation(
         context.worklist.request_cancel, workitem_uid, body, requesting_ae=check_ae_title(requester)
     )
     return no_content(202, notice)
+
+
+def search_route() -> APIRoute:
+    """Route of the search."""
+    return next(route for route in router.routes if isinstance(route, APIRoute) and route.endpoint is search_workitems)
 
 
 def uid_in_query(request: Request, *names: str) -> str | None:

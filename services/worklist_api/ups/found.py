@@ -7,13 +7,10 @@ came in: a reader never sees less than what was stored before it asked, whicheve
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from threading import Lock
 from typing import Generic, TypeVar
 
 from starlette.concurrency import run_in_threadpool
@@ -21,124 +18,15 @@ from starlette.requests import HTTPConnection
 
 from plumbline.worklist.desk import Worklist
 from plumbline.worklist.matching import Query
-from plumbline.worklist.workitem import Edition, RenderedPage
+from plumbline.worklist.workitem import RenderedPage
 from services.worklist_api.context import context_of
+from services.worklist_api.ups import pieces
+from services.worklist_api.ups.pieces import Answer, Piece, Pieces
 
 KEPT_ANSWERS = 64
 """Different searches whose last answer is kept, for each application."""
 
-KEPT_BYTES = 64 * 1024 * 1024
-"""Memory that what is kept for answers may take, for each application."""
-
-_QUICKEST = 1
-"""Level of compression: what lists many instances shrinks to a twentieth even so."""
-_GZIP_HEADER = bytes.fromhex("1f8b08000000000004ff")
-_LAST_BLOCK = b"\x03\x00"
-"""An empty block that ends a deflate stream (RFC 1951 3.2.3)."""
-
 T = TypeVar("T")
-
-
-def deflated(data: bytes) -> bytes:
-    """Bytes as a piece of a deflate stream that stands for itself, so that it goes into any answer as it is."""
-    compressing = zlib.compressobj(_QUICKEST, zlib.DEFLATED, -zlib.MAX_WBITS)
-    return compressing.compress(data) + compressing.flush(zlib.Z_FULL_FLUSH)
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of answers, plain and deflated."""
-
-    plain: bytes
-    deflated: bytes
-
-    @classmethod
-    def of(cls, plain: bytes) -> Piece:
-        """Compress a part, once for all answers that it goes into."""
-        return cls(plain, deflated(plain))
-
-    @property
-    def size(self) -> int:
-        """Memory that it takes, bytes."""
-        return len(self.plain) + len(self.deflated)
-
-
-_OPENING, _COMMA, _CLOSING = (Piece.of(part) for part in (b"[", b",", b"]"))
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answer: the pieces of a JSON array, and whether more can be had."""
-
-    editions: tuple[Edition, ...]
-    pieces: Sequence[Piece]
-    has_more: bool
-
-    @classmethod
-    def of(cls, editions: tuple[Edition, ...], found: Sequence[Piece], *, has_more: bool) -> Answer:
-        """Answer of the workitems found."""
-        separated = [piece for each in found for piece in (_COMMA, each)][1:]
-        return cls(editions, (_OPENING, *separated, _CLOSING), has_more)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing was found."""
-        return not self.editions
-
-    @property
-    def body(self) -> bytes:
-        """The array, for those who do not accept gzip."""
-        return b"".join(piece.plain for piece in self.pieces)
-
-    @cached_property
-    def compressed(self) -> bytes:
-        """One gzip member (RFC 1952) of the array, from its deflated pieces."""
-        checksum = size = 0
-        for piece in self.pieces:
-            checksum, size = zlib.crc32(piece.plain, checksum), size + len(piece.plain)
-        trailer = checksum.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
-        return b"".join((_GZIP_HEADER, *(piece.deflated for piece in self.pieces), _LAST_BLOCK, trailer))
-
-    @cached_property
-    def size(self) -> int:
-        """Memory that it takes, bytes, as if no other answer had a piece in common with it."""
-        return sum(piece.size for piece in self.pieces) + len(self.compressed)
-
-    @cached_property
-    def entity_tag(self) -> str:
-        """Value of the ETag header, from the compressed body: the same bytes always compress to the same."""
-        return f'"{hashlib.blake2b(self.compressed, digest_size=16).hexdigest()}"'
-
-
-class Pieces:
-    """Workitems in writing that were searched for last; a change of one makes that one anew and no other."""
-
-    def __init__(self) -> None:
-        self._held: OrderedDict[Edition, Piece] = OrderedDict()
-        self._size = 0
-        self._lock = Lock()
-
-    def __contains__(self, edition: object) -> bool:
-        return edition in self._held
-
-    def of(self, page: RenderedPage) -> list[Piece] | None:
-        """Pieces of a page in its order; None where one that was held has been given up meanwhile."""
-        fresh = {edition: Piece.of(dataset) for edition, dataset in page.datasets.items()}
-        with self._lock:
-            found = [fresh.get(edition) or self._held.get(edition) for edition in page.editions]
-            for edition in page.editions:
-                self._keep(edition, fresh)
-            while self._size > KEPT_BYTES:
-                self._size -= self._held.popitem(last=False)[1].size
-        pieces = [piece for piece in found if piece is not None]
-        return pieces if len(pieces) == len(found) else None
-
-    def _keep(self, edition: Edition, fresh: Mapping[Edition, Piece]) -> None:
-        if edition in self._held:
-            self._held.move_to_end(edition)
-        elif edition in fresh:
-            self._held[edition] = fresh[edition]
-            self._size += fresh[edition].size
 
 
 @dataclass
@@ -169,7 +57,7 @@ class FoundAnswers:
     worklist: Worklist
     _answers: OrderedDict[Query, tuple[int, Answer]] = field(default_factory=OrderedDict)
     """With each answer a change number that it is not older than."""
-    _made: dict[Query, SharedCall[tuple[int, Answer]]] = field(default_factory=dict)
+    _under_way: dict[Query, asyncio.Task[tuple[int, Answer]]] = field(default_factory=dict)
     _pieces: Pieces = field(default_factory=Pieces)
 
     @cached_property
@@ -185,35 +73,47 @@ class FoundAnswers:
         """Answer a search as the store stands now."""
         number = await self.change_number()
         kept = self._answers.get(query)
-        if kept is None or kept[0] < number:
-            making = self._made.setdefault(query, SharedCall(lambda: self._make(query)))
-            kept = await making.result()
-            self._keep(query, *kept)
+        while kept is None or kept[0] < number:
+            kept = await self._made(query)
         return kept[1]
 
-    def _make(self, query: Query) -> tuple[int, Answer]:
-        """Search; the change number is read before, so the answer is at least as new as its number says."""
-        number = self.worklist.change_number()
-        page = self.worklist.search_rendered(query, self._pieces)
-        _, before = self._answers.get(query, (0, None))
-        if before is not None and (before.editions, before.has_more) == (page.editions, page.has_more):
-            return number, before
-        pieces = self._pieces.of(page)
-        if pieces is None:
-            page = self.worklist.search_rendered(query)
-            pieces = [Piece.of(page.datasets[edition]) for edition in page.editions]
-        answer = Answer.of(page.editions, pieces, has_more=page.has_more)
-        _ = answer.entity_tag, answer.size  # made here and not in the event loop
+    async def _made(self, query: Query) -> tuple[int, Answer]:
+        """Return the answer that is being made for others, which may be too old for this reader, or make one."""
+        if query not in self._under_way:
+            self._under_way[query] = asyncio.create_task(self._make_and_keep(query))
+        return await asyncio.shield(self._under_way[query])
+
+    async def _make_and_keep(self, query: Query) -> tuple[int, Answer]:
+        known = [answer for _, answer in self._answers.values()]
+        try:
+            number, answer = await run_in_threadpool(self._make, query, known)
+        finally:
+            del self._under_way[query]
+        self._keep(query, number, answer)
         return number, answer
+
+    def _make(self, query: Query, known: Sequence[Answer]) -> tuple[int, Answer]:
+        """Search, and put the answer together where none that is known says the same."""
+        page = self.worklist.search_rendered(query, self._pieces)
+        same = (each for each in known if (each.has_more, each.editions) == (page.has_more, page.editions))
+        answer = next(same, None) or self._put_together(query, page)
+        _ = answer.entity_tag, answer.size  # made here and not in the event loop
+        return page.change_number, answer
+
+    def _put_together(self, query: Query, page: RenderedPage) -> Answer:
+        found = self._pieces.of(page)
+        if found is None:
+            page = self.worklist.search_rendered(query)
+            found = [Piece.of(page.datasets[edition]) for edition in page.editions]
+        return Answer.of(page.editions, found, has_more=page.has_more)
 
     def _keep(self, query: Query, number: int, answer: Answer) -> None:
         if query in self._answers and self._answers[query][0] > number:
             return
         self._answers[query] = number, answer
         self._answers.move_to_end(query)
-        while len(self._answers) > KEPT_ANSWERS or self._size() > KEPT_BYTES:
-            oldest, _ = self._answers.popitem(last=False)
-            self._made.pop(oldest, None)
+        while len(self._answers) > KEPT_ANSWERS or self._size() > pieces.KEPT_BYTES:
+            self._answers.popitem(last=False)
 
     def _size(self) -> int:
         return sum(answer.size for _, answer in self._answers.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from plumbline.worklist import tags
 from plumbline.worklist.dataset import Dataset, text
@@ -17,8 +17,12 @@ PRIORITY_ORDER = ("HIGH", "MEDIUM", "LOW")
 """Values of Scheduled Procedure Step Priority, the most urgent first."""
 
 
-Edition = tuple[str, int]
-"""SOP Instance UID and version: what tells one state of a workitem from every other."""
+class Edition(NamedTuple):
+    """What tells one state of a workitem from every other, also of one that was erased and made again."""
+
+    workitem_uid: str
+    version: int
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class Workitem:
     @property
     def edition(self) -> Edition:
         """What tells this state of it from every other."""
-        return self.workitem_uid, self.version
+        return Edition(self.workitem_uid, self.version, self.created_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ class RenderedPage:
     datasets: Mapping[Edition, bytes]
     """The workitems in writing, but for those that the caller holds already."""
     has_more: bool
+    change_number: int
+    """That of the store when it was searched."""
 
 
 @dataclass(frozen=True, slots=True)

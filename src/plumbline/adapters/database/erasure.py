@@ -26,6 +26,7 @@ from plumbline.adapters.database.record_tables import (
     PatientLinkRow,
 )
 from plumbline.adapters.database.steps import HELD, READY
+from plumbline.adapters.database.subscriptions import note_change
 from plumbline.adapters.database.tables import (
     ExamRow,
     InstanceRow,
@@ -150,6 +151,7 @@ class DatabaseErasure:
             yield found, counts
             deed = f"Erased a patient: {len(found.study_instance_uids)} studies, {sum(counts.values())} rows."
             session.add(DeedRow(who=by[:_LONGEST_NAME], deed=deed, study_instance_uid=None, at=self._clock.now()))
+            note_change(session)  # whoever keeps answers to searches has them no longer
         self._shred()
 
     def _belongings(self, session: Session, patient_id: str, issuer: str) -> Belongings:

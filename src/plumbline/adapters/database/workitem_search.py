@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from datetime import UTC, datetime
+from functools import lru_cache, reduce
 from itertools import islice
 from typing import Any
 
@@ -138,22 +139,31 @@ def _matching(session: Session, statement: Select[WorkitemRow], keys: Sequence[K
         yield from (workitem for workitem in found if matches(workitem.dataset, keys))
 
 
-def found_editions(session: Session, query: Query) -> list[Edition] | None:
+def found_editions(session: Session, query: Query) -> Sequence[Edition] | None:
     """Editions of the page, and one more where there is one; None where columns alone cannot tell."""
     statement = _editions(query)
-    if statement is None:
-        return None
-    joined = session.connection().execute(statement).scalar_one()
-    told = [each.split(" ") for each in joined.split(",")] if joined else []
-    if any(doubt != "0" for *_, doubt in told):
+    return None if statement is None else _read(session.connection().execute(statement).scalar_one() or "")
+
+
+@lru_cache(maxsize=STATEMENTS_KEPT)
+def _read(joined: str) -> Sequence[Edition] | None:
+    """Editions that the row of a page tells; most changes of a worklist leave most pages as they were."""
+    told = [each.split(" ", 4) for each in joined.split(",")] if joined else []
+    if any(doubt != "0" for _, _, _, doubt, _ in told):
         return None
     ordered = sorted(told, key=lambda each: int(each[0]))
-    return [(uid, int(version)) for _, uid, version, _ in ordered]
+    return [Edition(uid, int(version), _moment(created_at)) for _, uid, version, _, created_at in ordered]
+
+
+def _moment(written: str) -> datetime:
+    """Moment as either database writes it, without a zone where it keeps none."""
+    moment = datetime.fromisoformat(written)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @lru_cache(maxsize=STATEMENTS_KEPT)
 def _editions(query: Query) -> Select[str] | None:
-    """Statement for the editions of a page as one row: place, UID, version and doubt of each.
+    """Statement for the editions of a page as one row: place, UID, version, doubt and creation of each.
 
     An embedded database hands over each row in a turn of its own, and between two turns another thread may keep
     the interpreter. Statements are kept because making one takes longer than carrying it out.
@@ -170,18 +180,18 @@ def _editions(query: Query) -> Select[str] | None:
         .subquery()
     )
     place = func.row_number().over(order_by=(page.c.priority_rank, page.c.created_at, page.c.workitem_uid))
-    parts = [cast(part, Text) for part in (place, page.c.workitem_uid, page.c.version, page.c.doubt)]
-    line = parts[0].concat(" ").concat(parts[1]).concat(" ").concat(parts[2]).concat(" ").concat(parts[3])
+    parts = (place, page.c.workitem_uid, page.c.version, page.c.doubt, page.c.created_at)
+    line = reduce(lambda before, part: before.concat(" ").concat(part), (cast(part, Text) for part in parts))
     lines = select(line.label("line")).subquery()
     return select(func.aggregate_strings(lines.c.line, ","))
 
 
 def written(session: Session, editions: Sequence[Edition]) -> dict[Edition, bytes]:
-    """Results of these workitems in writing."""
-    statement = select(WorkitemRow.workitem_uid, WorkitemRow.version, WorkitemRow.rendered)
-    uids = [uid for uid, _ in editions]
-    rows = session.connection().execute(statement.where(WorkitemRow.workitem_uid.in_(uids))) if uids else ()
-    return {(uid, version): held or _written_now(session, uid) for uid, version, held in rows}
+    """Results of these workitems in writing, as they are now: a change since they were found makes another edition."""
+    columns = (WorkitemRow.workitem_uid, WorkitemRow.version, WorkitemRow.created_at, WorkitemRow.rendered)
+    uids = [edition.workitem_uid for edition in editions]
+    rows = session.connection().execute(select(*columns).where(WorkitemRow.workitem_uid.in_(uids))) if uids else ()
+    return {Edition(uid, version, at): held or _written_now(session, uid) for uid, version, at, held in rows}
 
 
 def _written_now(session: Session, workitem_uid: str) -> bytes:

@@ -98,13 +98,17 @@ class DatabaseWorkitemStore:
 
     def search_rendered(self, query: Query, held: Container[Edition] = ()) -> RenderedPage:
         """See ``WorkitemStore.search_rendered``."""
-        with self._store.read() as session:
-            found = found_editions(session, query)
-            if found is None:
-                found = [each.edition for each in found_workitems(session, translated(query), query)]
-            page = found[: query.limit]
-            fresh = written(session, [edition for edition in page if edition not in held])
-        return RenderedPage(tuple(page), fresh, has_more=len(found) > query.limit)
+        while True:
+            with self._store.read() as session:
+                number = session.connection().execute(_CHANGE_NUMBER).scalar_one()
+                found = found_editions(session, query)
+                if found is None:
+                    found = [each.edition for each in found_workitems(session, translated(query), query)]
+                page = found[: query.limit]
+                wanted = [edition for edition in page if edition not in held]
+                fresh = written(session, wanted)
+            if fresh.keys() == set(wanted):  # PostgreSQL shows each statement what was committed before it
+                return RenderedPage(tuple(page), fresh, len(found) > query.limit, number)
 
     def change_number(self) -> int:
         """See ``WorkitemStore.change_number``."""

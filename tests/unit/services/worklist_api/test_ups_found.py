@@ -2,16 +2,21 @@
 
 import asyncio
 import gzip
+import threading
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 
 from plumbline.worklist import tags
 from plumbline.worklist.dataset import element
+from plumbline.worklist.matching import Query
 from plumbline.worklist.rendering import rendered
-from services.worklist_api.ups import found
+from plumbline.worklist.workitem import Edition
+from services.worklist_api.ups import found, pieces
 
 SEARCH = "/dicom-web/workitems"
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 def test_a_ready_answer_is_what_the_workitem_says(client, site):
@@ -71,7 +76,7 @@ def test_kept_answers_take_a_limited_number_and_memory(client, site, monkeypatch
         assert client.get(SEARCH, params={"limit": limit}).status_code == 200
     kept = client.app.state.found_answers
     assert len(kept._answers) == 3
-    monkeypatch.setattr(found, "KEPT_BYTES", 1)
+    monkeypatch.setattr(pieces, "KEPT_BYTES", 1)
     client.get(SEARCH, params={"limit": 20})
     assert not kept._answers
 
@@ -117,8 +122,8 @@ def test_an_answer_that_a_change_leaves_alone_is_not_made_again(client, site):
 
 @pytest.mark.parametrize("datasets", [(), (b"{}",), (b'{"a":1}', b'{"b":2}', b'{"a":1}')])
 def test_pieces_compressed_apart_are_one_body(datasets):
-    editions = tuple((f"2.25.{number}", 1) for number, _ in enumerate(datasets))
-    answer = found.Answer.of(editions, [found.Piece.of(each) for each in datasets], has_more=False)
+    editions = tuple(Edition(f"2.25.{number}", 1, NOON) for number, _ in enumerate(datasets))
+    answer = pieces.Answer.of(editions, [pieces.Piece.of(each) for each in datasets], has_more=False)
     assert answer.body == b"[" + b",".join(datasets) + b"]"
     assert gzip.decompress(answer.compressed) == answer.body
 
@@ -126,7 +131,56 @@ def test_pieces_compressed_apart_are_one_body(datasets):
 def test_pieces_given_up_for_want_of_memory_are_made_again(client, site, monkeypatch):
     site.add_reading(1)
     first = client.get(SEARCH).json()
-    monkeypatch.setattr(found, "KEPT_BYTES", 1)
+    monkeypatch.setattr(pieces, "KEPT_BYTES", 1)
     site.add_reading(2)
     assert client.get(SEARCH).json()[:1] == first
     assert len(client.get(SEARCH, params={"limit": 50}).json()) == 2
+
+
+def test_searches_that_find_the_same_share_one_answer(client, site):
+    site.add_reading(1)
+    tags_told = {client.get(SEARCH, params=each).headers["etag"] for each in ({}, {"ProcedureStepState": "SCHEDULED"})}
+    kept = client.app.state.found_answers
+    assert len(tags_told) == 1
+    assert len({id(answer) for _, answer in kept._answers.values()}) == 1
+
+
+def test_a_reader_is_never_given_what_was_begun_for_others_before_it_asked(site):
+    uid = site.add_reading(1)
+    kept = found.FoundAnswers(site.worklist)
+    begun, go_on, search = threading.Event(), threading.Event(), site.worklist.search_rendered
+
+    def slowly(query, held):
+        page = search(query, held)
+        begun.set()
+        assert go_on.wait(10)
+        return page
+
+    async def ask_twice():
+        site.worklist.search_rendered = slowly
+        first = asyncio.create_task(kept.answer(Query()))
+        await asyncio.to_thread(begun.wait, 10)
+        site.worklist.update(uid, {tags.LABEL: element("LO", "Changed")})
+        second = asyncio.create_task(kept.answer(Query()))
+        await asyncio.sleep(0)
+        go_on.set()
+        return await first, await second
+
+    before, after = asyncio.run(ask_twice())
+    assert b"Changed" not in before.body
+    assert b"Changed" in after.body
+
+
+@pytest.mark.parametrize("parameters", [{"limit": "x"}, {"NoSuchAttribute": "1"}])
+def test_what_is_wrong_with_a_search_is_told_by_the_long_way(client, parameters):
+    answer = client.get(SEARCH, params=parameters)
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_searches_are_counted_by_their_route_and_carry_the_usual_headers(client, site):
+    site.add_reading(1)
+    answer = client.get(SEARCH)
+    assert answer.headers["cache-control"] == "no-store"
+    counted = 'plumbline_api_requests_total{method="GET",route="/dicom-web/workitems",status="200"}'
+    assert counted in client.get("/metrics").text
