@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -33,6 +34,8 @@ A shorter one makes more and smaller transactions, on the cores and the disk tha
 UPKEEP_EVERY_S = 60.0
 NICENESS = 5
 """Senders are answered first; the ledger follows as soon as there is a core for it."""
+HELPERS = 2
+"""Threads for the digests of large instances, which one core cannot make as fast as the receivers take them in."""
 RETRY_S = 1.0
 LOCK_NAME = "indexer.lock"
 
@@ -55,17 +58,18 @@ def run_indexer(settings: Settings) -> None:
     tail = JournalTail(settings.spool_dir)
     with _only_one(settings.spool_dir, stop):
         if not stop.is_set:
-            _index(settings, tail, stop)
+            with ThreadPoolExecutor(HELPERS) as helpers:
+                _index(settings, tail, helpers, stop)
 
 
-def _index(settings: Settings, tail: JournalTail, stop: _Stop) -> None:
+def _index(settings: Settings, tail: JournalTail, helpers: Executor, stop: _Stop) -> None:
     log = structlog.get_logger("plumbline.indexer")
     work = None
     while True:
         is_last_pass = stop.is_set
         pause_s = POLL_S
         try:
-            work = work or _Work(tail, open_store(settings.store_url))
+            work = work or _Work(tail, open_store(settings.store_url), helpers)
             work.keep_up()
             taken = work.ledger.take_in()
             count_taken_in(taken)
@@ -83,8 +87,8 @@ def _index(settings: Settings, tail: JournalTail, stop: _Stop) -> None:
 class _Work:
     """What the indexer does while the store answers: the ledger, and from time to time the spool's upkeep."""
 
-    def __init__(self, tail: JournalTail, store: Store) -> None:
-        self.ledger = Ledger(tail, DatabaseInstanceIndex(store), read_header)
+    def __init__(self, tail: JournalTail, store: Store, helpers: Executor) -> None:
+        self.ledger = Ledger(tail, DatabaseInstanceIndex(store), read_header, helpers)
         self._tail = tail
         self._reclaimer = Reclaimer(tail, DatabaseRetention(store))
         self._kept_up_at = -UPKEEP_EVERY_S

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from itertools import groupby
 from typing import Any, Protocol
 
@@ -31,6 +33,8 @@ FINISHED = "finished"
 LONGEST_UID = 64
 BATCH = 500
 """Entries of one transaction."""
+LARGE_BYTES = 1 << 16
+"""Mean length of datasets from which on their digests take longer than everything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,7 @@ class Arrivals(Protocol):
         ...
 
     def dataset(self, arrival: Arrival) -> AbstractContextManager[memoryview]:
-        """Dataset bytes as received."""
+        """Dataset bytes as received; may be asked by several threads at once, not beside ``after``."""
         ...
 
 
@@ -176,6 +180,8 @@ class Unusable(InvalidInput):
         self.header = header
 
 
+Judgement = ReceivedInstance | QuarantineEntry | InstanceHeader
+"""What becomes of an entry: an instance to record, a thing for quarantine, or (a header) one of our own objects."""
 HeaderReader = Callable[[memoryview, str], InstanceHeader]
 """(dataset, Transfer Syntax UID) to header. Raises ``Unusable``."""
 
@@ -229,12 +235,24 @@ class Ledger:
 
     One at a time may work on a spool; it remembers how far it got, so that an idle pass asks the
     store nothing.
+
+    Parameters
+    ----------
+    helpers
+        Threads that judge large entries side by side; none where they are judged one after another.
     """
 
-    def __init__(self, arrivals: Arrivals, index: InstanceIndex, read_header: HeaderReader) -> None:
+    def __init__(
+        self,
+        arrivals: Arrivals,
+        index: InstanceIndex,
+        read_header: HeaderReader,
+        helpers: Executor | None = None,
+    ) -> None:
         self._arrivals = arrivals
         self._index = index
         self._read_header = read_header
+        self._helpers = helpers
         self._positions: dict[str, str] = {}
 
     def take_in(self, *, limit: int = BATCH) -> TakenIn:
@@ -262,19 +280,22 @@ class Ledger:
             self._positions[segment] = FINISHED
         return total
 
-    def _judged(
-        self, segment: str, limit: int
-    ) -> list[tuple[int, ReceivedInstance | QuarantineEntry | InstanceHeader]]:
+    def _judged(self, segment: str, limit: int) -> list[tuple[int, Judgement]]:
         """(position behind it, what becomes of it) for at most ``limit`` new entries of a segment."""
         position = int(self._position(segment))
-        judged: list[tuple[int, ReceivedInstance | QuarantineEntry | InstanceHeader]] = []
+        judged: list[tuple[int, Judgement]] = []
         while len(judged) < limit:
             new = self._arrivals.after(segment, position, limit - len(judged))
             if not new:
                 break
-            judged += [(arrival.end, judge(arrival, self._arrivals, self._read_header)) for arrival in new]
+            judged += zip((arrival.end for arrival in new), self._judge_all(new), strict=True)
             position = new[-1].end
         return judged
+
+    def _judge_all(self, new: Sequence[Arrival]) -> list[Judgement]:
+        one = partial(judge, arrivals=self._arrivals, read_header=self._read_header)
+        is_large = sum(arrival.location.length for arrival in new) >= LARGE_BYTES * len(new)
+        return list(self._helpers.map(one, new) if self._helpers is not None and is_large else map(one, new))
 
 
 def _record_run(kind: type, run: Sequence[tuple[int, object]], index: InstanceIndex, name: str) -> TakenIn:
@@ -298,10 +319,8 @@ def _record_run(kind: type, run: Sequence[tuple[int, object]], index: InstanceIn
     return total.plus(OWN_OBJECT, len(run))
 
 
-def judge(
-    arrival: Arrival, arrivals: Arrivals, read_header: HeaderReader
-) -> ReceivedInstance | QuarantineEntry | InstanceHeader:
-    """What becomes of an entry: an instance to record, a thing for quarantine, or (a header) one of our own objects."""
+def judge(arrival: Arrival, arrivals: Arrivals, read_header: HeaderReader) -> Judgement:
+    """What becomes of an entry."""
     label = arrival.label
     with arrivals.dataset(arrival) as dataset:
         header = None

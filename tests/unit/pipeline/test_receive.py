@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,6 +16,7 @@ from plumbline.exams.study import PatientIdentity
 from plumbline.pipeline.ports import Location, RecordOutcome
 from plumbline.pipeline.receive import (
     FINISHED,
+    LARGE_BYTES,
     Arrival,
     InstanceHeader,
     Label,
@@ -116,6 +120,39 @@ def test_entries_are_recorded_in_order_with_the_position_behind_them():
     assert [instance.sop_instance_uid for instance in index.recorded] == ["2.25.1", "2.25.2"]
     assert index.cursors == {"spool:s1": "2"}
     assert index.recorded[0].sha256 == "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+
+
+class LargeSegments(Segments):
+    """``Segments`` of large entries, each of which finds its own header also when several are read at once."""
+
+    def _arrival(self, segment, number):
+        arrival = super()._arrival(segment, number)
+        return replace(arrival, location=replace(arrival.location, length=LARGE_BYTES))
+
+    @contextmanager
+    def dataset(self, arrival):
+        if arrival.location.offset % 2 == 0:
+            time.sleep(0.002)  # those that began later end sooner
+        yield memoryview(f"{arrival.location.offset}".encode())
+
+    def read_header(self, dataset, _syntax):
+        found = self.headers["s1"][int(bytes(dataset))]
+        if isinstance(found, Unusable):
+            raise found
+        return found
+
+
+def test_large_entries_are_judged_side_by_side_and_recorded_in_their_order():
+    unusable = Unusable(Refusal.TRUNCATED)
+    headers = [unusable if number == 7 else header(number) for number in range(20)]
+    segments, index = LargeSegments({"s1": headers}), RecordingIndex()
+    with ThreadPoolExecutor(4) as helpers:
+        taken = Ledger(segments, index, segments.read_header, helpers).take_in()
+    assert taken.outcomes == {"new": 19, "quarantined": 1}
+    assert [one.sop_instance_uid for one in index.recorded] == [f"2.25.{n}" for n in range(20) if n != 7]
+    digests = [hashlib.sha256(f"{one.location.offset}".encode()).hexdigest() for one in index.recorded]
+    assert [one.sha256 for one in index.recorded] == digests
+    assert index.cursors == {"spool:s1": "20"}
 
 
 def test_an_idle_pass_asks_the_store_nothing():
