@@ -34,6 +34,9 @@ _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uff
 """Characters that no text of ours can hold: control characters, halves of characters, non-characters."""
 
 _ELEMENT_KEYS = frozenset({"vr", "Value", "InlineBinary", "BulkDataURI"})
+_LARGEST = 2**64
+"""No number of a workitem comes near it: whole numbers have 64 bits at most (PS3.5 table 6.2-1)."""
+
 _PN_GROUPS = frozenset({"Alphabetic", "Ideographic", "Phonetic"})
 
 
@@ -86,7 +89,7 @@ def _check_value(vr: str, value: Any, path: str) -> None:
     if vr == "PN":
         is_good = isinstance(value, Mapping) and value.keys() <= _PN_GROUPS and all(map(_is_writable, value.values()))
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        is_good = vr in _NUMERIC_VRS
+        is_good = vr in _NUMERIC_VRS and -_LARGEST < value < _LARGEST  # JSON reads 1e999 as infinity
     elif isinstance(value, str):
         is_good = _is_text_of(vr, value)
     else:

@@ -370,3 +370,14 @@ def test_every_transaction_on_an_unknown_workitem_is_404(client, post, put_state
         client.delete(f"{URL}/2.25.1/subscribers/WATCHER"),
     ]
     assert [answer.status_code for answer in answers] == [404] * len(answers)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1" + 30 * "0"])
+def test_a_number_that_no_attribute_can_hold_is_refused_and_disturbs_nothing(client, site, number):
+    uid = site.add_reading(1)
+    before = client.get(f"{URL}/{uid}").content
+    body = f'{{"00741002":{{"vr":"SQ","Value":[{{"00741004":{{"vr":"DS","Value":[{number}]}}}}]}}}}'
+    answer = client.post(f"{URL}/{uid}", content=body, headers={"Content-Type": "application/dicom+json"})
+    assert answer.status_code == 400
+    assert client.get(f"{URL}/{uid}").content == before
+    assert client.get(URL).status_code == 200
