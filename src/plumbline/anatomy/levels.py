@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import total_ordering
+from functools import cache, total_ordering
 
 from plumbline.errors import InvalidInput
 
@@ -133,6 +133,12 @@ _SCT_DISCS = {
 def sct_code_of_vertebra(vertebra: Vertebra) -> str | None:
     """SNOMED CT code value of a vertebra, or None where the report has to use a private code."""
     return _SCT_VERTEBRAE.get(vertebra.name)
+
+
+@cache
+def code_names() -> dict[str, str]:
+    """Names of vertebrae and levels by their SNOMED CT codes."""
+    return {code: name for table in (_SCT_VERTEBRAE, _SCT_DISCS) for name, code in table.items()}
 
 
 def sct_code_of_disc(level: Level) -> str | None:

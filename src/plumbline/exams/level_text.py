@@ -31,7 +31,7 @@ _END = rf"(?![0-9]|[.,][0-9])(?:(?![a-z])|(?=(?:{_REGION})[ .]?[0-9])|(?=ai(?![a
 _FIRST = re.compile(rf"(?<![a-z0-9.=#])(?P<region>{_REGION})(?P<gap>[ .]?)(?P<number>{_NUMBER}){_END}")
 _RANGE_WORD = r"to|down to|thru|through|bis|a|au|hasta"
 _NEXT_NAMED = re.compile(
-    rf"(?P<separator>\s*(?:-{{1,2}}>?|/|>|_)\s*|\s+(?:{_RANGE_WORD})\s+|\s?)"
+    rf"(?P<separator>\s*(?:-{{1,2}}>?|/|>|_)\s*|\s+(?:{_RANGE_WORD})\s+|\s*[&+]\s*|\s+(?:and|und|et|y)\s+|\s?)"
     rf"(?P<region>{_REGION})[ .]?(?P<number>{_NUMBER}){_END}"
 )
 _FUSED = words(
@@ -39,6 +39,8 @@ _FUSED = words(
     r"|stabili\w+|estabiliz\w+|verschraub\w*|versteif\w*|[tpaolx]lif"
 )
 """Two vertebrae that one of these holds together have everything between them held too."""
+_ADDING = frozenset({"", "&", "+", "and", "und", "et", "y"})
+"""Between two vertebrae: that both are meant, not all between them."""
 _NEXT_NUMBER = re.compile(
     rf"(?P<separator>\s?[-/]\s?|\s+(?:{_RANGE_WORD})\s+)(?P<number>{_NUMBER})(?![0-9]|[.,][0-9]|[-/.][0-9]{{2}})"
     rf"(?:(?![a-z])|(?=(?:{_REGION})[0-9]))"
@@ -101,18 +103,18 @@ _FEW_WORDS = 1
 """A text of at most so many words (a modality, a verb) besides the level needs no word about the spine."""
 _WORD = re.compile(r"[a-z]{3,}")
 _ROOT_AFTER = re.compile(
-    r"\s*-?\s*(?:nerve|roots?|radicul\w+|dermatom\w+|myotom\w+|neuropath\w+|wurzel\w*|nervenwurzel\w*|radikul\w+"
+    r" *-? *(?:nerve|roots?|radicul\w+|dermatom\w+|myotom\w+|neuropath\w+|wurzel\w*|nervenwurzel\w*|radikul\w+"
     r"|weakness|parese|parasthesi\w+|syndrom\w*|infiltration|prt\b|hypasthesie|sciatica|ischias)"
 )
 _ROOT_BEFORE = re.compile(
     r"(?<![a-z])(?:roots?|radicul\w+|radikul\w+|dermatom\w*|myotom\w*|\w*wurzel\w*|racines?|raiz|raices"
     r"|ischialgie|sciatalgie"
     r"|sciatica|sciatique|cruralgie|ciatica|parese|nerve|territoire|reizung|kompression|nervenwurzel\w*"
-    r"|n\.?cb|nevralgie cervico-brachiale)\s+(?:at\s+|of\s+|de\s+|en\s+|links\s+|rechts\s+|left\s+|right\s+"
+    r"|n\.?cb|nevralgie cervico-brachiale) +(?:at\s+|of\s+|de\s+|en\s+|links\s+|rechts\s+|left\s+|right\s+"
     r"|gauche\s+|droite\s+)*$"
 )
 _NOT_SPINE_AFTER = re.compile(
-    r"\s*(?:views?\b|vws?\b|v\b|projections?|incidences?|ebenen|proyecciones|mm\b|cm\b|mg\b|ml\b|mcg\b|kg\b|%|x\b"
+    r" *(?:views?\b|vws?\b|v\b|projections?|incidences?|ebenen|proyecciones|mm\b|cm\b|mg\b|ml\b|mcg\b|kg\b|%|x\b"
     r"|days?\b|weeks?\b|months?\b|years?\b|hours?\b|tage?\b|wochen\b|monate?\b|jahre?\b|jours\b|semaines\b|mois\b"
     r"|dias\b|semanas\b"
     r"|meses\b|series\b|serie\b|images?\b|bilder\b|slices?\b|schichten\b|complement|ratio|phase|n[0-3x]\b"
@@ -126,7 +128,7 @@ _NOT_SPINE_BEFORE = re.compile(
     r"|series|serie|image|img|slice|stage|stadium|stade|estadio|grade|complement|vitamin|vitamine|vitamina|floor"
     r"|block|unit"
     r"|segment|liver|leber|foie|higado|lead|tooth|finger|hepatitis|mri coil|coil|version|v|rev|software)"
-    r"[.:#]?\s*$"
+    r"[.:#]? *$"
 )
 _THYROID = words(
     r"tsh|thyro\w+|schilddruse\w*|tiroid\w+|ft[34]",
@@ -270,7 +272,7 @@ def _grow(text: str, chain: _Chain) -> bool:
     last = chain.vertebrae[-1]
     if named := _NEXT_NAMED.match(text, chain.end):
         vertebra = _vertebra(named["region"], named["number"])
-        is_joined = bool(named["separator"].strip())
+        is_joined = named["separator"].strip() not in _ADDING
         if vertebra is not None and (is_joined or _are_joined_unsaid(text, chain, named["separator"], vertebra)):
             return _extend(chain, vertebra, named.end())
     if numbered := _NEXT_NUMBER.match(text, chain.end):
@@ -283,7 +285,7 @@ def _grow(text: str, chain: _Chain) -> bool:
 def _are_joined_unsaid(text: str, chain: _Chain, separator: str, vertebra: Vertebra) -> bool:
     """Whether two vertebrae with no dash between are the ends of a range: ``L4 L5``, ``L3L5``, ``fusion T10 L3``."""
     last = chain.vertebrae[-1]
-    if not separator or _are_neighbours(last, vertebra):
+    if not separator or (not separator.strip() and _are_neighbours(last, vertebra)):
         return True
     before = text[max(0, chain.start - _CHARACTERS_BEFORE) : chain.start]
     is_one_pair = len(chain.vertebrae) == 1 and _FURTHER_VERTEBRA.match(text, chain.end + 1) is None

@@ -141,3 +141,15 @@ def test_a_vertebra_alone_is_a_vertebra_and_not_a_level(text: str, expected: lis
 
 def test_the_ends_of_a_level_are_not_reported_again_as_vertebrae():
     assert vertebrae("L4-L5 TLIF with screws in L4 and L5") == []
+
+
+def test_words_of_the_next_line_say_nothing_about_a_level():
+    assert levels("TLIF L4-L5\nweakness of the left leg") == ["L4-L5"]
+    assert levels("radiculopathy\nL4-L5 TLIF") == ["L4-L5"]
+
+
+def test_vertebrae_that_one_fusion_holds_together_are_a_range():
+    assert levels("Osteosynthese T10 L3") == ["T10-T11", "T11-T12", "T12-L1", "L1-L2", "L2-L3"]
+    assert levels("TLIF L4&L5") == ["L4-L5"]
+    assert levels("arthrodèse L3L5") == ["L3-L4", "L4-L5"]
+    assert levels("Kyphoplasty L1 L3") == levels("fracture L1 and L2") == levels("Fraktur LWK 1 + LWK 2") == []

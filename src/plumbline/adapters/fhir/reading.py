@@ -21,6 +21,7 @@ from fhir.resources.R4B.servicerequest import ServiceRequest
 from pydantic import ValidationError
 
 from plumbline.adapters.fhir.refusals import RefusedResource
+from plumbline.exams.coded_text import words_of_code
 from plumbline.exams.facts import SourceKind
 from plumbline.exams.notices import OrderNotice, OrderStatus
 from plumbline.exams.order import Order, order_from_text
@@ -177,7 +178,8 @@ def _texts(concepts: Iterable[CodeableConcept | None] | None) -> Iterator[str]:
         if concept is None:
             continue
         codings = concept.coding or ()
-        told = [concept.text, *(each.display for each in codings), *(each.code for each in codings)]
+        meant = (words_of_code(each.code or "", str(each.system or "")) for each in codings)
+        told = [concept.text, *(each.display for each in codings), *meant, *(each.code for each in codings)]
         if text := next((each for each in told if each), None):
             yield text
 
