@@ -9,6 +9,7 @@ import structlog
 
 from plumbline.adapters.database.engine import open_store
 from plumbline.adapters.database.message_intake import DatabaseMessageIntake
+from plumbline.adapters.hl7.adt import PASSED_OVER
 from plumbline.adapters.hl7.mllp import AllowedAddresses, MllpLimits, MllpServer
 from plumbline.adapters.hl7.reading import ReadingPolicy
 from plumbline.adapters.hl7.receiver import Receiver
@@ -65,6 +66,7 @@ def reading_policy(settings: Settings) -> ReadingPolicy:
         ),
         charset=settings.hl7.charset,
         processing_ids=frozenset(settings.hl7.processing_ids),
+        passed_over=PASSED_OVER | frozenset(settings.hl7.passed_over),
     )
 
 

@@ -158,6 +158,9 @@ class Hl7Settings(_Section):
     """Character set of messages that leave MSH-18 empty."""
     processing_ids: tuple[str, ...] = ("P",)
     """MSH-11 that are taken; training (T) and debugging (D) messages are rejected unless named."""
+    passed_over: tuple[str, ...] = ()
+    """Types of message (MSH-9, such as SIU^S12) that are acknowledged and not used, beside patient messages (ADT) that
+    change nothing here; all others are rejected."""
     accession_from: tuple[Literal["IPC-1", "OBR-18", "OBR-3", "ORC-3", "OBR-2", "ORC-2"], ...] = (
         "IPC-1",
         "OBR-18",

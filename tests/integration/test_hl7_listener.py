@@ -181,9 +181,20 @@ def test_what_cannot_be_used_is_told_kept_and_not_logged(start):
 def test_messages_for_others_are_rejected_and_not_kept(start):
     listener = start()
     with Sender(listener.port) as sender:
-        assert sender.ask(order_message().replace(b"OMI^O23^OMI_O23", b"ADT^A08^ADT_A01")) == "AR"
+        assert sender.ask(order_message().replace(b"OMI^O23^OMI_O23", b"SIU^S12^SIU_S12")) == "AR"
         assert sender.ask(order_message(frame=Frame(processing="T"))) == "AR"
+        sender.send(order_message().replace(b"OMI^O23^OMI_O23", b"ADT^A08^ADT_A01"))
+        assert b"MSA|AA|" in sender.answer(), "the feed of a hospital goes on"
     assert listener.messages() == []
+
+
+def test_a_move_between_patients_that_is_not_carried_out_is_rejected_and_kept(start):
+    listener = start()
+    with Sender(listener.port) as sender:
+        sender.send(order_message().replace(b"OMI^O23^OMI_O23", b"ADT^A45^ADT_A45"))
+        assert b"MSA|AR|" in sender.answer()
+    (kept,) = listener.messages(Taken.QUARANTINED)
+    assert kept.kind == "ADT^A45" and "operator" in kept.sentence
 
 
 def test_enhanced_mode_sends_both_acknowledgements_on_the_connection(start):

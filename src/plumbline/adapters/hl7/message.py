@@ -17,15 +17,20 @@ CHARSETS = {
     "ASCII": "ascii",
     "8859/1": "iso-8859-1",
     "8859/15": "iso-8859-15",
-    "ISO IR100": "iso-8859-1",
-    "UNICODE UTF-8": "utf-8",
-    "UTF-8": "utf-8",
+    **dict.fromkeys(("ISO IR100", "ISO-8859-1", "ISO8859-1", "ISO 8859-1", "ISO8859/1", "LATIN1"), "iso-8859-1"),
+    **dict.fromkeys(("ISO-8859-15", "ISO8859-15"), "iso-8859-15"),
+    "WINDOWS-1252": "cp1252",
+    **dict.fromkeys(("UNICODE UTF-8", "UTF-8", "UTF8"), "utf-8"),
 }
 """MSH-18 (table 0211) to codec; the forms that senders really use included."""
+
+_ONLY_EVENT = {"ORM": "O01", "OMI": "O23", "OMG": "O19"}
 
 HEADER_CODEC = "iso-8859-1"
 """How MSH is read before its character set is known: every byte is kept, so that it can be echoed as it came."""
 
+_PREAMBLE = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?=MSH)")
+"""Byte order mark and blank lines, which files that are sent as messages begin with."""
 _HEADER = re.compile(rb"MSH.{4}")
 _HEX_ESCAPE = re.compile(r"X([0-9A-Fa-f]{2})+")
 _LINE_BREAKS = (".br", ".sp", ".ce")
@@ -106,8 +111,8 @@ class Header:
 
     @property
     def kind(self) -> str:
-        """Message code and trigger event, e.g. ``ORM^O01``."""
-        return f"{self.message_code}^{self.trigger}"
+        """Message code and trigger event, e.g. ``ORM^O01``; a code with only one event may come alone."""
+        return f"{self.message_code}^{self.trigger or _ONLY_EVENT.get(self.message_code, '')}"
 
     @property
     def sender(self) -> str:
@@ -144,6 +149,7 @@ def read_header(block: bytes) -> Header:
     Refused
         When the block does not begin with MSH and its delimiters.
     """
+    block = _without_preamble(block)
     if not _HEADER.match(block):
         raise Refused(
             ErrorCode.SEGMENT_SEQUENCE, "The message does not begin with an MSH segment.", "MSH", is_reject=True
@@ -166,6 +172,11 @@ def read_header(block: bytes) -> Header:
         application_condition=msh.value(16).upper(),
         charset=msh.value(18).upper(),
     )
+
+
+def _without_preamble(block: bytes) -> bytes:
+    found = _PREAMBLE.match(block)
+    return block[found.end() :] if found else block
 
 
 def _msh_fields(line: str) -> list[str]:
@@ -195,7 +206,7 @@ def read_message(block: bytes, header: Header, *, default_charset: str) -> Messa
             "MSH^1^18",
         )
     try:
-        text = block.decode(codec)
+        text = _without_preamble(block).decode(codec)
     except UnicodeDecodeError as error:
         said = "MSH-18 says" if header.charset else "the site's setting says, as MSH-18 is empty"
         raise Refused(
@@ -206,6 +217,12 @@ def read_message(block: bytes, header: Header, *, default_charset: str) -> Messa
     except Exception as error:  # the library raises errors of many kinds, some quoting the message
         raise Refused(ErrorCode.SEGMENT_SEQUENCE, "The message cannot be split into segments and fields.") from error
     segments: Sequence[Sequence[object]] = parsed  # type: ignore[assignment]
+    if sum(str(each[0]).strip() == "MSH" for each in segments) > 1:
+        raise Refused(
+            ErrorCode.SEGMENT_SEQUENCE,
+            "The frame holds more than one message; send each in a frame of its own.",
+            "MSH^2",
+        )
     return Message(header, tuple(_segment(each, header, codec) for each in segments if str(each).strip()))
 
 

@@ -62,11 +62,23 @@ def order_notices(message: Message, site: SiteIdentifiers) -> list[OrderNotice]:
     Refused
         When a segment or field that an order cannot do without is missing or wrong.
     """
-    who = patient(message.first("PID"), site)
+    who = _only_patient(message, site)
     groups = list(_groups(message))
     if not groups:
         raise Refused(ErrorCode.SEGMENT_SEQUENCE, "The message holds no order: it has neither ORC nor OBR.", "ORC^1")
     return [_notice(group, who, message, site) for group in groups]
+
+
+def _only_patient(message: Message, site: SiteIdentifiers) -> PatientIdentity:
+    """The patient of all orders of a message; one that names another as well is not taken apart by guess."""
+    who = patient(message.first("PID"), site)
+    for number, pid in enumerate(message.named("PID"), start=1):
+        other = patient(pid, site)
+        if {(other.patient_id, other.issuer), *other.other_ids} != {(who.patient_id, who.issuer), *who.other_ids}:
+            raise Refused(
+                ErrorCode.SEGMENT_SEQUENCE, "The message names two patients; send a message for each.", f"PID^{number}"
+            )
+    return who
 
 
 def _groups(message: Message) -> Iterator[_Group]:

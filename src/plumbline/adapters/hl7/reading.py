@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from plumbline.adapters.hl7.adt import MERGES, MOVES, PASSED_OVER
 from plumbline.adapters.hl7.message import Header, Message, read_message
 from plumbline.adapters.hl7.orders import ORDER_MESSAGES, order_notices
 from plumbline.adapters.hl7.refusals import ErrorCode, Refused
 from plumbline.adapters.hl7.values import SiteIdentifiers, identifiers, patient
 from plumbline.exams.notices import MergeNotice, Notice
 
-MERGE_MESSAGE = "ADT^A40"
-UNDERSTOOD = (*sorted(ORDER_MESSAGES), MERGE_MESSAGE)
+UNDERSTOOD = (*sorted(ORDER_MESSAGES), *sorted(MERGES))
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,14 @@ class ReadingPolicy:
         Codec of messages that leave MSH-18 empty.
     processing_ids
         MSH-11 that are taken: production messages only, unless the site says so.
+    passed_over
+        Types of message that are acknowledged and not used.
     """
 
     identifiers: SiteIdentifiers = field(default_factory=SiteIdentifiers)
     charset: str = "utf-8"
     processing_ids: frozenset[str] = frozenset({"P"})
+    passed_over: frozenset[str] = PASSED_OVER
 
 
 def check_header(header: Header, policy: ReadingPolicy) -> None:
@@ -42,12 +45,15 @@ def check_header(header: Header, policy: ReadingPolicy) -> None:
         )
     if not header.version.startswith("2."):
         raise Refused(ErrorCode.VERSION, "MSH-12 is not a version 2 of HL7.", "MSH^1^12", is_reject=True)
-    _check_type(header)
+    _check_type(header, policy)
 
 
-def _check_type(header: Header) -> None:
-    if header.kind in UNDERSTOOD:
+def _check_type(header: Header, policy: ReadingPolicy) -> None:
+    if header.kind in UNDERSTOOD or header.kind in policy.passed_over:
         return
+    if header.kind in MOVES:
+        sentence = "This change of whose a record is cannot be carried out here; an operator must look at it."
+        raise Refused(ErrorCode.EVENT, sentence, "MSH^1^9", is_reject=True, is_for_operator=True)
     is_known_code = any(kind.startswith(f"{header.message_code}^") for kind in UNDERSTOOD)
     code = ErrorCode.EVENT if is_known_code and header.message_code else ErrorCode.MESSAGE_TYPE
     sentence = f"Messages of this type are not taken here; send one of {', '.join(UNDERSTOOD)}."
@@ -55,7 +61,7 @@ def _check_type(header: Header) -> None:
 
 
 def read_notices(block: bytes, header: Header, policy: ReadingPolicy) -> list[Notice]:
-    """What a message says.
+    """What a message says; nothing where it is one that is passed over.
 
     Raises
     ------
@@ -63,8 +69,10 @@ def read_notices(block: bytes, header: Header, policy: ReadingPolicy) -> list[No
         When it is not for here, or something that is needed is missing or wrong.
     """
     check_header(header, policy)
+    if header.kind not in UNDERSTOOD:
+        return []
     message = read_message(block, header, default_charset=policy.charset)
-    if header.kind == MERGE_MESSAGE:
+    if header.kind in MERGES:
         return list(merge_notices(message, policy.identifiers))
     return list(order_notices(message, policy.identifiers))
 

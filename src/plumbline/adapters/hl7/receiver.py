@@ -46,6 +46,8 @@ class Receiver:
             notices = read_notices(block, header, self.policy)
         except Refused as refusal:
             return self._refused(block, header, refusal)
+        if not notices:
+            return self._told(header, Verdict(), "passed-over")
         try:
             receipt = self.intake.take_in(_envelope(block, header), notices)
         except PlumblineError:
@@ -54,7 +56,7 @@ class Receiver:
 
     def _refused(self, block: bytes, header: Header, refusal: Refused) -> list[bytes]:
         """Keep what was refused for an operator, then say why; messages that are for others are not kept."""
-        if refusal.code in _FOR_OTHERS:
+        if refusal.code in _FOR_OTHERS and not refusal.is_for_operator:
             return self._told(header, Verdict(refusal), "not-for-here")
         try:
             self.intake.set_aside(_envelope(block, header), str(refusal))

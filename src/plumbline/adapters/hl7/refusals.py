@@ -32,11 +32,22 @@ class Refused(InvalidInput):
         Segment, its number and field, e.g. ``PID^1^3`` (ERR-2).
     is_reject
         Whether it is refused for what it is (AR) rather than for what it says (AE).
+    is_for_operator
+        Whether it is kept for a person although its type is not taken here.
     """
 
-    def __init__(self, code: ErrorCode, sentence: str, location: str = "", *, is_reject: bool = False) -> None:
+    def __init__(
+        self,
+        code: ErrorCode,
+        sentence: str,
+        location: str = "",
+        *,
+        is_reject: bool = False,
+        is_for_operator: bool = False,
+    ) -> None:
         super().__init__(sentence, where=location.replace("^1^", "-").replace("^", "-") or None)
         self.code = code
         self.sentence = sentence
         self.location = location
         self.is_reject = is_reject
+        self.is_for_operator = is_for_operator

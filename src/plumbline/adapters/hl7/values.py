@@ -9,12 +9,16 @@ from datetime import UTC, date, datetime
 
 from plumbline.adapters.hl7.message import Segment
 from plumbline.adapters.hl7.refusals import ErrorCode, Refused
+from plumbline.exams.coded_text import words_of_code
 from plumbline.exams.study import PatientIdentity
 
 PATIENT_IDENTIFIER_TYPES = frozenset({"", "MR", "PI", "PT", "PE"})
 """CX-5 (table 0203) of identifiers that name a patient; visit and account numbers, passports and insurers do not."""
 
 _TIME = re.compile(r"(\d{4})(\d{2})?(\d{2})?(\d{2})?(\d{2})?(\d{2})?(?:\.\d+)?([+-]\d{4})?")
+_WRITTEN_OUT = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2}))?)?(?:\.\d+)?([+-]\d{2}:?\d{2})?")
+"""As HL7 writes a moment, and as ISO 8601 does, which some senders take for the same."""
+_SEXES = {"FEMALE": "F", "MALE": "M"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def moment(segment: Segment, number: int, *, component: int = 1) -> datetime | N
     text = segment.value(number, component)
     if not text:
         return None
-    matched = _TIME.fullmatch(text)
+    matched = _TIME.fullmatch(text) or _WRITTEN_OUT.fullmatch(text)
     try:
         if matched is None:
             raise ValueError
@@ -81,7 +85,8 @@ def words(segment: Segment, number: int) -> list[str]:
 
 def _words(segment: Segment, components: Sequence[str]) -> str:
     told = [segment.part(components, at) for at in (9, 2, 5)]
-    return next((text for text in told if text), segment.part(components, 1))
+    code = segment.part(components, 1)
+    return next((text for text in told if text), words_of_code(code, segment.part(components, 3)) or code)
 
 
 def identifiers(segment: Segment, number: int, site: SiteIdentifiers) -> tuple[tuple[str, str | None], ...]:
@@ -108,10 +113,11 @@ def patient(pid: Segment | None, site: SiteIdentifiers) -> PatientIdentity:
     if not pairs:
         raise Refused(ErrorCode.REQUIRED_FIELD, "PID-3 holds no patient identifier of type MR, PI or PT.", "PID^1^3")
     (patient_id, issuer), *others = pairs
+    sex = pid.value(8).upper()
     return PatientIdentity(
         patient_id=patient_id,
         issuer=issuer,
         birth_date=day(pid, 7),
-        sex=pid.value(8).upper() or None,
+        sex=_SEXES.get(sex, sex) or None,
         other_ids=tuple(others),
     )

@@ -177,7 +177,7 @@ def test_a_merge_of_bare_numbers_is_refused_unless_the_site_has_an_issuer():
     ("change", "code"),
     [
         ((b"OMI^O23^OMI_O23", b"ORU^R01^ORU_R01"), ErrorCode.MESSAGE_TYPE),
-        ((b"OMI^O23^OMI_O23", b"ADT^A01^ADT_A01"), ErrorCode.EVENT),
+        ((b"OMI^O23^OMI_O23", b"ADT^A99^ADT_A99"), ErrorCode.EVENT),
         ((b"|P|2.5.1", b"|T|2.5.1"), ErrorCode.PROCESSING_ID),
         ((b"|P|2.5.1", b"|P|3"), ErrorCode.VERSION),
     ],
@@ -187,6 +187,70 @@ def test_what_is_for_others_is_rejected_not_called_an_error(change, code):
         read(order_message().replace(*change))
     assert refused.value.is_reject
     assert refused.value.code is code
+
+
+@pytest.mark.parametrize("event", ["A01", "A04", "A08", "A11", "A28", "A31", "A41", "A62"])
+def test_patient_messages_that_change_nothing_here_say_nothing(event):
+    assert read(order_message().replace(b"OMI^O23^OMI_O23", f"ADT^{event}".encode())) == []
+
+
+def test_a_site_names_further_messages_that_are_passed_over():
+    block = order_message().replace(b"OMI^O23^OMI_O23", b"SIU^S12^SIU_S12")
+    with pytest.raises(Refused):
+        read(block)
+    assert read(block, ReadingPolicy(passed_over=frozenset({"SIU^S12"}))) == []
+
+
+@pytest.mark.parametrize("event", ["A18", "A34", "A36", "A47"])
+def test_earlier_forms_of_a_merge_and_a_changed_identifier_are_merges(event):
+    block = merge_message(Person("P1"), Person("P2")).replace(b"ADT^A40^ADT_A39", f"ADT^{event}".encode())
+    (notice,) = read(block)
+    assert (notice.surviving.patient_id, notice.retired) == ("P1", (("P2", "HOSPITAL"),))
+
+
+@pytest.mark.parametrize("event", ["A24", "A37", "A43", "A44", "A45"])
+def test_moves_and_links_between_patients_are_rejected_and_kept_for_an_operator(event):
+    with pytest.raises(Refused, match="operator must look") as refused:
+        read(order_message().replace(b"OMI^O23^OMI_O23", f"ADT^{event}".encode()))
+    assert refused.value.is_reject and refused.value.is_for_operator
+
+
+def test_an_order_is_never_given_to_the_patient_of_another_one_in_the_same_frame():
+    one, other = order_message("ORM^O01"), order_message("ORM^O01", person=Person("P2"), order=OrderText(placer="PL2"))
+    with pytest.raises(Refused, match="more than one message"):
+        read(one + other)
+    with pytest.raises(Refused, match="names two patients"):
+        read(one + b"PID" + other.split(b"\rPID", 1)[1])
+    again = one + b"PID" + order_message("ORM^O01", order=OrderText(placer="PL2")).split(b"\rPID", 1)[1]
+    assert [notice.patient.patient_id for notice in read(again)] == ["P1", "P1"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"MSH|^~", b"\xef\xbb\xbfMSH|^~"),
+        (b"MSH|^~", b"\r\nMSH|^~"),
+        (b"ORM^O01^ORM_O01", b"ORM"),
+        (b"|19610402|F", b"|1961-04-02|Female"),
+        (b"\r", b"\n"),
+    ],
+)
+def test_what_senders_write_a_little_otherwise_is_read_all_the_same(before, after):
+    block = order_message("ORM^O01", order=FULL)
+    assert before in block
+    notice = only_order(block.replace(before, after))
+    assert (notice.patient.birth_date, notice.patient.sex) == (date(1961, 4, 2), "F")
+    assert notice.order.red_flags
+
+
+def test_codes_without_words_are_read_by_what_they_mean():
+    block = order_message("ORM^O01", order=OrderText(procedure="22630^^C4", reason="REASON")).replace(
+        b"^REASON", b"84020006^^SCT~G83.4^^I10"
+    )
+    order = only_order(block).order
+    assert order.plan is not None and order.plan.procedures == ("PLIF",)
+    assert [level.name for level in order.plan.levels] == ["L4-L5"]
+    assert order.red_flags == (RedFlag.CAUDA_EQUINA,)
 
 
 @pytest.mark.parametrize("block", [b"", b"MSH", b"MSH|", b"MSH|^~\\&", b"\x00\x01", b"PID|1\rMSH|^~\\&|", b"MSH|||||"])
