@@ -67,6 +67,9 @@ class _Images:
     def study(self, _uid: str) -> Study:
         return self._study
 
+    def patient(self, _uid: str) -> PatientIdentity:
+        return self._study.patient
+
 
 def studies(count: int, patient: PatientIdentity = PATIENT) -> list[Study]:
     """Studies of one patient round an operation, as a hospital describes them; the last is the current exam."""

@@ -226,6 +226,59 @@ def _also_vague(text: str, orders: list[OrderNotice]) -> bool:
     return any(each.order.text == text and not (each.patient.birth_date and each.patient.sex) for each in orders)
 
 
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    records=st.lists(RECORDS.map(lambda each: replace(each, person=PEOPLE[0])), min_size=2, max_size=6),
+    news=st.lists(
+        st.one_of(MERGES, ORDERS.map(lambda each: replace(each, patient=_born_with(each.patient)))), max_size=5
+    ),
+)
+def test_people_born_alike_are_one_only_where_identifier_and_issuer_or_a_merge_say_so(store, records, news):
+    studies = [exam_of(number, record) for number, record in enumerate(records)]
+    site = Site(store, studies)
+    patients: dict[str, PatientIdentity] = {}
+    for number, notice in enumerate(news):
+        if isinstance(notice, OrderNotice):
+            named = replace(notice, order=replace(notice.order, text=f"order {number}"))
+            patients[named.order.text] = notice.patient
+            site.hear(number, named)
+        else:
+            site.hear(number, notice)
+    ties = Ties([each for each in news if isinstance(each, MergeNotice)])
+    for current in studies:
+        chosen, history, texts = site.compared_with(current.study_instance_uid)
+        others = [*(each.patient for each in (*chosen, *history)), *(patients[text] for text in texts)]
+        assert all(ties.tie(current.patient, other) for other in others)
+
+
+def _born_with(patient: PatientIdentity) -> PatientIdentity:
+    return replace(patient, birth_date=PEOPLE[0].birth_date, sex=PEOPLE[0].sex)
+
+
+class Ties:
+    """Which identifiers are of one person by what was said of them, worked out apart from the code under test."""
+
+    def __init__(self, merges: list[MergeNotice]) -> None:
+        self._groups: list[set[tuple[str, str]]] = []
+        for merge in merges:
+            joined = {
+                self._name(merge.surviving),
+                *((identifier, issuer or "NORTH") for identifier, issuer in merge.retired),
+            }
+            for group in [each for each in self._groups if each & joined]:
+                self._groups.remove(group)
+                joined |= group
+            self._groups.append(joined)
+
+    def tie(self, first: PatientIdentity, second: PatientIdentity) -> bool:
+        names = {self._name(first), self._name(second)}
+        return len(names) == 1 or any(names <= group for group in self._groups)
+
+    @staticmethod
+    def _name(patient: PatientIdentity) -> tuple[str, str]:
+        return patient.patient_id, patient.issuer or "NORTH"
+
+
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(records=st.lists(RECORDS, min_size=2, max_size=5), merges=st.lists(MERGES, max_size=4), order=st.randoms())
 def test_the_sequence_of_merges_does_not_matter(store, records, merges, order):

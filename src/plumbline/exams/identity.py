@@ -7,7 +7,7 @@ sentences name no patient data; they may be logged.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
@@ -96,11 +96,37 @@ def same_patients(
     policy = policy or IdentityPolicy()
     answers = [same_patient(current, other, policy) for other in others]
     sharing = [o for o, answer in zip(others, answers, strict=True) if answer.answer is not SamePatient.DIFFERENT]
-    contested = [read for read in (_birth_date, _sex) if len({read(one) for one in (current, *sharing)} - {None}) > 1]
+    contested = [
+        read
+        for read in (_birth_date, contradictable_sex)
+        if len({read(one) for one in (current, *sharing)} - {None}) > 1
+    ]
     return [
         _CONTESTED if answer.is_same and any(None in (read(current), read(other)) for read in contested) else answer
         for other, answer in zip(others, answers, strict=True)
     ]
+
+
+def contradictable_sex(patient: PatientIdentity) -> str | None:
+    """Patient's Sex where it is one that can contradict another."""
+    sex = (patient.sex or "").strip().upper()
+    return sex if sex in _SEXES else None
+
+
+def as_held(listed: PatientIdentity, held: PatientIdentity) -> PatientIdentity:
+    """Whose an exam is once its images are here: what they say, with what they leave open as the archive lists it.
+
+    An archive may list a study under another patient than its images name; then the images count.
+    """
+    if _plain(held.patient_id) != _plain(listed.patient_id):
+        return held
+    return replace(
+        held,
+        issuer=held.issuer or listed.issuer,
+        birth_date=held.birth_date or listed.birth_date,
+        sex=held.sex if contradictable_sex(held) else listed.sex,
+        other_ids=tuple(dict.fromkeys((*held.other_ids, *listed.other_ids))),
+    )
 
 
 def identifiers_of(patient: PatientIdentity, policy: IdentityPolicy) -> set[tuple[str, str]]:
@@ -120,7 +146,7 @@ def _plain(value: str) -> str:
 
 def _contradictions(first: PatientIdentity, second: PatientIdentity) -> list[str]:
     against: list[str] = []
-    for read, words in ((_birth_date, "the birth dates do"), (_sex, "the sexes do")):
+    for read, words in ((_birth_date, "the birth dates do"), (contradictable_sex, "the sexes do")):
         values = {read(first), read(second)}
         if None not in values and len(values) > 1:
             against.append(words)
@@ -129,12 +155,6 @@ def _contradictions(first: PatientIdentity, second: PatientIdentity) -> list[str
 
 def _birth_date(patient: PatientIdentity) -> date | None:
     return patient.birth_date
-
-
-def _sex(patient: PatientIdentity) -> str | None:
-    """Sex where it is one that can contradict."""
-    sex = (patient.sex or "").strip().upper()
-    return sex if sex in _SEXES else None
 
 
 def _why_different(first: PatientIdentity, second: PatientIdentity) -> str:

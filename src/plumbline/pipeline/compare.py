@@ -88,8 +88,11 @@ class _Opened:
 
     def _reference(self, reference: Reference, story: Story) -> MeasuredExam:
         uid = reference.study_instance_uid
-        recognition = recognise(self._images.study(uid), history=story.history)
-        return self._exam(uid, recognition, reference)
+        try:
+            study = self._images.study(uid)
+        except InvalidInput as error:
+            return _unusable(reference, story.recognition.modality, error.what)
+        return self._exam(uid, recognise(study, history=story.history), reference)
 
     def _exam(self, study_uid: str, recognition: Recognition, reference: Reference | None) -> MeasuredExam:
         not_comparable = None
@@ -157,6 +160,21 @@ class _Opened:
             x, y, z = exam.outcome.hardware.spacers[0].centre_lps_mm.tolist()
             places[exam.study_instance_uid] = (x, y, z)
         return places
+
+
+def _unusable(reference: Reference, modality: str | None, why: str) -> MeasuredExam:
+    """A reference that cannot be read as one exam of one patient: nothing of it is opened, and every check says why."""
+
+    def refuse() -> ExamAnatomy:
+        raise InvalidInput(why)
+
+    return MeasuredExam(
+        study_instance_uid=reference.study_instance_uid,
+        modality=modality,
+        open_anatomy=refuse,
+        role=reference.role.value if reference.role else None,
+        why_not_comparable=f"It cannot be compared: {why}.",
+    )
 
 
 def compare_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome:

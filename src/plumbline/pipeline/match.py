@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from plumbline.exams.identity import as_held
 from plumbline.exams.recognition import recognise
-from plumbline.exams.study import Study
+from plumbline.exams.study import PatientIdentity, Study
 from plumbline.pipeline.archive_ports import ArchiveStudy
 from plumbline.pipeline.documents import choice_document
 from plumbline.pipeline.fetch import INDEX_DELAY_S
@@ -118,7 +119,7 @@ def _choose_and_count(
     Where the site refuses partial exams, one that could not be made whole gives way to the next best.
     """
     while True:
-        counted = [_counted(each, fetches) for each in candidates]
+        counted = [_counted(each, fetches, ports) for each in candidates]
         choice = choose_references(story.study, story.recognition, counted, story.history, policy.priors)
         chosen = [each.study_instance_uid for each in choice.considered if each.role is not None]
         room = policy.maximum_priors - len(fetches)
@@ -128,7 +129,9 @@ def _choose_and_count(
         studies = {each.study.study_instance_uid: each for each in listed.studies}
         before = fetches
         fetches = {uid: advance(uid, studies[uid], each, ports, policy) for uid, each in fetches.items()}
-        counting_changes_nothing = all(fetches[uid].is_whole for uid in chosen)
+        counting_changes_nothing = all(
+            fetches[uid].is_whole and _is_whom_listed(studies[uid].study, ports) for uid in chosen
+        )
         if counting_changes_nothing or (fetches == before and not new and not left):
             return choice, fetches
 
@@ -142,16 +145,29 @@ def _not_fetched(chosen: Sequence[tuple[ArchiveStudy, str | None]], policy: Site
     }
 
 
-def _counted(candidate: Candidate, fetches: Mapping[str, ReferenceFetch]) -> Candidate:
-    fetch = fetches.get(candidate.study.study_instance_uid)
+def _counted(candidate: Candidate, fetches: Mapping[str, ReferenceFetch], ports: PathPorts) -> Candidate:
+    """A candidate with what was counted of it, and of the patient whom its images name."""
+    uid = candidate.study.study_instance_uid
+    fetch = fetches.get(uid)
     if fetch is None or not fetch.is_settled:
         return candidate
     return replace(
         candidate,
+        study=replace(candidate.study, patient=_whose(candidate.study, ports)),
         held_instances=fetch.held_count,
         archive_instances=fetch.listed_count,
         shortfall=fetch.shortfall,
     )
+
+
+def _whose(listed: Study, ports: PathPorts) -> PatientIdentity:
+    """Whose an exam is by the images that are here, else as its archive lists it."""
+    held = ports.images.patient(listed.study_instance_uid)
+    return listed.patient if held is None else as_held(listed.patient, held)
+
+
+def _is_whom_listed(listed: Study, ports: PathPorts) -> bool:
+    return _whose(listed, ports) == listed.patient
 
 
 def _result(story: Story, choice: ReferenceChoice, listed: _Listed) -> dict[str, Any]:

@@ -432,7 +432,11 @@ class Images(Protocol):
     """Held instances as exams, header datasets and volumes."""
 
     def study(self, study_instance_uid: str) -> Study:
-        """The study as the held instances describe it."""
+        """The study as the held instances describe it; raise ``InvalidInput`` where they show two patients."""
+        ...
+
+    def patient(self, study_instance_uid: str) -> PatientIdentity | None:
+        """Whom the first held instance names, read without the others; None where nothing is held."""
         ...
 
     def headers(self, study_instance_uid: str, series_instance_uid: str | None = None) -> Sequence[Any]:

@@ -15,7 +15,7 @@ from plumbline.adapters.database.steps import DatabaseSteps
 from plumbline.exams.facts import SourceKind
 from plumbline.exams.notices import OrderNotice, OrderStatus
 from plumbline.exams.order import order_from_text
-from plumbline.exams.study import Study
+from plumbline.exams.study import PatientIdentity, Study
 from plumbline.pipeline.archive_ports import ArchiveStudy, FetchedInstance
 from plumbline.pipeline.fetch import REFERENCE_SENDER, Fetcher
 from plumbline.pipeline.match import match_step
@@ -56,8 +56,14 @@ def files(one: Study, count: int = 3) -> list[FetchedInstance]:
 
 
 class Images:
+    def __init__(self) -> None:
+        self.named: dict[str, PatientIdentity] = {}
+
     def study(self, _uid: str) -> Study:
         return CURRENT
+
+    def patient(self, uid: str) -> PatientIdentity | None:
+        return self.named.get(uid)
 
 
 class World:
@@ -189,6 +195,30 @@ def test_references_are_chosen_made_whole_and_counted(world):
     assert chosen(result) == {"preoperative": "2.25.3", "baseline": "2.25.1", "prior": "2.25.2"}
     assert not any(each["partial"] for each in result["choice"]["considered"])
     assert len(world.spool.appended) == 9
+
+
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [
+        (PatientIdentity("SOMEBODY"), "The patient IDs differ."),
+        (replace(PATIENT, issuer="ELSEWHERE"), "different issuers"),
+        (replace(PATIENT, birth_date=date(1999, 9, 9)), "birth dates do not"),
+    ],
+)
+def test_an_exam_whose_images_name_another_patient_than_the_archive_lists_is_not_compared(world, held, words):
+    world.hold_in_archive(BASELINE, LATER)
+    world.images.named[BASELINE.study_instance_uid] = held
+    result = world.match()
+    assert BASELINE.study_instance_uid not in chosen(result).values()
+    refused = considered(result, BASELINE)
+    assert not refused["comparable"] and words in " ".join(refused["reasons"])
+    assert chosen(result)["baseline"] == LATER.study_instance_uid, "the next best takes its place"
+
+
+def test_images_that_leave_issuer_and_birth_date_open_are_of_whom_the_archive_lists(world):
+    world.hold_in_archive(BASELINE)
+    world.images.named[BASELINE.study_instance_uid] = PatientIdentity(PATIENT.patient_id)
+    assert chosen(world.match())["baseline"] == BASELINE.study_instance_uid
 
 
 def test_each_kind_of_question_is_asked_once_however_often_the_step_waits(world):

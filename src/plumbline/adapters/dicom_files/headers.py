@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time
 from typing import Any
 
 from pydicom import Dataset
 
 from plumbline.errors import InvalidInput
+from plumbline.exams.identity import contradictable_sex
 from plumbline.exams.study import Instance, PatientIdentity, Series, Study
 
 
@@ -19,20 +21,18 @@ def study_from_headers(headers: Sequence[Dataset]) -> Study:
     Raises
     ------
     InvalidInput
-        When there is no header, or they are of more than one study or patient.
+        When there is no header, or they are of more than one study or show more than one patient.
     """
     if not headers:
         raise InvalidInput("there are no DICOM instances here")
     uids = {str(header.get("StudyInstanceUID", "")) for header in headers}
     if len(uids) > 1:
         raise InvalidInput(f"these instances belong to {len(uids)} studies", remedy="Give the instances of one study")
-    if len({str(header.get("PatientID", "")) for header in headers}) > 1:
-        raise InvalidInput("these instances of one study carry different patient IDs")
     first = headers[0]
     performed_at, has_time = _moment(first, "StudyDate", "StudyTime")
     return Study(
         study_instance_uid=uids.pop(),
-        patient=patient_from_header(first),
+        patient=_one_patient(headers),
         series=_series(headers),
         performed_at=performed_at,
         has_time=has_time,
@@ -45,6 +45,37 @@ def study_from_headers(headers: Sequence[Dataset]) -> Study:
         institution=_text(first, "InstitutionName"),
         procedure_codes=_codes(first),
     )
+
+
+def _one_patient(headers: Iterable[Dataset]) -> PatientIdentity:
+    """Whom all instances are of; what one leaves open another may tell, but none may contradict another.
+
+    Raises
+    ------
+    InvalidInput
+        When they show two patients, as where images were stored into somebody else's study.
+    """
+    told = [patient_from_header(header) for header in headers]
+    first = told[0]
+    if len({each.patient_id.strip() for each in told}) > 1:
+        raise InvalidInput("these instances of one study carry different patient IDs")
+    for read, words in ((_issuer, "issuers of the patient ID"), (_born, "birth dates"), (contradictable_sex, "sexes")):
+        if len({read(each) for each in told} - {None}) > 1:
+            raise InvalidInput(f"these instances of one study carry different {words}")
+    return replace(
+        first,
+        issuer=next((each.issuer for each in told if each.issuer), None),
+        birth_date=next((each.birth_date for each in told if each.birth_date), None),
+        sex=next((each.sex for each in told if contradictable_sex(each)), first.sex),
+    )
+
+
+def _issuer(patient: PatientIdentity) -> str | None:
+    return (patient.issuer or "").strip() or None
+
+
+def _born(patient: PatientIdentity) -> date | None:
+    return patient.birth_date
 
 
 def patient_from_header(header: Dataset) -> PatientIdentity:

@@ -61,3 +61,22 @@ def test_two_studies_or_two_patients_are_never_one():
         study_from_headers([ct_slice(1), ct_slice(2, StudyInstanceUID="2.25.9")])
     with pytest.raises(InvalidInput, match="different patient IDs"):
         study_from_headers([ct_slice(1), ct_slice(2, PatientID="P2")])
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"IssuerOfPatientID": "ELSEWHERE"}, "issuers of the patient ID"),
+        ({"PatientBirthDate": "19610203"}, "birth dates"),
+        ({"PatientSex": "M"}, "sexes"),
+    ],
+)
+def test_instances_that_contradict_each_other_about_the_patient_are_no_study(changed, words):
+    with pytest.raises(InvalidInput, match=f"carry different {words}"):
+        study_from_headers([ct_slice(1), ct_slice(2, **changed)])
+
+
+def test_what_one_instance_leaves_open_another_tells():
+    bare = ct_slice(1, IssuerOfPatientID="", PatientBirthDate="", PatientSex="O")
+    patient = study_from_headers([bare, ct_slice(2)]).patient
+    assert (patient.issuer, patient.birth_date, patient.sex) == ("HOSPITAL", date(1960, 1, 2), "F")
