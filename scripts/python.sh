@@ -54,7 +54,7 @@ install_benchmark() {
 install_locked() {
     .venv/bin/python scripts/installed_packages.py requirements.lock >/dev/null 2>&1 && return 0
     configure_uv_like_pip
-    .venv/bin/uv pip sync --python .venv/bin/python --require-hashes requirements.lock && return 0
+    .venv/bin/uv pip sync --compile-bytecode --python .venv/bin/python --require-hashes requirements.lock && return 0
     echo "uv could not; trying pip ..."
     pip_install -r requirements.lock
 }
