@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -34,39 +35,57 @@ START_TIMEOUT_S = 60.0
 _FAST_AND_FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=400")
 
 
+class Cluster:
+    """A PostgreSQL cluster in a folder of its own, which may be stopped and started again on the same port."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self._folder, self._identity = folder, _as_postgres()
+        self._data, self._log = folder / "data", folder / "postgres.log"
+        self._port = _free_port()
+        self._options = ("listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", *options)
+        initdb = [_program("initdb"), "-D", str(self._data), "-U", POSTGRES_USER, "-A", "trust", "-E", "UTF8"]
+        initdb += ["--no-sync", "--locale=C.UTF-8"]
+        subprocess.run(initdb, check=True, capture_output=True, cwd=folder, **self._identity)
+        self._process: subprocess.Popen[Any] | None = None
+
+    @property
+    def url(self) -> str:
+        """SQLAlchemy URL of the maintenance database."""
+        return f"postgresql+psycopg://{POSTGRES_USER}@127.0.0.1:{self._port}/postgres"
+
+    def start(self) -> None:
+        """Start the server and wait until it accepts queries."""
+        command = [_program("postgres"), "-D", str(self._data), "-p", str(self._port)]
+        command += [word for option in self._options for word in ("-c", option)]
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(command, stdout=output, stderr=output, cwd=self._folder, **self._identity)
+        _wait_for(self.url)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End the server: SIGINT breaks off what is under way, SIGQUIT leaves it to recover at the next start."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(30)
+            self._process = None
+
+
 @contextmanager
 def run_postgres(*options: str) -> Iterator[str]:
     """URL of the maintenance database of a cluster of its own, with further settings of the server."""
-    initdb, postgres = _program("initdb"), _program("postgres")
-    identity = _as_postgres()
+    with run_cluster(*options) as cluster:
+        yield cluster.url
+
+
+@contextmanager
+def run_cluster(*options: str) -> Iterator[Cluster]:
+    """A cluster that runs, with further settings of the server."""
     with _folder() as folder:
-        data, log = folder / "data", folder / "postgres.log"
-        make = [
-            initdb,
-            "-D",
-            str(data),
-            "-U",
-            POSTGRES_USER,
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--no-sync",
-            "--locale=C.UTF-8",
-        ]
-        subprocess.run(make, check=True, capture_output=True, cwd=folder, **identity)  # type: ignore[call-overload]
-        port = _free_port()
-        command = [postgres, "-D", str(data), "-p", str(port), "-c", "listen_addresses=127.0.0.1"]
-        command += [word for option in (f"unix_socket_directories={folder}", *options) for word in ("-c", option)]
-        with log.open("ab") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder, **identity)  # type: ignore[call-overload]
+        cluster = Cluster(folder, *options)
         try:
-            url = f"postgresql+psycopg://{POSTGRES_USER}@127.0.0.1:{port}/postgres"
-            _wait_for(url)
-            yield url
+            cluster.start()
+            yield cluster
         finally:
-            process.send_signal(signal.SIGINT)  # fast shutdown
-            process.wait(30)
+            cluster.stop()
 
 
 def new_database(server: str, *, like: str = "template1") -> str:
@@ -124,7 +143,7 @@ def _program(name: str) -> str:
     return found
 
 
-def _as_postgres() -> dict[str, object]:
+def _as_postgres() -> dict[str, Any]:
     """PostgreSQL refuses to run as root: become the user that its package made."""
     if os.geteuid() != 0:
         return {}

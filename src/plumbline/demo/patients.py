@@ -75,7 +75,7 @@ def write_cohort(
     """
     patients = [each for each in cohort(seed) if names is None or each.name in set(names)]
     exams = [(patient.name, exam.role) for patient in patients for exam in patient.exams]
-    base = cache / _fingerprint(seed)
+    base = cache / fingerprint(seed)
     missing = [each for each in exams if not (base / "-".join(each) / COMPLETE_MARK).exists()]
     progress(len(exams) - len(missing), len(exams))
     if missing:
@@ -89,7 +89,7 @@ def write_cohort(
     )
 
 
-def _fingerprint(seed: int) -> str:
+def fingerprint(seed: int) -> str:
     """Changes with the seed, with who is in the cohort, with what their files say and with how pictures look."""
     digest = hashlib.sha256(f"{seed}/{picture_key()}".encode())
     for name in _DESCRIBING:

@@ -16,13 +16,59 @@ START_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 15.0
 
 
+@dataclass(frozen=True)
+class Launch:
+    """How a process is started, the first time and again; its output is added to the log."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    directory: Path | None
+    log: Path
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start it, at the head of a process group of its own; raise ``Unavailable`` when it is not installed."""
+        try:
+            with self.log.open("ab") as output:
+                return subprocess.Popen(  # ended in ProcessGroup.end()
+                    list(self.command),
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    stdin=subprocess.DEVNULL,
+                    env={**os.environ, **self.environment},
+                    cwd=self.directory,
+                    start_new_session=True,
+                )
+        except FileNotFoundError as error:
+            reason = f"{self.command[0]} is not installed"
+            raise Unavailable(reason, where=self.name, remedy="Run 'make setup'") from error
+
+
 @dataclass
 class RunningProcess:
     """One started process and where its output goes."""
 
-    name: str
+    launch: Launch
     process: subprocess.Popen[bytes]
-    log: Path
+
+    @property
+    def name(self) -> str:
+        """What it is called in ``deploy/processes.toml``."""
+        return self.launch.name
+
+    @property
+    def log(self) -> Path:
+        """Where its output goes."""
+        return self.launch.log
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended, by itself or not."""
+        return self.process.poll() is not None
+
+    def start_again(self) -> None:
+        """Start it as before; returns at once."""
+        self.process = self.launch.start()
 
     def last_words(self) -> str:
         """The last line that it wrote, for an error message."""
@@ -55,26 +101,14 @@ class ProcessGroup:
             When the program is not installed, ends at once or is not ready in time; with its last words.
         """
         self.log_dir.mkdir(parents=True, exist_ok=True)
-        log = self.log_dir / f"{name}.log"
-        try:
-            with log.open("wb") as output:
-                process = subprocess.Popen(  # ended in end()
-                    list(command),
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    stdin=subprocess.DEVNULL,
-                    env={**os.environ, **(environment or {})},
-                    cwd=directory,
-                    start_new_session=True,
-                )
-        except FileNotFoundError as error:
-            raise Unavailable(f"{command[0]} is not installed", where=name, remedy="Run 'make setup'") from error
-        started = RunningProcess(name, process, log)
+        launch = Launch(name, command, environment or {}, directory, self.log_dir / f"{name}.log")
+        launch.log.unlink(missing_ok=True)
+        started = RunningProcess(launch, launch.start())
         self.running.append(started)
         deadline = time.monotonic() + timeout_s
         while not is_ready():
-            if process.poll() is not None:
-                raise Unavailable(f"it ended with {process.returncode}: {started.last_words()}", where=name)
+            if started.has_ended:
+                raise Unavailable(f"it ended with {started.process.returncode}: {started.last_words()}", where=name)
             if time.monotonic() > deadline:
                 raise Unavailable(f"it was not ready after {timeout_s:.0f} s: {started.last_words()}", where=name)
             time.sleep(0.1)
@@ -82,13 +116,13 @@ class ProcessGroup:
     def refuse_dead(self) -> None:
         """Raise ``Unavailable`` when one of them has ended by itself."""
         for each in self.running:
-            if each.process.poll() is not None:
+            if each.has_ended:
                 raise Unavailable(f"it ended with {each.process.returncode}: {each.last_words()}", where=each.name)
 
     def end(self) -> None:
         """End all of them, the last started first; kill what does not end in time."""
         for each in reversed(self.running):
-            if each.process.poll() is None:
+            if not each.has_ended:
                 _signal(each.process, signal.SIGTERM)
                 try:
                     each.process.wait(END_TIMEOUT_S)

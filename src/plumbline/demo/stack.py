@@ -46,9 +46,17 @@ class Stack:
         return f"http://{HOST}:{self.ports.orthanc_http}"
 
 
+Command = list[str]
+
+
 @contextmanager
 def running_stack(
-    directory: Path, ports: DemoPorts, progress: Callable[[str], None], *, settings: dict[str, Any] | None = None
+    directory: Path,
+    ports: DemoPorts,
+    progress: Callable[[str], None],
+    *,
+    settings: dict[str, Any] | None = None,
+    adapted: Callable[[str, Command], Command] = lambda _name, command: command,
 ) -> Iterator[Stack]:
     """Start every process, wait until each is ready, and end them all at the end.
 
@@ -60,6 +68,8 @@ def running_stack(
         Told the name of each process before it is started.
     settings
         Further settings, over the demonstration's own.
+    adapted
+        Given the name and the command of each process, the command that is run.
 
     Raises
     ------
@@ -71,7 +81,7 @@ def running_stack(
     try:
         for process in _described_processes():
             progress(process["name"])
-            _start(stack, process)
+            _start(stack, process, adapted)
         yield stack
     finally:
         stack.group.end()
@@ -101,7 +111,7 @@ def _write_settings(directory: Path, ports: DemoPorts, further: dict[str, Any]) 
     return path
 
 
-def _start(stack: Stack, process: dict[str, Any]) -> None:
+def _start(stack: Stack, process: dict[str, Any], adapted: Callable[[str, Command], Command]) -> None:
     archive = _archive(stack)
     values = {
         "data_dir": str(stack.directory),
@@ -118,7 +128,7 @@ def _start(stack: Stack, process: dict[str, Any]) -> None:
         command = [sys.executable, "-m", *(command[2:] if command[0] == "python" else command)]
     stack.group.start(
         process["name"],
-        command,
+        adapted(process["name"], command),
         is_ready=_readiness(stack, process),
         environment=environment,
         directory=REPOSITORY if process["kind"] == "plumbline" else stack.directory,

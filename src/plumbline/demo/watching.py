@@ -115,7 +115,7 @@ class Watch:
         query = {"Level": "Instance", "Query": {"StudyInstanceUID": study_instance_uid, "Modality": "SR"}}
         found = self._json(f"{self._orthanc_url}/tools/find", json.dumps(query).encode())
         reports = [self._dataset(f"{self._orthanc_url}/instances/{handle}/file") for handle in found]
-        superseded = {uid for report in reports for uid in _predecessors(report)}
+        superseded = {uid for report in reports for uid in predecessors(report)}
         return sorted(reports, key=lambda report: str(report.SOPInstanceUID) in superseded)
 
     def _dataset(self, url: str) -> Dataset:
@@ -128,7 +128,7 @@ class Watch:
         return json.loads(content) if content else []
 
 
-def _predecessors(report: Dataset) -> list[str]:
+def predecessors(report: Dataset) -> list[str]:
     """SOP Instance UIDs of the reports that a report supersedes."""
     return [
         str(reference.ReferencedSOPInstanceUID)
