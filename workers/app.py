@@ -64,7 +64,10 @@ def worker() -> Worker:
 @app.task(name=RUN_STEP)
 def run_step(step_id: int) -> None:
     """Carry out one step, if it is there to be had."""
-    worker().runner.run(step_id)
+    try:
+        worker().runner.run(step_id)
+    except Unavailable as error:
+        structlog.get_logger("plumbline.path").warning("step put off", step_id=step_id, reason=str(error))
 
 
 @app.task(name=TICK)

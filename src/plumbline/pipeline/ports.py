@@ -203,6 +203,8 @@ class Step:
     """1 for the first."""
     kept: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """What an earlier run of this step kept when it began to wait."""
+    failure: str | None = None
+    """Why it failed for good, where that is all that is left to do: to tell the reader."""
 
 
 @dataclass(frozen=True)
@@ -301,7 +303,8 @@ class Steps(Protocol):
     def claim(self, step_id: int, holder: str) -> Step | None:
         """Take a ready step, or one whose lease ran out; None where it is not to be had now.
 
-        A step that was taken too often without ever being finished is failed here instead.
+        A step that was taken too often without ever being finished is failed here instead, and returned
+        with its ``failure``, as is one of which nobody has told the reader yet that it failed.
         """
         ...
 
@@ -314,7 +317,11 @@ class Steps(Protocol):
         ...
 
     def fail(self, step: Step, holder: str, sentence: str, *, is_final: bool) -> bool:
-        """Commit a failed attempt; True when it was the last and the exam is now failed."""
+        """Commit a failed attempt; True when it was the last, the exam is now failed and the reader is to be told."""
+        ...
+
+    def told(self, step: Step, holder: str) -> None:
+        """Note that the reader was told of a failure; until then the step is owed and may be claimed."""
         ...
 
     def result(self, study_instance_uid: str, revision: int, name: StepName) -> Mapping[str, Any]:
@@ -332,7 +339,7 @@ class Steps(Protocol):
         ...
 
     def owed(self, *, unheard_for_s: float, limit: int) -> list[tuple[int, StepName]]:
-        """Steps that are due and that nobody holds, for the sweeper to ring again."""
+        """Steps that are due, or failed and untold, and that nobody holds, for the sweeper to ring again."""
         ...
 
     def rung(self, step_ids: Sequence[int]) -> None:

@@ -1,17 +1,19 @@
 """Carry out one claimed step: run it, keep its lease, commit what came of it, ring for the next.
 
-The runner is the edge at which errors become outcomes; nothing a step does wrong is lost here.
+The runner is the edge at which errors become outcomes; nothing a step does wrong is lost here. What a step came
+to is not lost either when the store is away at that moment: it is committed as soon as the store is back.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from plumbline.errors import Conflict, InvalidInput, Misconfigured, OutOfCapacity, PlumblineError, Unavailable
 from plumbline.pipeline.path import next_step
@@ -20,6 +22,7 @@ from plumbline.pipeline.ports import Doorbell, Step, StepName, StepOutcome, Step
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+Committed = TypeVar("Committed")
 StepFunction = Callable[[Step], StepOutcome]
 
 NEVER_RETRIED = (InvalidInput, Misconfigured)
@@ -30,6 +33,19 @@ WAITED_OUT = (Unavailable, OutOfCapacity)
 
 AWAY_DELAY_S = 5.0
 """First wait for something that does not answer; the wait is not lengthened, so nothing is late when it is back."""
+
+
+SETTLE_AGAIN_S = 1.0
+"""Wait between two attempts at committing an outcome."""
+
+
+class _Failed(Exception):
+    """A step came to nothing."""
+
+    def __init__(self, sentence: str, *, is_final: bool) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.is_final = is_final
 
 
 class StepObserver(Protocol):
@@ -57,7 +73,9 @@ class Runner:
     extend_every_s
         How often the lease of a running step is lengthened; well below the lease itself.
     on_failure
-        Called after a step failed for good, to tell the reader.
+        Called after a step failed for good, to tell the reader. It may be called again for the same failure.
+    settle_within_s
+        How long the store may be away before what a step came to is given up.
     """
 
     steps: Steps
@@ -67,38 +85,57 @@ class Runner:
     observer: StepObserver
     extend_every_s: float
     on_failure: Callable[[Step, str], None]
+    settle_within_s: float = 120.0
 
     def run(self, step_id: int) -> None:
-        """Claim a step and carry it out; do nothing where somebody else holds it or it is not due."""
+        """Claim a step and carry it out; do nothing where somebody else holds it or it is not due.
+
+        Raises
+        ------
+        Unavailable
+            The store does not answer; what was not committed is done again when the lease has run out.
+        """
         step = self.steps.claim(step_id, self.holder)
         if step is None:
             return
+        if step.failure is not None:
+            self._tell(step, step.failure)
+            return
         self.observer.started(step)
-        try:
-            with self._kept_lease(step):
-                outcome = self.functions[step.name](step)
-        except WAITED_OUT as error:
-            outcome = Wait(AWAY_DELAY_S, str(error))
-        except Conflict as error:
-            self._failed(step, str(error), is_final=False)
-            return
-        except NEVER_RETRIED as error:
-            self._failed(step, str(error), is_final=True)
-            return
-        except PlumblineError as error:
-            self._failed(step, str(error), is_final=False)
-            return
-        except Exception as error:  # noqa: BLE001 (the edge: whatever a step raises, the exam is accounted for)
-            self._failed(step, f"The step broke off ({type(error).__name__} {_place_of(error)}).", is_final=False)
-            return
-        self._settle(step, outcome)
+        with self._kept_lease(step):
+            try:
+                outcome = self._carried_out(step)
+                following = self._settled(step, outcome)
+            except _Failed as failed:
+                self._fail(step, failed)
+                return
+            except Conflict as error:
+                self.observer.ended(step, "lost", str(error), {})
+                return
+        self._go_on(step, outcome, following)
 
-    def _settle(self, step: Step, outcome: StepOutcome) -> None:
+    def _carried_out(self, step: Step) -> StepOutcome:
+        """What the step came to; raise ``_Failed`` where it came to nothing."""
         try:
-            following = self.steps.settle(step, self.holder, outcome)
-        except Conflict as error:
-            self.observer.ended(step, "lost", str(error), {})
-            return
+            return self.functions[step.name](step)
+        except WAITED_OUT as error:
+            return Wait(AWAY_DELAY_S, str(error))
+        except PlumblineError as error:
+            raise _Failed(str(error), is_final=isinstance(error, NEVER_RETRIED)) from error
+        except Exception as error:  # the edge: whatever a step raises, the exam is accounted for
+            raise _Failed(f"The step broke off ({type(error).__name__} {_place_of(error)}).", is_final=False) from error
+
+    def _settled(self, step: Step, outcome: StepOutcome) -> int | None:
+        """Commit an outcome; the id of the step that follows."""
+        try:
+            return _insist(lambda: self.steps.settle(step, self.holder, outcome), self.settle_within_s)
+        except PlumblineError:
+            raise
+        except Exception as error:  # the same edge: the store does not take what the step came to
+            sentence = f"What the step came to cannot be kept ({type(error).__name__})."
+            raise _Failed(sentence, is_final=False) from error
+
+    def _go_on(self, step: Step, outcome: StepOutcome, following: int | None) -> None:
         result = {} if isinstance(outcome, Wait) else outcome.result
         self.observer.ended(step, type(outcome).__name__.lower(), getattr(outcome, "reason", None), result)
         name = next_step(step.name)
@@ -112,15 +149,25 @@ class Runner:
             return  # the sweeper finds the step
         self.steps.rung([step_id])
 
-    def _failed(self, step: Step, sentence: str, *, is_final: bool) -> None:
+    def _fail(self, step: Step, failed: _Failed) -> None:
         try:
-            was_last = self.steps.fail(step, self.holder, sentence, is_final=is_final)
+            was_last = _insist(
+                lambda: self.steps.fail(step, self.holder, failed.sentence, is_final=failed.is_final),
+                self.settle_within_s,
+            )
         except Conflict as error:
             self.observer.ended(step, "lost", str(error), {})
             return
-        self.observer.ended(step, "failed" if was_last else "retried", sentence, {})
         if was_last:
-            self.on_failure(step, sentence)
+            self._tell(step, failed.sentence)
+        else:
+            self.observer.ended(step, "retried", failed.sentence, {})
+
+    def _tell(self, step: Step, sentence: str) -> None:
+        """Tell whoever watches and the reader; where that breaks off, the step stays owed and it is told again."""
+        self.observer.ended(step, "failed", sentence, {})
+        self.on_failure(step, sentence)
+        self.steps.told(step, self.holder)
 
     @contextmanager
     def _kept_lease(self, step: Step) -> Iterator[None]:
@@ -141,6 +188,18 @@ class Runner:
         finally:
             finished.set()
             keeper.join()
+
+
+def _insist(commit: Callable[[], Committed], within_s: float) -> Committed:
+    """Commit, again and again while the store is away; raise ``Unavailable`` where that lasts for ``within_s``."""
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            return commit()
+        except Unavailable:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(SETTLE_AGAIN_S)
 
 
 def _place_of(error: BaseException) -> str:

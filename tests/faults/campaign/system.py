@@ -20,9 +20,9 @@ from plumbline.demo.ports import HOST, free_ports
 from plumbline.demo.processes import RunningProcess
 from plumbline.demo.stack import Command, Stack, running_stack
 from plumbline.pipeline.path import MEASURE_QUEUE, PATH_QUEUE
+from tests.faults.campaign import POISON_VARIABLE
 from tests.faults.campaign.doubling import DoublingProxy
 from tests.faults.campaign.plan import Blow, Fault
-from tests.faults.campaign import POISON_VARIABLE
 from tests.postgresql import Cluster, new_database, run_cluster
 
 RESTART_AFTER_S = 1.0

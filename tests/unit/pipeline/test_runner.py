@@ -12,6 +12,7 @@ from plumbline.adapters.database.instances import DatabaseInstanceIndex
 from plumbline.adapters.database.steps import DatabaseSteps
 from plumbline.errors import AnalysisFailed, InvalidInput, Unavailable
 from plumbline.exams.study import PatientIdentity
+from plumbline.pipeline import runner as runner_module
 from plumbline.pipeline.ports import (
     End,
     ExamState,
@@ -63,8 +64,15 @@ class World:
             holder="worker-1",
             observer=self.observer,
             extend_every_s=15,
-            on_failure=lambda _step, sentence: self.told.append(sentence),
+            on_failure=self._tell,
         )
+
+    tells = None
+
+    def _tell(self, step, sentence):
+        if self.tells is not None:
+            self.tells(step)
+        self.told.append(sentence)
 
     def begin(self, name: StepName = StepName.RECOGNISE) -> int:
         revision = self.exams.begin_revision(STUDY, digest="d", instance_count=1, completed_at=self.clock.now())
@@ -136,6 +144,56 @@ def test_the_third_failure_is_terminal_and_visible(world, error):
     assert world.exam.state is ExamState.FAILED
     assert len(world.told) == 1
     assert "private words" not in str(world.observer.outcomes) + str(world.exam.note)
+
+
+def test_a_step_that_kills_its_worker_is_told_and_counted_once(world):
+    step_id = world.begin(StepName.COMPARE)
+    for _ in range(3):
+        world.steps.claim(step_id, "dies")
+        world.clock.advance(61)
+    for _ in range(3):
+        world.runner.run(step_id)
+        world.clock.advance(61)
+    assert [outcome for _, outcome, _ in world.observer.outcomes] == ["failed"]
+    assert world.told == [world.exam.note]
+
+
+def test_a_failure_that_could_not_be_told_is_told_later(world):
+    world.functions[StepName.COMPARE] = raising(InvalidInput("the slices are unevenly spaced"))
+    step_id = world.begin(StepName.COMPARE)
+    world.tells = raising(Unavailable("the database does not answer"))
+    with pytest.raises(Unavailable):
+        world.runner.run(step_id)
+    world.tells = None
+    world.clock.advance(61)
+    assert ring_for_owed(world.steps, world.doorbell, unheard_for_s=10) == 1
+    world.runner.run(step_id)
+    assert world.told == ["the slices are unevenly spaced."]
+
+
+@pytest.mark.parametrize("away", [1, 3])
+def test_what_a_step_came_to_outlives_an_absence_of_the_store(world, monkeypatch, away):
+    monkeypatch.setattr(runner_module, "SETTLE_AGAIN_S", 0.0)
+    runs, settle = [], DatabaseSteps.settle
+
+    def absent(*arguments):
+        monkeypatch.setattr(DatabaseSteps, "settle", settle if len(refused) >= away - 1 else absent)
+        refused.append(arguments)
+        raise Unavailable("the database does not answer")
+
+    refused = []
+    monkeypatch.setattr(DatabaseSteps, "settle", absent)
+    world.functions[StepName.RECOGNISE] = lambda step: (runs.append(step), Proceed({"kind": "x"}))[1]
+    world.runner.run(world.begin())
+    assert (len(runs), len(refused)) == (1, away)
+    assert world.steps.result(STUDY, 1, StepName.RECOGNISE) == {"kind": "x"}
+
+
+def test_an_outcome_that_the_store_does_not_take_is_a_failed_attempt(world):
+    world.functions[StepName.RECOGNISE] = lambda _step: Proceed({"kind": object()})
+    world.runner.run(world.begin())
+    assert world.observer.outcomes[-1][1] == "retried"
+    assert "cannot be kept" in world.observer.outcomes[-1][2]
 
 
 def test_an_end_is_an_answer(world):

@@ -289,7 +289,7 @@ class DatabaseOverview:
 
 def _make_ready(session: Session, row: StepRow, now: datetime) -> None:
     row.state, row.attempts, row.not_before, row.rung_at = READY, 0, now, None
-    row.error = row.finished_at = None
+    row.error = row.finished_at = row.holder = row.lease_until = None
     exam = session.get_one(ExamRow, row.study_instance_uid, with_for_update=True)
     if exam.state == ExamState.FAILED.value:
         exam.state = (ExamState.RECEIVING if row.name == StepName.COMPLETE.value else ExamState.COMPLETE).value

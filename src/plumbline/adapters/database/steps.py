@@ -1,18 +1,19 @@
 """Steps in the store: leases, counted attempts, and the next step in the same transaction (port ``Steps``).
 
 A step in state ``ready`` is its own outbox entry: it commits together with the change that made it due,
-and ``owed`` finds it until somebody holds it, whatever became of the broker's message.
+and ``owed`` finds it until somebody holds it, whatever became of the broker's message. One in state ``failed``
+has a lease, too, as long as its reader has not been told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from plumbline.adapters.database.engine import Store
@@ -26,6 +27,7 @@ READY, HELD, DONE, ENDED, FAILED = "ready", "held", "done", "ended", "failed"
 _SETTLED = (DONE, ENDED)
 """States in which ``StepRow.result`` is a result; in others it is what a waiting step keeps."""
 
+FORSAKEN = "Its worker ended before it was done, on the last of {} attempts."
 _RETRY_DELAY_S = 2.0
 _LOST_WORKER = "The worker ended, or was cut off, before it was done."
 
@@ -100,23 +102,31 @@ class DatabaseSteps:
     def claim(self, step_id: int, holder: str) -> Step | None:
         """See ``Steps.claim``."""
         now = self._clock.now()
-        due = or_(
-            and_(StepRow.state == READY, StepRow.not_before <= now),
-            and_(StepRow.state == HELD, StepRow.lease_until < now),
-        )
+        due = or_(and_(StepRow.state == READY, StepRow.not_before <= now), _is_forsaken(now))
         with self._store.begin() as session:
             row = session.scalar(select(StepRow).where(StepRow.step_id == step_id, due).with_for_update())
             if row is None:
                 return None
+            if row.state == FAILED:
+                return self._claim_telling(row, holder, now)
             if row.state == HELD:
                 _log(session, row, now, StepEventKind.LOST, _LOST_WORKER)
             if row.attempts >= self._maximum_attempts:
-                _fail_for_good(session, row, now, row.error or "The worker ended each time before it was done.")
-                return None
+                is_told = self._fail_for_good(session, row, holder, now, FORSAKEN.format(row.attempts))
+                return replace(_step(row), failure=row.error) if is_told else None
             row.state, row.holder, row.lease_until = HELD, holder, now + self._lease
             row.attempts += 1
             row.started_at = now
             return _step(row)
+
+    def _claim_telling(self, row: StepRow, holder: str, now: datetime) -> Step | None:
+        """A failure that was not told to the end; the telling is given up after as many attempts as the step was."""
+        row.attempts += 1
+        if row.attempts >= 2 * self._maximum_attempts:
+            row.holder = row.lease_until = None
+            return None
+        row.holder, row.lease_until = holder, now + self._lease
+        return replace(_step(row), failure=row.error)
 
     def extend(self, step: Step, holder: str) -> None:
         """See ``Steps.extend``."""
@@ -162,14 +172,30 @@ class DatabaseSteps:
         with self._store.begin() as session:
             row = self._held_row(session, step, holder)
             if is_final or row.attempts >= self._maximum_attempts:
-                _fail_for_good(session, row, now, sentence)
-                return True
+                return self._fail_for_good(session, row, holder, now, sentence)
             _log(session, row, now, StepEventKind.RETRIED, sentence)
             row.holder = row.lease_until = None
             row.state, row.error = READY, sentence
             row.not_before = now + timedelta(seconds=_RETRY_DELAY_S * 2 ** (row.attempts - 1))
             row.rung_at = None
             return False
+
+    def _fail_for_good(self, session: Session, row: StepRow, holder: str, now: datetime, sentence: str) -> bool:
+        """True where it is the exam that failed, and not a revision which a later one has replaced."""
+        _log(session, row, now, StepEventKind.FAILED, sentence)
+        row.state, row.error, row.finished_at = FAILED, sentence, now
+        is_exams_end = _end_exam(session, row, ExamState.FAILED, sentence)
+        row.holder, row.lease_until = (holder, now + self._lease) if is_exams_end else (None, None)
+        return is_exams_end
+
+    def told(self, step: Step, holder: str) -> None:
+        """See ``Steps.told``."""
+        with self._store.begin() as session:
+            session.execute(
+                update(StepRow)
+                .where(StepRow.step_id == step.step_id, StepRow.state == FAILED, StepRow.holder == holder)
+                .values(holder=None, lease_until=None)
+            )
 
     def result(self, study_instance_uid: str, revision: int, name: StepName) -> Mapping[str, Any]:
         """See ``Steps.result``."""
@@ -216,12 +242,8 @@ class DatabaseSteps:
         """See ``Steps.owed``."""
         now = self._clock.now()
         unheard = or_(StepRow.rung_at.is_(None), StepRow.rung_at < now - timedelta(seconds=unheard_for_s))
-        query = select(StepRow.step_id, StepRow.name).where(
-            or_(
-                and_(StepRow.state == READY, StepRow.not_before <= now, unheard),
-                and_(StepRow.state == HELD, StepRow.lease_until < now, unheard),
-            )
-        )
+        is_due = or_(and_(StepRow.state == READY, StepRow.not_before <= now), _is_forsaken(now))
+        query = select(StepRow.step_id, StepRow.name).where(is_due, unheard)
         with self._store.read() as session:
             rows = session.execute(query.order_by(StepRow.not_before).limit(limit))
             return [(step_id, StepName(name)) for step_id, name in rows]
@@ -306,14 +328,15 @@ def _log(session: Session, row: StepRow, now: datetime, kind: StepEventKind, sen
     )
 
 
-def _fail_for_good(session: Session, row: StepRow, now: datetime, sentence: str) -> None:
-    _log(session, row, now, StepEventKind.FAILED, sentence)
-    row.state, row.error, row.finished_at = FAILED, sentence, now
-    row.holder = row.lease_until = None
-    _end_exam(session, row, ExamState.FAILED, sentence)
+def _is_forsaken(now: datetime) -> ColumnElement[bool]:
+    """Whose holder has let the lease run out: a step under way, or a failure of which the reader is to be told."""
+    return and_(StepRow.state.in_((HELD, FAILED)), StepRow.lease_until < now)
 
 
-def _end_exam(session: Session, row: StepRow, state: ExamState, note: str | None) -> None:
+def _end_exam(session: Session, row: StepRow, state: ExamState, note: str | None) -> bool:
+    """End the exam, where this step is of its newest revision; whether it is."""
     exam = session.get_one(ExamRow, row.study_instance_uid, with_for_update=True)
-    if row.revision in (exam.revision, 0) or row.name == StepName.COMPLETE.value:
+    is_current = row.revision in (exam.revision, 0) or row.name == StepName.COMPLETE.value
+    if is_current:
         exam.state, exam.note = state.value, note
+    return is_current

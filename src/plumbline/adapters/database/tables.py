@@ -133,6 +133,7 @@ class StepRow(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     holder: Mapped[str | None] = mapped_column(String(120))
     lease_until: Mapped[datetime | None] = mapped_column(Moment)
+    """Of a held step; and of a failed one, as long as the reader has not been told."""
     not_before: Mapped[datetime] = mapped_column(Moment)
     rung_at: Mapped[datetime | None] = mapped_column(Moment)
     """When the doorbell was last rung for it; a ready step that was never rung is the outbox."""
@@ -283,7 +284,7 @@ class PictureRow(Base):
     revision: Mapped[int] = mapped_column(primary_key=True)
     ordinal: Mapped[int] = mapped_column(primary_key=True)
     caption: Mapped[str] = mapped_column(Text)
-    view: Mapped[str] = mapped_column(String(20))
+    view: Mapped[str] = mapped_column(Text)
     checks: Mapped[list[str]] = mapped_column(Document)
     png: Mapped[bytes] = mapped_column(LargeBinary)
 

@@ -6,6 +6,7 @@ import pytest
 
 from plumbline.adapters.database.exams import DatabaseExams
 from plumbline.adapters.database.instances import DatabaseInstanceIndex
+from plumbline.adapters.database.overview import DatabaseOverview
 from plumbline.adapters.database.steps import DatabaseSteps
 from plumbline.errors import Conflict
 from plumbline.pipeline.ports import End, ExamState, Proceed, StepName, Wait
@@ -59,16 +60,66 @@ def test_an_extended_lease_stays(steps, clock):
     assert steps.claim(step_id, "b") is None
 
 
+def forsaken(steps, clock, step_id) -> None:
+    """Let three workers take the step and die."""
+    for _ in range(3):
+        assert steps.claim(step_id, "a").failure is None
+        clock.advance(61)
+
+
 def test_a_worker_that_dies_three_times_leaves_a_visible_failure(steps, exams, clock):
     complete(exams, clock)
     step_id = steps.open(STUDY, 1, StepName.COMPARE)
-    for _ in range(3):
-        assert steps.claim(step_id, "a") is not None
+    forsaken(steps, clock, step_id)
+    failed = steps.claim(step_id, "b")
+    assert (failed.attempt, failed.failure) == (3, exams.exam(STUDY).note)
+    assert exams.exam(STUDY).state is ExamState.FAILED
+    assert "worker ended" in failed.failure
+
+
+def test_a_failure_is_owed_until_the_reader_was_told(steps, exams, clock):
+    complete(exams, clock)
+    step_id = steps.open(STUDY, 1, StepName.COMPARE)
+    forsaken(steps, clock, step_id)
+    assert steps.claim(step_id, "dies while telling").failure
+    assert steps.claim(step_id, "b") is None
+    clock.advance(61)
+    assert steps.owed(unheard_for_s=10, limit=9) == [(step_id, StepName.COMPARE)]
+    steps.told(steps.claim(step_id, "b"), "b")
+    clock.advance(61)
+    assert steps.owed(unheard_for_s=10, limit=9) == []
+    assert steps.claim(step_id, "c") is None
+
+
+def test_the_telling_of_a_failure_that_kills_its_worker_is_given_up(steps, exams, clock):
+    complete(exams, clock)
+    step_id = steps.open(STUDY, 1, StepName.COMPARE)
+    forsaken(steps, clock, step_id)
+    tellers = 0
+    while steps.claim(step_id, "a") is not None:
+        tellers += 1
         clock.advance(61)
-    assert steps.claim(step_id, "a") is None
-    exam = exams.exam(STUDY)
-    assert exam.state is ExamState.FAILED
-    assert exam.note
+    assert tellers == 3
+    assert steps.owed(unheard_for_s=10, limit=9) == []
+
+
+def test_the_failure_of_a_revision_that_was_replaced_is_told_to_nobody(steps, exams, clock, store):
+    complete(exams, clock)
+    step = steps.claim(steps.open(STUDY, 1, StepName.COMPARE), "a")
+    complete(exams, clock, "d2")
+    assert steps.fail(step, "a", "broken", is_final=True) is False
+    clock.advance(61)
+    assert steps.owed(unheard_for_s=10, limit=9) == []
+    assert exams.exam(STUDY).state is ExamState.COMPLETE
+
+
+def test_a_failure_that_an_operator_has_tried_again_is_not_told_any_more(steps, exams, clock, store):
+    complete(exams, clock)
+    step = steps.claim(steps.open(STUDY, 1, StepName.COMPARE), "a")
+    assert steps.fail(step, "a", "broken", is_final=True)
+    DatabaseOverview(store, clock).retry(step.step_id)
+    steps.told(step, "a")
+    assert steps.claim(step.step_id, "b").failure is None
 
 
 def test_waiting_is_not_an_attempt(steps, clock):
