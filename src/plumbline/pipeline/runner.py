@@ -36,7 +36,7 @@ AWAY_DELAY_S = 5.0
 
 
 SETTLE_AGAIN_S = 1.0
-"""Wait between two attempts at committing an outcome."""
+"""Wait between two attempts at committing an outcome, or at lengthening a lease, while the store is away."""
 
 
 class _Failed(Exception):
@@ -175,11 +175,15 @@ class Runner:
         finished = threading.Event()
 
         def extend() -> None:
-            while not finished.wait(self.extend_every_s):
+            wait_s = self.extend_every_s
+            while not finished.wait(wait_s):
                 try:
                     self.steps.extend(step, self.holder)
+                    wait_s = self.extend_every_s
+                except Conflict:
+                    return
                 except PlumblineError:
-                    continue
+                    wait_s = min(SETTLE_AGAIN_S, self.extend_every_s)
 
         keeper = threading.Thread(target=extend, name=f"lease-{step.step_id}", daemon=True)
         keeper.start()

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one campaign; 1 where anything is lost, doubled, stuck or not visible."""
     options = _parser().parse_args(arguments)
     console = Console(highlight=False)
-    strikes_s = max(SHORTEST_STRIKES_S, STRIKES_S_PER_EXAM * options.exams)
+    strikes_s = options.strikes_s or max(SHORTEST_STRIKES_S, STRIKES_S_PER_EXAM * options.exams)
     terms = Terms(seed=options.seed, exams=options.exams, strikes_s=strikes_s)
     folder = (BUILD / "faults" / f"seed-{options.seed}").resolve()
     shutil.rmtree(folder, ignore_errors=True)
@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=SEED, help="decides what is struck when, and the order of exams")
     parser.add_argument("--exams", type=int, default=EXAMS, help="how many exams are sent, 10 at least")
+    parser.add_argument("--strikes-s", type=float, help="length of the time in which faults are struck")
     return parser
 
 

@@ -30,7 +30,8 @@ class Standing:
     states: Mapping[str, str]
     """State by Study Instance UID."""
     open_steps: int
-    closed_steps: int
+    attempts: int
+    """At all steps."""
 
     def ended(self, exams: Iterable[PlannedExam]) -> int:
         """How many of these exams have come to an end."""
@@ -42,9 +43,10 @@ def standing(store: Store) -> Standing:
     """Where all exams stand; raise ``Unavailable`` while the database is away."""
     with store.read() as session:
         states = dict(session.execute(select(ExamRow.study_instance_uid, ExamRow.state)).tuples().all())
-        counts = dict(session.execute(select(StepRow.state, func.count()).group_by(StepRow.state)).tuples().all())
-    open_steps = sum(counts.get(state, 0) for state in OPEN_STATES)
-    return Standing(states, open_steps, sum(counts.values()) - open_steps)
+        totals = select(StepRow.state, func.count(), func.sum(StepRow.attempts)).group_by(StepRow.state)
+        steps = session.execute(totals).all()
+    open_steps = sum(count for state, count, _ in steps if state in OPEN_STATES)
+    return Standing(states, open_steps, sum(attempts for _, _, attempts in steps))
 
 
 def findings(exams: Sequence[PlannedExam], store: Store, watch: Watch, worklist_url: str) -> list[Found]:
