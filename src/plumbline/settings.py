@@ -213,7 +213,7 @@ class PathSettings(_Section):
     """Silence after which a study that the archive does not list is taken as it is held, not confirmed by the
     archive; null where only a person may declare it complete."""
     lease_s: float = Field(default=60.0, gt=0)
-    """How long a worker holds a step before others may take it over, unless it says meanwhile that it still works on it:
+    """How long a worker holds a step before others may take it over, unless it says in time that it still works on it:
     so much longer an exam takes whose worker is lost."""
     maximum_attempts: int = Field(default=3, ge=1)
     """How often a step may fail, or its worker be lost, before its exam is shown as failed."""
