@@ -12,6 +12,8 @@ import json
 import os
 import re
 import threading
+import time
+from datetime import datetime, timedelta
 
 import orthanc
 
@@ -33,6 +35,10 @@ FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
 UNCLEAR_BEFORE_GOING_ON = 5
 """A peer that answers an echo, and yet something fails without a reason so often, will not take it."""
+AFTER_START_S = 10.0
+"""Time for modalities to go on with what an end of Orthanc broke off; then their studies become stable as ever."""
+UNSTABLE_AT_MOST = timedelta(minutes=2)
+"""Studies with an instance so shortly before the end may have been unstable: well more than any StableAge in use."""
 STATUS = re.compile(r"DIMSE status 0x([0-9A-F]{4})", re.IGNORECASE)
 """How every release since 1.7 words the refusal of an instance in a job's ErrorDetails."""
 NOT_NEGOTIATED = "No valid presentation context was negotiated"
@@ -97,15 +103,47 @@ def name_or_number(entry):
     return SENT_METADATA if entry == "plumbline-sent" else entry
 
 
+def touched_before(last):
+    """Studies that got instances shortly before the change with this number, which was the last of its time."""
+    touched, until, earliest = set(), last, None
+    while until > 0:
+        since = max(0, until - PAGE)
+        page = [one for one in get(f"/changes?since={since}&limit={PAGE}")["Changes"] if one["Seq"] <= until]
+        for change in reversed(page):
+            at = datetime.strptime(change["Date"], "%Y%m%dT%H%M%S")  # noqa: DTZ007  only compared with each other
+            earliest = earliest or at - UNSTABLE_AT_MOST
+            if at < earliest:
+                return touched
+            if change["ChangeType"] == "NewInstance":
+                touched |= study_of(change["ID"])
+        until = since
+    return touched
+
+
+def study_of(instance):
+    """The study of an instance, empty where it was deleted since."""
+    try:
+        return {get(f"/instances/{instance}/study")["ID"]}
+    except orthanc.OrthancException:
+        return set()
+
+
 class Router(threading.Thread):
-    """One thread: reads the changes in their order and delivers each stable study before it goes on."""
+    """One thread: reads the changes in their order and delivers each stable study before it goes on.
+
+    An Orthanc that is killed never says of the studies that it was receiving that they are stable, so those are
+    looked at once after each start.
+    """
 
     def __init__(self):
         super().__init__(name="plumbline-router", daemon=True)
         self._bell = threading.Event()
         self._stopping = threading.Event()
+        last = get("/changes?last")["Last"]
+        self._looks_back_from = last if orthanc.GetGlobalProperty(CURSOR_PROPERTY, "") else 0
+        self._looks_back_at = time.monotonic() + AFTER_START_S
         if not orthanc.GetGlobalProperty(CURSOR_PROPERTY, ""):
-            self._remember(get("/changes?last")["Last"])
+            self._remember(last)
 
     def ring(self):
         """Something may have become stable."""
@@ -123,6 +161,7 @@ class Router(threading.Thread):
             try:
                 if self._drain():
                     continue
+                self._look_back()
             except Stopping:
                 return
             except Exception as error:  # noqa: BLE001  the thread must outlive any surprise of the REST API
@@ -143,6 +182,18 @@ class Router(threading.Thread):
                     orthanc.LogInfo("plumbline-router: a study was deleted before it was sent")
             self._remember(change["Seq"])
         return not page["Done"]
+
+    def _look_back(self):
+        """Deliver what an end of Orthanc may have kept from becoming stable, once; what grows again will by itself."""
+        if not self._looks_back_from or time.monotonic() < self._looks_back_at:
+            return
+        for study in touched_before(self._looks_back_from):
+            try:
+                if get(f"/studies/{study}")["IsStable"]:
+                    self._deliver(study)
+            except (Deleted, orthanc.OrthancException):
+                orthanc.LogInfo("plumbline-router: a study was deleted before it was looked at")
+        self._looks_back_from = 0
 
     def _remember(self, sequence):
         orthanc.SetGlobalProperty(CURSOR_PROPERTY, str(sequence))

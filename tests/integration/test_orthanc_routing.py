@@ -110,6 +110,19 @@ def test_nothing_is_lost_while_the_listener_is_down_even_if_orthanc_restarts(pla
         assert len(listener.kept()) == 3
 
 
+@pytest.mark.slow
+def test_a_study_that_was_not_stable_when_orthanc_was_killed_is_routed_after_its_start(place):
+    with place.orthanc() as orthanc:
+        paths, study = write_study(place.folder / "a", 3)
+        send(orthanc, paths)
+        orthanc.process.kill()
+        orthanc.process.wait()
+    with place.orthanc() as orthanc, place.listener() as listener:
+        wait_for(listener, study, 3)
+        changes = httpx.get(orthanc.url + "/changes?limit=1000").json()["Changes"]
+        assert not [change for change in changes if change["ChangeType"] == "StableStudy"]
+
+
 def test_an_instance_that_is_refused_does_not_hold_up_the_others(place):
     place.settings = listener_settings(place.folder, accept_unknown_storage=False)
     with place.orthanc() as orthanc, place.listener() as listener:

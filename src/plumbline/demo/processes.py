@@ -12,7 +12,7 @@ from pathlib import Path
 
 from plumbline.errors import Unavailable
 
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 180.0
 END_TIMEOUT_S = 15.0
 
 
