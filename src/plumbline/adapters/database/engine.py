@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,8 @@ from plumbline.errors import Unavailable
 
 _BUSY_TIMEOUT_S = 30
 _ONLY_READS = "plumbline_only_reads"
+_NOT_KEPT = re.compile(r"((?<!\\)(?:\\\\)*)\\u0000|[\ud800-\udfff]")
+"""In JSON text: an escape of NUL (and not a backslash before ``u0000``), or half of a surrogate pair."""
 
 
 def create_store_engine(url: str) -> Engine:
@@ -25,14 +29,23 @@ def create_store_engine(url: str) -> Engine:
     transaction that reads before it writes cannot fail half-way with a busy database.
     """
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True)
+        return create_engine(url, pool_pre_ping=True, json_serializer=json_text)
     database = url.partition("sqlite:///")[2]
     if database:
         Path(database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S})
+    engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S}, json_serializer=json_text)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def json_text(document: object) -> str:
+    """A document as JSON that both stores take and give back alike.
+
+    PostgreSQL's text has no NUL and no half of a surrogate pair; both come from broken headers and are dropped. A
+    number that JSON does not have (NaN) raises ``ValueError``.
+    """
+    return _NOT_KEPT.sub(r"\1", json.dumps(document, ensure_ascii=False, allow_nan=False))
 
 
 def _begin_sqlite(connection: Connection) -> None:

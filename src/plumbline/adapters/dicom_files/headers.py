@@ -217,7 +217,7 @@ def _texts(header: Dataset, keyword: str) -> list[str]:
     if value is None:
         return []
     values = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else list(value)
-    return [text for text in (str(item).strip().strip("\0") for item in values) if text]
+    return [text for text in (str(item).replace("\0", "").strip() for item in values) if text]
 
 
 def _text(header: Dataset, keyword: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy.exc import StatementError
 
 from plumbline.adapters.database.exams import DatabaseExams
 from plumbline.adapters.database.instances import DatabaseInstanceIndex
@@ -204,3 +205,16 @@ def test_a_flag_is_the_newest_of_the_first_step_that_found_one(steps):
     names = (StepName.COMPARE, StepName.RECOGNISE)
     assert steps.latest_flags([STUDY, "2.25.404"], names, "hardware_seen") == {STUDY: False}
     assert steps.latest_flags([], names, "hardware_seen") == {}
+
+
+def test_a_result_is_kept_without_what_postgresql_has_no_place_for(steps):
+    step = steps.claim(steps.open(STUDY, 1, StepName.RECOGNISE), "a")
+    steps.settle(step, "a", End(ExamState.DONE, "", {"description": "LWS\0 post\ud800op, C:\\u0000 é 😀"}))
+    assert steps.result(STUDY, 1, StepName.RECOGNISE) == {"description": "LWS postop, C:\\u0000 é 😀"}
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_is_none_is_refused_by_both_stores(steps, number):
+    step = steps.claim(steps.open(STUDY, 1, StepName.RECOGNISE), "a")
+    with pytest.raises((StatementError, ValueError), match="not JSON compliant"):
+        steps.settle(step, "a", End(ExamState.DONE, "", {"translation_mm": number}))

@@ -43,6 +43,11 @@ def test_empty_and_odd_values_do_not_stop_the_reading(keyword, value):
     assert study_from_headers([ds]).study_instance_uid == "2.25.1"
 
 
+def test_no_text_has_characters_that_a_store_does_not_keep():
+    study = study_from_headers([ct_slice(1, StudyDescription="LWS\0 post", AccessionNumber="A1\0\0")])
+    assert (study.description, study.accession_number) == ("LWS post", "A1")
+
+
 def test_a_time_that_was_not_given_is_not_invented():
     study = study_from_headers([ct_slice(1, StudyTime="")])
     assert study.performed_at == datetime(2026, 3, 2)
