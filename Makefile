@@ -82,6 +82,11 @@ bench-listener: ## Receive beside storescp and Orthanc, and 100,000 instances in
 	@scripts/setup.sh test
 	$(PYTHON) -m tests.benchmark.listener
 
+.PHONY: faults
+faults: ## Kill, empty and restart everything while 100 exams are under way (15 minutes; SEED=1, EXAMS=100)
+	@scripts/setup.sh test
+	$(PYTHON) -m tests.faults.campaign --seed $(or $(SEED),1) --exams $(or $(EXAMS),100)
+
 .PHONY: screenshots
 screenshots: ## Take a screenshot of every page into docs/screenshots (ADDRESS=... : of pages that are served already)
 	@scripts/setup.sh test

@@ -34,7 +34,7 @@ class Wrong(StrEnum):
     """It has not come to an end."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Found:
     """What the database, the archive and the worklist have of one exam."""
 

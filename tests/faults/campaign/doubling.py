@@ -57,15 +57,19 @@ class DoublingProxy:
             threading.Thread(target=_pass_on, args=(redis, client), daemon=True).start()
             with client.makefile("rb") as commands:
                 while command := read_command(commands):
-                    redis.sendall(written(self._twice(command)))
+                    redis.sendall(written(self._passed_on(command)))
 
-    def _twice(self, command: list[bytes]) -> list[bytes]:
-        is_message = len(command) == 3 and command[0].upper() == b"LPUSH" and command[1].startswith(self._queues)
-        if not is_message:
-            return command
+    def _passed_on(self, command: list[bytes]) -> list[bytes]:
+        doubled = twice(command, self._queues)
         with self._lock:
-            self._doubled += 1
-        return [*command, command[2]]
+            self._doubled += doubled is not command
+        return doubled
+
+
+def twice(command: list[bytes], queues: Sequence[bytes]) -> list[bytes]:
+    """The command, made to push its message twice where it pushes one onto one of these queues."""
+    is_message = len(command) == 3 and command[0].upper() == b"LPUSH" and command[1].startswith(tuple(queues))
+    return [*command, command[2]] if is_message else command
 
 
 def _pass_on(source: socket.socket, sink: socket.socket) -> None:
