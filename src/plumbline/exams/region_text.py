@@ -23,7 +23,7 @@ _SPINE_BY_REGION = {
     ),
     "L": words(
         r"l-?_? ?-?(?:spine|wirbelsaule)|lspine|l[-/ ]?s-? ?spine|lws|lendenwirbels\w+|lwk\w*",
-        r"(?:spine )?lumb(?:ar|al|o\w+)(?: spine| vertebra\w*)?|lumbosacr\w+|lombo-?sacr\w+|lumbo-?sacr\w+",
+        r"(?:spine )?lumb(?:ar|al|o\w+)(?: spine| vertebra\w*)?|lumbosacr\w+|l[ou]mbo[- ]?sacr\w+|l-?spn?|ls[- ]?ws",
         r"(?:rachis|colonne) lomb\w+|lombaires?|(?:columna|raquis) lumb\w+|spine,? lumb\w*|spine l",
         r"thoracolumb\w+|dorso-?lomb\w+|dorso-?lumb\w+|tl-?spine|tlspine|thorakolumb\w+|t-l spine|toraco-?lumbar",
         r"lumb|lomb|[tpa]lif|[xlo]lif|(?:columna|rachis|wirbelsaule|spine|col) (?:l|ls|l/s)|l ?- ?s (?:ap|lat)",

@@ -125,3 +125,10 @@ def test_a_positioner_that_was_turned_tells_the_projection(angles, expected):
 def test_a_positioner_that_was_not_turned_leaves_it_to_the_words():
     assert projection_of(None, (), "LSPINE lateral", angles_deg=(0.0, 0.0)) == "lateral"
     assert projection_of(None, (), "LSPINE", angles_deg=(0.0, 0.0)) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["IRM LOMBO SACREE", "CT LSP", "XR L-SP", "LS WS", "LWS nativ 1.0 B70s", "RACHIS LOMB"]
+)
+def test_short_names_of_the_lumbar_spine_are_known(text: str):
+    assert spine_regions(text) == ("L",)
