@@ -20,6 +20,11 @@ from plumbline.exams.red_flag_words import COMPOUNDS, FADES_WHEN_LONG_KNOWN, NUM
 from plumbline.exams.vocabulary import Mention, Vocabulary
 
 _VOCABULARY = Vocabulary(WORDS, NUMBERS)
+_SIGNS_BY_OPENING = {
+    opening: [(flag, sign) for flag, signs in SIGNS.items() for sign in signs if sign.meanings[0] == opening]
+    for opening in {sign.meanings[0] for signs in SIGNS.values() for sign in signs}
+}
+"""Only signs whose first meaning a statement mentions need to be looked for in it."""
 _NEGATORS = words(
     r"no|not|nil|without|w/o|den(?:ies|ied|ying)|negative for|neg for|absence of|free of|never|nor|non|kein\w*|ohne"
     r"|nicht|verneint|ni|pas|sans|aucune?|absence de|sin|niega|ausencia de|nunca",
@@ -74,9 +79,10 @@ def _raised_by(statement: str) -> Iterator[RedFlag]:
     told = _Statement(statement)
     if not told.mentions:
         return
-    for flag, signs in SIGNS.items():
-        if any(not told.denies(found) and not told.fades(flag, found) for sign in signs for found in told.shows(sign)):
-            yield flag
+    for opening in list(told.mentions):
+        for flag, sign in _SIGNS_BY_OPENING.get(opening, ()):
+            if any(not told.denies(found) and not told.fades(flag, found) for found in told.shows(sign)):
+                yield flag
 
 
 class _Statement:
