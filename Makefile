@@ -83,7 +83,7 @@ bench-listener: ## Receive beside storescp and Orthanc, and 100,000 instances in
 	$(PYTHON) -m tests.benchmark.listener
 
 .PHONY: faults
-faults: ## Kill, empty and restart everything while 100 exams are under way (15 minutes; SEED=1, EXAMS=100)
+faults: ## Kill, empty and restart everything while 100 exams are under way (40 minutes at most; SEED=1, EXAMS=100)
 	@scripts/setup.sh test
 	$(PYTHON) -m tests.faults.campaign --seed $(or $(SEED),1) --exams $(or $(EXAMS),100)
 
