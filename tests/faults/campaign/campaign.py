@@ -45,7 +45,7 @@ class Terms:
     exams: int
     strikes_s: float
     stall_s: float = 300.0
-    limit_s: float = 2400.0
+    limit_s: float = 2100.0
 
 
 @dataclass(frozen=True)
