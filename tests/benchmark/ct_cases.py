@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -69,18 +68,11 @@ def render_missing(campaign: Campaign, workers: int, progress: Callable[[int, in
     progress(len(patients) - len(missing), len(patients))
     if not missing:
         return
-    with ProcessPoolExecutor(max_workers=workers, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(max_workers=workers) as pool:
         running = [pool.submit(_render_patient, campaign, folder, p.number // 2, p.slice_class) for p in missing]
         for done, finished in enumerate(as_completed(running), start=len(patients) - len(missing) + 1):
             finished.result()
             progress(done, len(patients))
-
-
-def _one_thread() -> None:
-    import SimpleITK as sitk  # noqa: N813  (only in the worker processes)
-
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def _path(folder: Path, number: int, index: int) -> Path:
