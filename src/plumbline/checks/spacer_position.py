@@ -9,8 +9,9 @@ from plumbline.checks.context import CheckContext, MatchedSpacer
 from plumbline.checks.finding import CheckName, Finding, Measurement, Status
 from plumbline.checks.spacer_migration import NO_SPACER
 from plumbline.checks.thresholds import CheckThresholds
+from plumbline.imaging.estimates import Estimate
 from plumbline.imaging.hardware import ImplantKind
-from plumbline.imaging.motion import Estimate, posterior_margin
+from plumbline.imaging.posterior_margin import posterior_margin
 
 SOURCES = ("B26",)
 

@@ -7,22 +7,24 @@ the baseline: posterior, cranial and left are positive.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import spatial
 
 from plumbline.anatomy.transforms import RigidTransform, VertebraFrame
 from plumbline.errors import AnalysisFailed
-from plumbline.imaging.hardware import Hardware, Implant, ImplantKind
+from plumbline.imaging.estimates import COVERAGE_FACTOR, Estimate, angle_deg, length_of
+from plumbline.imaging.exam import ExamAnatomy
+from plumbline.imaging.hardware import Implant, ImplantKind
+from plumbline.imaging.markers import MarkerSettings, register_markers
 from plumbline.imaging.masks import within_mm
-from plumbline.imaging.metal_edge import rearmost_mm
+from plumbline.imaging.metal_registration import MetalSettings, register_metal, shell_grid
+from plumbline.imaging.posterior_margin import MarginSettings, posterior_margin
 from plumbline.imaging.registration import BONE, METAL, RegistrationResult, RegistrationSettings, register_rigid
-from plumbline.imaging.spine import LocalisedSpine
 from plumbline.imaging.volume import Volume
 
 Points = NDArray[Any]
@@ -41,81 +43,47 @@ class MotionSettings:
     least_correlation
         Between the two exams on a vertebra; less is no match.
     least_spacer_correlation
-        The same on a spacer and its edges. One spacer in two exams reaches 0.95 even in thick slices; one of
-        another size that was put in its place would be measured as if it had moved.
+        The same on a spacer and its edges: of solid metal, and of markers. One solid spacer in two exams reaches 0.985
+        even in thick slices, one that is 1 mm larger on each side 0.95: put in its place at a revision it would be
+        measured as if it had moved.
     least_screening_correlation
         The same on the coarse pass that decides which vertebra is which.
     screening_margin
         By how much the best assignment must be better than the second for vertebrae to be told apart.
-    voxel_floor
-        Share of the coarser exam's voxel edge that remains as a standard error of each registered piece:
-        interpolation and sampling, which residuals do not show.
-    turning_floor, rotation_floor_deg
-        The same for rotation: a share of the voxel edge at the lever arm of a spacer, an angle for a vertebra.
+    voxel_floor, rotation_floor_deg
+        Share of the coarser exam's voxel edge that remains as a standard error of the place of each registered piece,
+        and an angle for a vertebra: interpolation, sampling and gaps between slices, which residuals do not show.
     axes_sd_deg
         Standard error of a fitted frame's directions, which turns what is measured along them.
     search_mm, least_found_correlation
         Where (posterior, cranial, left of its place) a spacer is looked for that could not be told apart from
         other metal, and how like the baseline's it must look at first.
-    ray_mm, metal_edge_hu
-        Distance of the rays on which a spacer's rear end is looked for, and the density that is its edge.
-    kernel_mm, bloom_share
-        Blur (standard deviation) of a reconstruction, and how many times the blur metal of each kind reaches
-        beyond its surface at that density: solid titanium, and thin pins of tantalum.
     coverage_factor
         From a standard error to the half-width of a 95 % interval.
+    marker_agreement_mm
+        The model of markers and their registration by density put a spacer no farther apart than this.
     """
 
     metal_shadow_mm: float = 3.0
     bone_margin_mm: float = 2.0
     least_correlation: float = 0.6
-    least_spacer_correlation: float = 0.85
+    least_spacer_correlation: Mapping[ImplantKind, float] = field(
+        default_factory=lambda: {ImplantKind.SPACER_METAL: 0.97, ImplantKind.SPACER_MARKERS: 0.85}
+    )
     least_screening_correlation: float = 0.5
     screening_margin: float = 0.02
     voxel_floor: float = 0.06
-    turning_floor: float = 0.025
     rotation_floor_deg: float = 0.1
     axes_sd_deg: float = 1.5
     search_mm: tuple[tuple[float, float, float], ...] = tuple(
         (p, c, s) for p in (-3.0, 2.0, 7.0) for c in (-5.0, -1.0, 4.0) for s in (-4.0, 0.0, 4.0)
     )
     least_found_correlation: float = 0.7
-    ray_mm: float = 0.6
-    metal_edge_hu: float = 1600.0
-    kernel_mm: float = 0.45
-    bloom_share: Mapping[ImplantKind, float] = field(
-        default_factory=lambda: {
-            ImplantKind.SPACER_METAL: 0.9,
-            ImplantKind.SPACER_MARKERS: 1.45,
-            ImplantKind.PEDICLE_SCREW: 0.9,
-        }
-    )
-    coverage_factor: float = 1.96
-
-
-@dataclass(frozen=True, eq=False)
-class ExamAnatomy:
-    """One exam as motion needs it."""
-
-    volume: Volume
-    spine: LocalisedSpine
-    hardware: Hardware
-    _bone_points: dict[tuple[int, float, float], Points] = field(default_factory=dict, init=False, repr=False)
-    """What ``bone_points`` has found already: the same vertebra is compared with many."""
-
-    @cached_property
-    def bone_boxes(self) -> tuple[tuple[slice, slice, slice] | None, ...]:
-        """For each vertebra the smallest box (slices, rows, columns) that holds its label; None where it has none."""
-        found = ndimage.find_objects(self.spine.labels, max_label=len(self.spine.vertebrae))
-        return tuple(found)  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A value with the half-width of its 95 % interval."""
-
-    value: float
-    uncertainty_95: float
+    coverage_factor: float = COVERAGE_FACTOR
+    marker_agreement_mm: float = 1.5
+    metal: MetalSettings = field(default_factory=MetalSettings)
+    markers: MarkerSettings = field(default_factory=MarkerSettings)
+    margin: MarginSettings = field(default_factory=MarginSettings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,11 +247,11 @@ def measure_spacer(
         baseline_spacer=baseline_spacer,
         translation_mm=translation,
         translation_above_mm=translation_above,
-        magnitude_mm=_length(translation),
-        rotation_deg=_rotation(own, below, baseline_spacer.points_lps_mm, pitch_mm, settings),
+        magnitude_mm=length_of(translation),
+        rotation_deg=_rotation(own, below, settings),
         subsidence_mm=_subsidence(translation[1], translation_above[1]),
-        posterior_margin_mm=posterior_margin(current, spacer, settings),
-        baseline_posterior_margin_mm=posterior_margin(baseline, baseline_spacer, settings),
+        posterior_margin_mm=posterior_margin(current, spacer, settings.margin),
+        baseline_posterior_margin_mm=posterior_margin(baseline, baseline_spacer, settings.margin),
         spacer_motion=own,
         below_motion=below,
         above_motion=above,
@@ -384,14 +352,54 @@ def _register_spacer(
     carried = below.current_from_baseline
     shift = spacer.centre_lps_mm - carried.apply(baseline_spacer.centre_lps_mm)
     start = RigidTransform(carried.rotation, carried.translation_mm + shift)
-    points = _with_shell(baseline.volume, baseline_spacer)
+    before, now = baseline_spacer.points_lps_mm, spacer.points_lps_mm
+    grid = shell_grid(np.concatenate([before, start.inverse().apply(now)]), settings.metal)
+    others = _other_metal(baseline, before), _other_metal(current, now)
     try:
-        result = register_rigid(baseline.volume, current.volume, points, start, METAL)
+        result = register_metal(
+            baseline.volume, current.volume, grid, start, other_metal=others, settings=settings.metal
+        )
     except AnalysisFailed as error:
         raise AnalysisFailed(f"the spacer cannot be registered: {error.what}") from error
-    if result.correlation < settings.least_spacer_correlation:
+    if result.correlation < settings.least_spacer_correlation[baseline_spacer.kind]:
         raise AnalysisFailed(f"the spacer does not look alike in both exams (correlation {result.correlation:.2f})")
+    if ImplantKind.SPACER_MARKERS not in (baseline_spacer.kind, spacer.kind):
+        return result
+    with contextlib.suppress(AnalysisFailed):
+        by_model = register_markers(
+            baseline.volume,
+            current.volume,
+            before,
+            now,
+            result.current_from_baseline,
+            other_metal=others,
+            settings=settings.markers,
+        )
+        if _agree(by_model, result, settings):
+            return by_model
     return result
+
+
+def _agree(first: RegistrationResult, second: RegistrationResult, settings: MotionSettings) -> bool:
+    """Whether two registrations put the middle of a spacer in about the same place."""
+    middle = first.centre_mm
+    apart = first.current_from_baseline.apply(middle) - second.current_from_baseline.apply(middle)
+    is_alike = first.correlation >= settings.least_spacer_correlation[ImplantKind.SPACER_MARKERS]
+    return is_alike and float(np.linalg.norm(apart)) <= settings.marker_agreement_mm
+
+
+def _other_metal(exam: ExamAnatomy, own: Points) -> Points:
+    """Metal around a spacer that is not its own, LPS mm of shape (n, 3)."""
+    around_mm, same_mm = 12.0, 0.5 * float(np.linalg.norm(exam.volume.spacing_mm))
+    index = exam.volume.to_index(own)[:, ::-1]
+    margin = around_mm / exam.volume.spacing_mm[::-1]
+    first = np.clip(np.floor(index.min(axis=0) - margin), 0, None).astype(int)
+    last = np.minimum(np.ceil(index.max(axis=0) + margin) + 1, exam.volume.shape).astype(int)
+    box = tuple(slice(int(a), int(b)) for a, b in zip(first, last, strict=True))
+    metal = exam.volume.zyx_to_lps(np.argwhere(exam.hardware.metal[box]) + first)
+    if not len(metal):
+        return metal
+    return metal[spatial.KDTree(own).query(metal)[0] > same_mm]
 
 
 def _with_shell(volume: Volume, implant: Implant, shell_mm: float = 2.5) -> Points:
@@ -438,14 +446,6 @@ def translation_against(
     return posterior, cranial, left
 
 
-def _length(translation: Sequence[Estimate]) -> Estimate:
-    values = np.array([each.value for each in translation])
-    spreads = np.array([each.uncertainty_95 for each in translation])
-    length = float(np.linalg.norm(values))
-    direction = values / length if length > 1e-6 else np.full(3, 3**-0.5)
-    return Estimate(length, float(np.linalg.norm(direction * spreads)))
-
-
 def middle_lps_mm(spacer: Implant, frame: VertebraFrame) -> Points:
     """Middle of a spacer's extents along a frame's axes, shape (3,): its markers may be more at one end."""
     own = frame.coordinates_mm(spacer.points_lps_mm)
@@ -453,28 +453,12 @@ def middle_lps_mm(spacer: Implant, frame: VertebraFrame) -> Points:
     return frame.origin_lps_mm + middle @ frame.axes
 
 
-def _rotation(
-    own: RegistrationResult, below: RegistrationResult, points: Points, pitch_mm: float, settings: MotionSettings
-) -> Estimate:
-    """Angle of the spacer's rotation against the vertebra below; what noise alone would make of none is taken off.
-
-    A short row of markers turns about itself unseen, so each axis has the uncertainty of its own lever arms.
-    """
+def _rotation(own: RegistrationResult, below: RegistrationResult, settings: MotionSettings) -> Estimate:
+    """Angle by which a spacer has turned against the vertebra below; each axis is as certain as its lever arms."""
     relative = below.current_from_baseline.inverse() @ own.current_from_baseline
-    turn = own.current_from_baseline.rotation
-    arms = (points - points.mean(axis=0)) @ turn.T
-    inertia = np.eye(3) * (arms**2).sum(axis=1).mean() - arms.T @ arms / len(arms)
-    size = np.eye(3) * pitch_mm**2 / 12.0
-    floor = (settings.turning_floor * pitch_mm) ** 2 * np.linalg.inv(inertia + size)
-    floor += np.eye(3) * np.radians(settings.rotation_floor_deg) ** 2
-    covariance = own.covariance[:3, :3] + below.covariance[:3, :3] + floor
-    vector = below.current_from_baseline.rotation @ relative.rotation_vector_rad
-    length = float(np.linalg.norm(vector))
-    angle = float(np.sqrt(max(length**2 - float(np.trace(covariance)), 0.0)))
-    along = vector / length if length > 1e-9 else np.full(3, 3**-0.5)
-    spread = float(np.sqrt(along @ covariance @ along))
-    spread = max(spread, float(np.sqrt(np.trace(covariance) / 3.0))) if angle < 2.0 * spread else spread
-    return Estimate(float(np.degrees(angle)), float(np.degrees(spread)) * settings.coverage_factor)
+    vector = below.current_from_baseline.turn(relative.rotation_vector_rad)
+    floor = np.eye(3) * np.radians(settings.rotation_floor_deg) ** 2
+    return angle_deg(vector, own.covariance[:3, :3] + below.covariance[:3, :3] + floor)
 
 
 def _subsidence(below: Estimate, above: Estimate) -> Estimate:
@@ -482,19 +466,3 @@ def _subsidence(below: Estimate, above: Estimate) -> Estimate:
     sinking = Estimate(-below.value, below.uncertainty_95), above
     worse = max(sinking, key=lambda each: each.value)
     return Estimate(max(worse.value, 0.0), worse.uncertainty_95)
-
-
-def posterior_margin(exam: ExamAnatomy, spacer: Implant, settings: MotionSettings | None = None) -> Estimate:
-    """How far the rearmost point of a spacer's metal lies in front of the posterior wall of the vertebra below."""
-    settings = settings or MotionSettings()
-    vertebra = exam.spine.vertebrae[spacer.below]
-    pitch_mm = float(np.mean(exam.volume.spacing_mm[:2]))
-    bloom_mm = settings.bloom_share[spacer.kind] * float(np.hypot(settings.kernel_mm, 0.4 * pitch_mm))
-    edge = rearmost_mm(
-        exam.volume, spacer.points_lps_mm, vertebra.frame, ray_mm=settings.ray_mm, edge_hu=settings.metal_edge_hu
-    )
-    edge -= bloom_mm
-    spread = np.hypot(
-        vertebra.frame_uncertainty_mm, settings.coverage_factor * np.hypot(0.3 * bloom_mm, 0.2 * pitch_mm)
-    )
-    return Estimate(-edge, float(spread))

@@ -173,7 +173,7 @@ class _Level:
             raise AnalysisFailed(f"only {inside.mean():.0%} of the piece lie inside the other exam")
         values = _sample(self._moving.voxels, at)
         along_zyx = np.stack([_sample(each, at) for each in self._gradient])
-        gain, offset = _gain_and_offset(values[inside], self._fixed[inside])
+        gain, offset = gain_and_offset(values[inside], self._fixed[inside])
         residuals = gain * values + offset - self._fixed
         spread = 1.4826 * float(np.median(np.abs(residuals[inside]))) + 5.0
         weights = inside / (1.0 + (residuals / (3.0 * spread)) ** 2) ** 2
@@ -205,7 +205,7 @@ class _Level:
             covariance=covariance,
             centre_mm=self._centre,
             residual_hu=variance**0.5,
-            correlation=_correlation(values[inside], self._fixed[inside]),
+            correlation=correlation(values[inside], self._fixed[inside]),
             overlap=float(inside.mean()),
         )
 
@@ -242,14 +242,15 @@ def _sample(values: NDArray[Any], at_zyx: Points) -> Points:
     return ndimage.map_coordinates(values, at_zyx, order=1, mode="nearest")
 
 
-def _gain_and_offset(values: Points, wanted: Points) -> tuple[float, float]:
+def gain_and_offset(values: Points, wanted: Points) -> tuple[float, float]:
     """Of another kernel or tube voltage; kept near 1 so that nothing is aligned by fading it out."""
     spread = float(values.std())
     gain = float(np.clip(np.mean((values - values.mean()) * (wanted - wanted.mean())) / max(spread**2, 1e-6), 0.6, 1.6))
     return gain, float(np.median(wanted - gain * values))
 
 
-def _correlation(first: Points, second: Points) -> float:
+def correlation(first: Points, second: Points) -> float:
+    """Of two sets of values; 0 where either does not vary."""
     if first.std() < 1e-6 or second.std() < 1e-6:
         return 0.0
     return float(np.corrcoef(first, second)[0, 1])
