@@ -87,6 +87,11 @@ faults: ## Kill, empty and restart everything while 100 exams are under way (40 
 	@scripts/setup.sh test
 	$(PYTHON) -m tests.faults.campaign --seed $(or $(SEED),1) --exams $(or $(EXAMS),100)
 
+.PHONY: bench-scale
+bench-scale: ## Compare exams with one measuring process and with two; count what an exam costs besides its measurement
+	@scripts/setup.sh test
+	$(PYTHON) -m tests.benchmark.scale
+
 .PHONY: screenshots
 screenshots: ## Take a screenshot of every page into docs/screenshots (ADDRESS=... : of pages that are served already)
 	@scripts/setup.sh test
