@@ -81,10 +81,18 @@ def judge(motion: SpacerMotion, thresholds: CheckThresholds, slice_mm: float) ->
     limits = ((moved, thresholds.migration_mm), (sunk, thresholds.subsidence_mm))
     reached = [(each, limit) for each, limit in limits if each.value >= limit]
     if any(each.value > each.uncertainty_95 for each, _ in reached):
-        return Status.POSITIVE, (told, *_called(reached, sunk, thresholds))
+        return Status.POSITIVE, (told, *_called(reached, sunk, thresholds), *_caution(motion))
     if reached or not moved.uncertainty_95 <= thresholds.largest_uncertainty_mm:
         return Status.INDETERMINATE, (told, "It is too uncertain to call this moved or unchanged.")
-    return Status.NEGATIVE, (told, *_not_called(moved, thresholds))
+    return Status.NEGATIVE, (told, *_not_called(moved, thresholds), *_caution(motion))
+
+
+def _caution(motion: SpacerMotion) -> Iterator[str]:
+    if motion.may_be_another:
+        yield (
+            f"The spacer looks less alike in both exams than one and the same usually does (correlation "
+            f"{motion.spacer_motion.correlation:.2f}); whether it was exchanged should be looked at."
+        )
 
 
 def _called(reached: list[tuple[Estimate, float]], sunk: Estimate, thresholds: CheckThresholds) -> Iterator[str]:

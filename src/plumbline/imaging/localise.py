@@ -52,6 +52,8 @@ class LocaliserSettings:
     sacral_share, sacral_scale, lean_weight
         Bone beside a body (``lateral_bone_share``) at which it is as likely sacral as not, the width of that
         judgement, and what each degree of lean beyond 25 adds.
+    surely_sacral
+        Below a body that is sacral with this probability no other is looked for.
     most_unlike
         What a neighbour's other height (as a logarithm) costs at most.
     """
@@ -67,7 +69,8 @@ class LocaliserSettings:
     spacer_contrast: float = 0.7
     least_bodies: int = 2
     least_edges: float = 0.42
-    sacral_share: float = 0.55
+    sacral_share: float = 0.65
+    surely_sacral: float = 0.95
     sacral_scale: float = 0.05
     lean_weight: float = 0.002
     most_unlike: float = 0.3
@@ -199,11 +202,11 @@ class _Growth:
         self._settings = settings
 
     def from_body(self, seed: Body, *, up: bool) -> list[Body]:
-        """Bodies beyond the seed, nearest first; downwards it ends with the first sacral one."""
+        """Bodies beyond the seed, nearest first; downwards it ends with the first that is surely sacral."""
         found: list[Body] = []
         current = seed
         while len(found) < _LONGEST_SPINE:
-            if not up and sacral_probability(self._coarse, current, self._settings) >= 0.5:
+            if not up and sacral_probability(self._coarse, current, self._settings) >= self._settings.surely_sacral:
                 break
             following = self._next(current, up=up)
             if following is None:
@@ -264,6 +267,7 @@ class _Growth:
 SECOND_SACRAL_BODY = 0.3
 """How often what lies below a first sacral body still looks like a body with a disc above it (lumbarised S1)."""
 
+_MOST_SACRAL = 3
 _LONGEST_SPINE = 20
 _STEPS = {True: ((8.0, 0.0), (5.0, -6.0), (12.0, 0.0)), False: ((9.0, 6.0), (6.0, 14.0), (12.0, 14.0), (9.0, 24.0))}
 """(disc height, further lean to the back) tried upwards and downwards: discs grow and lean more towards the sacrum."""
@@ -382,9 +386,13 @@ _UPWARD_SHARE = 0.97
 
 
 def _first_lumbar(sacral: NDArray[np.float64]) -> int:
-    """Index (caudal to cranial) of the body above the uppermost one that is more likely sacral; 0 for none."""
-    likely = np.flatnonzero(sacral[:3] >= 0.5)
-    return min(int(likely[-1]) + 1, len(sacral) - 1) if len(likely) else 0
+    """Index (caudal to cranial) of the lowest body that is not sacral by the likeliest reading; 0 for none sacral."""
+    lowest = sacral[: min(_MOST_SACRAL, len(sacral) - 1)]
+    readings = [
+        np.prod(lowest[:count]) * np.prod(1.0 - lowest[count:]) * SECOND_SACRAL_BODY ** max(count - 1, 0)
+        for count in range(len(lowest) + 1)
+    ]
+    return int(np.argmax(readings))
 
 
 def _evidence(sacral: NDArray[np.float64], first_lumbar: int, count: int) -> list[SacrumEvidence]:

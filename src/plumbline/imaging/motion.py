@@ -43,9 +43,12 @@ class MotionSettings:
     least_correlation
         Between the two exams on a vertebra; less is no match.
     least_spacer_correlation
-        The same on a spacer and its edges: of solid metal, and of markers. One solid spacer in two exams reaches 0.985
-        even in thick slices, one that is 1 mm larger on each side 0.95: put in its place at a revision it would be
-        measured as if it had moved.
+        The same on a spacer and its edges: of solid metal, and of markers.
+    least_coarse_correlation, coarse_mm
+        The same of any spacer where a voxel's edge is longer than that: voxels as large as its edges alias.
+    surely_same_correlation
+        A solid spacer that looks less alike may be another one. The same one reaches 0.985 in slices of 2.5 mm, one
+        that is 1 mm larger on each side 0.95: put in its place at a revision it would be measured as if it had moved.
     least_screening_correlation
         The same on the coarse pass that decides which vertebra is which.
     screening_margin
@@ -68,8 +71,11 @@ class MotionSettings:
     bone_margin_mm: float = 2.0
     least_correlation: float = 0.6
     least_spacer_correlation: Mapping[ImplantKind, float] = field(
-        default_factory=lambda: {ImplantKind.SPACER_METAL: 0.97, ImplantKind.SPACER_MARKERS: 0.85}
+        default_factory=lambda: {ImplantKind.SPACER_METAL: 0.9, ImplantKind.SPACER_MARKERS: 0.85}
     )
+    least_coarse_correlation: float = 0.8
+    coarse_mm: float = 2.6
+    surely_same_correlation: float = 0.97
     least_screening_correlation: float = 0.5
     screening_margin: float = 0.02
     voxel_floor: float = 0.06
@@ -102,8 +108,12 @@ class SpacerMotion:
     posterior_margin_mm, baseline_posterior_margin_mm
         How far the spacer's most posterior point lies in front of the posterior wall of the vertebra below;
         negative behind it.
-    current_from_baseline
-        Motion of the spacer, the vertebra below and the vertebra above, LPS mm.
+    spacer_motion, below_motion, above_motion
+        Registrations of the spacer, the vertebra below and the vertebra above.
+    baseline_frame
+        Axes of the vertebra below as it lay in the baseline, LPS mm.
+    may_be_another
+        Whether the two spacers look less alike than one and the same usually does.
     """
 
     spacer: Implant
@@ -119,6 +129,7 @@ class SpacerMotion:
     below_motion: RegistrationResult
     above_motion: RegistrationResult
     baseline_frame: VertebraFrame
+    may_be_another: bool = False
 
 
 def assign_vertebrae(baseline: ExamAnatomy, current: ExamAnatomy, settings: MotionSettings | None = None) -> int:
@@ -239,7 +250,7 @@ def measure_spacer(
     own = _register_spacer(baseline, current, baseline_spacer, spacer, below, settings)
     frame = baseline.spine.vertebrae[baseline_spacer.below].frame
     centre = middle_lps_mm(baseline_spacer, frame)
-    pitch_mm = max(float(np.max(baseline.volume.spacing_mm)), float(np.max(current.volume.spacing_mm)))
+    pitch_mm = coarsest_mm(baseline, current)
     translation = translation_against(own, below, frame, centre, pitch_mm, settings)
     translation_above = translation_against(own, above, frame, centre, pitch_mm, settings)
     return SpacerMotion(
@@ -256,6 +267,11 @@ def measure_spacer(
         below_motion=below,
         above_motion=above,
         baseline_frame=frame,
+        may_be_another=(
+            baseline_spacer.kind is ImplantKind.SPACER_METAL
+            and pitch_mm <= settings.coarse_mm
+            and own.correlation < settings.surely_same_correlation
+        ),
     )
 
 
@@ -303,6 +319,11 @@ def find_spacer(
 
 
 _METAL_SCREENING = replace(METAL, sigmas_mm=(2.5, 1.2), points=4000, iterations=12, stop_mm=0.05)
+
+
+def coarsest_mm(*exams: ExamAnatomy) -> float:
+    """Longest edge of a voxel of any of the exams."""
+    return max(float(np.max(exam.volume.spacing_mm)) for exam in exams)
 
 
 def believed_bone(
@@ -361,7 +382,7 @@ def _register_spacer(
         )
     except AnalysisFailed as error:
         raise AnalysisFailed(f"the spacer cannot be registered: {error.what}") from error
-    if result.correlation < settings.least_spacer_correlation[baseline_spacer.kind]:
+    if result.correlation < _least_correlation(baseline, current, baseline_spacer, settings):
         raise AnalysisFailed(f"the spacer does not look alike in both exams (correlation {result.correlation:.2f})")
     if ImplantKind.SPACER_MARKERS not in (baseline_spacer.kind, spacer.kind):
         return result
@@ -378,6 +399,13 @@ def _register_spacer(
         if _agree(by_model, result, settings):
             return by_model
     return result
+
+
+def _least_correlation(baseline: ExamAnatomy, current: ExamAnatomy, spacer: Implant, settings: MotionSettings) -> float:
+    """How alike a spacer has to look in two exams with voxels as coarse as theirs."""
+    if coarsest_mm(baseline, current) > settings.coarse_mm:
+        return settings.least_coarse_correlation
+    return settings.least_spacer_correlation[spacer.kind]
 
 
 def _agree(first: RegistrationResult, second: RegistrationResult, settings: MotionSettings) -> bool:

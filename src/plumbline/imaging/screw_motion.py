@@ -20,6 +20,7 @@ from plumbline.imaging.motion import (
     ExamAnatomy,
     MotionSettings,
     believed_bone,
+    coarsest_mm,
     translation_against,
 )
 from plumbline.imaging.registration import METAL, RegistrationResult, RegistrationSettings, register_rigid
@@ -126,7 +127,7 @@ def measure_screw(
     own = _registered(baseline, current, before, now, settings)
     frame = baseline.spine.vertebrae[baseline_screw.above].frame
     relative = vertebra_motion.current_from_baseline.inverse() @ own.current_from_baseline
-    pitch_mm = max(float(np.max(baseline.volume.spacing_mm)), float(np.max(current.volume.spacing_mm)))
+    pitch_mm = coarsest_mm(baseline, current)
     factor = settings.motion.coverage_factor
     axes = relative.turn(before.axis), vertebra_motion.current_from_baseline.inverse().turn(now.axis)
     axis = _mean_direction(*axes)

@@ -100,6 +100,13 @@ def test_thick_slices_never_call_a_spacer_unchanged():
     assert judged(0.0, slice_mm=THICK_MM)[0] is Status.INDETERMINATE
 
 
+@pytest.mark.parametrize("posterior", [0.0, 3.0])
+def test_a_spacer_that_may_be_another_one_is_said_to_be(posterior):
+    unlike = replace(motion(posterior), may_be_another=True)
+    assert "exchanged" in " ".join(judge(unlike, CheckThresholds(), 1.0)[1])
+    assert "exchanged" not in " ".join(judge(motion(posterior), CheckThresholds(), 1.0)[1])
+
+
 def test_thresholds_are_the_sites():
     assert judged(1.5, thresholds=replace(THRESHOLDS, migration_mm=1.0))[0] is Status.POSITIVE
     assert judged(3.1, thresholds=replace(THRESHOLDS, migration_mm=4.0))[0] is Status.NEGATIVE

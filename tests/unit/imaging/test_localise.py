@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from plumbline.imaging.localise import LocaliserSettings, _Growth
+from plumbline.imaging.localise import LocaliserSettings, _first_lumbar, _Growth
 from plumbline.imaging.vertebral_body import Body
 from plumbline.imaging.volume import Volume
 
@@ -31,3 +32,24 @@ def test_a_sacral_body_whose_front_is_cut_is_in_view():
 
 def test_a_body_whose_wall_is_cut_above_its_middle_is_not():
     assert not growth(14.0)._is_in_view(sacral(), lowest=0.0)
+
+
+@pytest.mark.parametrize(
+    ("sacral", "lowest_lumbar"),
+    [
+        ((0.99, 0.02, 0.0, 0.0), 1),
+        ((0.99, 0.55, 0.0, 0.0), 1),
+        ((0.99, 0.97, 0.02, 0.0), 2),
+        ((0.20, 0.02, 0.0, 0.0), 0),
+        ((0.99, 0.99), 1),
+    ],
+    ids=[
+        "plain",
+        "alae reach up to L5",
+        "S2 has a disc above it",
+        "no sacrum in view",
+        "one is left for the lumbar spine",
+    ],
+)
+def test_the_sacrum_begins_where_all_bodies_together_say(sacral, lowest_lumbar):
+    assert _first_lumbar(np.array(sacral)) == lowest_lumbar
