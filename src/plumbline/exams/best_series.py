@@ -94,8 +94,9 @@ def _rank(role: SeriesRole, need: Need) -> int | None:
 
 def _kinds(role: SeriesRole) -> frozenset[str]:
     if role.modality in RADIOGRAPH_MODALITIES:
-        view = f"radiograph {role.projection or 'unknown'}"
-        return frozenset({view, f"{view} {role.position}"})
+        views = role.views or ((role.projection, role.position),)
+        shown = [(f"radiograph {projection or 'unknown'}", position) for projection, position in views]
+        return frozenset(kind for view, position in shown for kind in (view, f"{view} {position}"))
     return frozenset({f"CT {role.kind or 'unknown'}"}) if role.modality == "CT" else frozenset({role.kind or "unknown"})
 
 

@@ -74,12 +74,28 @@ _AFTER_CONTRAST = words(
     r"\+ ?c|c ?\+|\+ ?gd|\+ ?km|\+ ?k|gd|gado\w*|post ?(?:gad\w*|contrast|gd|km|contraste)?|km"
     r"|contrast\w*|kontrast\w*|iv|inj\w*"
 )
+_WITHOUT_CONTRAST = words(
+    r"(?:without|w/o|wo|ohne|vor|pre|pre-|sans|avant|sin|antes(?: de)?|no)[- ]*(?:iv[- ]*)?"
+    r"(?:contrast\w*|kontrast\w*|km|gd|gado\w*|inj\w*|iv)"
+)
+_NO_AGENT = words(r"no|none|nein|non|n|0|without|ohne|sans|sin|ninguno|nativ|w/?o")
 _IMAGE_TYPES = {
     MrKind.LOCALISER: {"LOCALIZER"},
     MrKind.DIFFUSION: {"DIFFUSION", "ADC", "TRACEW", "DWI"},
-    MrKind.DIXON: {"IN_PHASE", "OUT_PHASE", "OPP_PHASE", "WATER", "FAT", "DIXON"},
+    MrKind.DIXON: {"IN_PHASE", "OUT_PHASE", "OPP_PHASE", "WATER", "FAT", "DIXON", "W", "IP", "OP", "F"},
 }
 """Values of Image Type (0008,0008) that name a kind."""
+_DIXON_WATER, _DIXON_IN_PHASE = frozenset({"WATER", "W"}), frozenset({"IN_PHASE", "IP"})
+_DIXON_REST = frozenset({"OUT_PHASE", "OPP_PHASE", "FAT", "OP", "F"})
+_ACQUIRED = {
+    "T1": MrKind.T1,
+    "T2": MrKind.T2,
+    "STIR": MrKind.STIR,
+    "PROTON_DENSITY": MrKind.PD,
+    "T2_STAR": MrKind.GRADIENT_ECHO,
+    "DIFFUSION": MrKind.DIFFUSION,
+}
+"""By Acquisition Contrast (0008,9209), PS3.3 C.8.13.3.1.1."""
 _FAT_SATURATION_OPTIONS = frozenset({"FS", "SFS", "FAT_SAT", "SPIR", "SPAIR", "FATSAT", "FSA", "SAT_GEMS_FS"})
 
 
@@ -104,15 +120,22 @@ def is_fat_saturated(series: Series) -> bool:
 
 def has_contrast(series: Series) -> bool:
     """Whether a contrast agent was given before, by Contrast/Bolus Agent (0018,0010) or by name."""
-    agent = (series.contrast_agent or "").strip().lower()
-    if agent and agent not in ("no", "none", "nein", "non", "n", "0", "without"):
+    agent = plain((series.contrast_agent or "").strip())
+    if agent and not _NO_AGENT.fullmatch(agent):
         return True
-    return _AFTER_CONTRAST.search(plain((series.description or "").replace("_", " "))) is not None
+    said = _WITHOUT_CONTRAST.sub(" ", plain((series.description or "").replace("_", " ")))
+    return _AFTER_CONTRAST.search(said) is not None
 
 
 def _by_tags(series: Series, limits: MrLimits) -> MrJudgement | None:
-    if named := _by_image_type(series):
+    if named := _by_image_type(series, limits):
         return named
+    if acquired := _ACQUIRED.get((series.acquisition_contrast or "").upper()):
+        return MrJudgement(_refined(acquired, series, ""), "Acquisition Contrast says so")
+    return _by_times(series, limits)
+
+
+def _by_times(series: Series, limits: MrLimits) -> MrJudgement | None:
     scanning = {value.upper() for value in series.scanning_sequence}
     tr, te, ti = series.repetition_time_ms, series.echo_time_ms, series.inversion_time_ms
     if ti and ("IR" in scanning or not scanning) and (inverted := _inverted(ti, te, limits)):
@@ -125,12 +148,26 @@ def _by_tags(series: Series, limits: MrLimits) -> MrJudgement | None:
     return None if kind is None else MrJudgement(_refined(kind, series, ""), f"TR {tr:.0f} ms, TE {te:.0f} ms")
 
 
-def _by_image_type(series: Series) -> MrJudgement | None:
+def _by_image_type(series: Series, limits: MrLimits) -> MrJudgement | None:
     types = {value.upper() for instance in series.instances for value in instance.image_type}
     for kind, values in _IMAGE_TYPES.items():
         if types & values:
-            return MrJudgement(kind, f"Image Type says {kind.value}")
+            part = _dixon_part(series, types, limits) if kind is MrKind.DIXON else None
+            return part or MrJudgement(kind, f"Image Type says {kind.value}")
     return None
+
+
+def _dixon_part(series: Series, types: set[str], limits: MrLimits) -> MrJudgement | None:
+    """What one image of a Dixon serves as: water alone is fat-saturated, both in phase are the plain weighting."""
+    parts = [part for part in (_DIXON_WATER, _DIXON_IN_PHASE, _DIXON_REST) if types & part]
+    weighted = _by_times(series, limits)
+    if len(parts) != 1 or parts[0] is _DIXON_REST or weighted is None:
+        return None
+    if parts[0] is _DIXON_IN_PHASE:
+        return MrJudgement(weighted.kind, f"both parts of a Dixon in phase, {weighted.reason}")
+    saturated = {MrKind.T2: MrKind.T2_FAT_SAT, MrKind.T1_CONTRAST: MrKind.T1_CONTRAST_FAT_SAT}
+    kind = saturated.get(weighted.kind, weighted.kind) if weighted.kind else None
+    return MrJudgement(kind, f"the water of a Dixon, {weighted.reason}")
 
 
 def _inverted(ti: float, te: float | None, limits: MrLimits) -> MrKind | None:

@@ -36,7 +36,8 @@ CLAUSE_BREAK = re.compile(
 
 _GERMAN_STEMS = (
     "schwäch lähm rücken entzünd geröt rötung überw flüssig stör gefühl körper höh stärk plötz früh nächst märz fünf"
-    " zwölf läsion präop gesäß fällig fuß fähig eröff stäb wöch möglich verkürz größ lösung spät täg müd"
+    " zwölf läsion präop gesäß fällig fuß fähig eröff stäb wöch möglich verkürz größ lösung spät täg müd säul überg"
+    " rückn rückb rückw rückl seitwärt vorwärt schräg"
 )
 """Beginnings in which an umlaut or a sharp s is often written in two letters, or lost on the way."""
 _SIGNS_OF_UMLAUTS = ("ae", "oe", "ue", "ss", "?", "\ufffd")

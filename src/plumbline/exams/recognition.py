@@ -14,6 +14,7 @@ from plumbline.exams.best_series import BestSeries, best_series
 from plumbline.exams.coverage import extent_lps_mm, length_mm, most_vertebrae, named_places, vertebrae_within
 from plumbline.exams.facts import SourceKind
 from plumbline.exams.history import SurgicalHistory
+from plumbline.exams.mr_sequences import has_contrast
 from plumbline.exams.order import Order
 from plumbline.exams.region_text import (
     names_other_body_part,
@@ -29,6 +30,7 @@ from plumbline.exams.series_roles import (
     SeriesPolicy,
     SeriesRole,
     judge_series,
+    without_localisers,
 )
 from plumbline.exams.spine_text import SpineText, read_spine_text
 from plumbline.exams.study import Series, Study
@@ -82,7 +84,8 @@ class Recognition:
     @property
     def views(self) -> frozenset[tuple[str | None, str | None]]:
         """(projection, position) of each measurable radiograph."""
-        return frozenset((role.projection, role.position) for role in self.series if role.measurable)
+        measurable = [role for role in self.series if role.measurable]
+        return frozenset(view for role in measurable for view in role.views or ((role.projection, role.position),))
 
     @property
     def best_series(self) -> tuple[BestSeries, ...]:
@@ -119,7 +122,8 @@ def recognise(
     told = tuple(_texts(study, orders))
     roles = tuple(judge_series(series, series_policy) for series in study.series)
     modality = _modality(study.series)
-    regions, region_reason = _regions(study, told)
+    regions, region_reason = _regions(study, told, roles)
+    roles = _without_other_parts(study, roles)
     tense, tense_reason = _own_tense(told)
     kind, kind_reason = _kind(study, modality, regions, tense, history)
     best = max((role for role in roles if role.measurable), key=lambda role: role.preference, default=None)
@@ -146,7 +150,7 @@ def levels_in_view(study: Study, regions: tuple[str, ...], best_uid: str | None)
     the series is too short to hold them, which leaves open which it shows.
     """
     named = vertebrae_in(regions)
-    series = next((one for one in study.series if one.series_instance_uid == best_uid), None)
+    series = next((without_localisers(one) for one in study.series if one.series_instance_uid == best_uid), None)
     interval = extent_lps_mm(series) if series and series.modality in CROSS_SECTIONAL_MODALITIES else None
     if series is None or interval is None or not regions:
         return named, ""
@@ -200,22 +204,70 @@ def _modality(series: Sequence[Series]) -> str | None:
     return next((modality for modality in _MODALITY_ORDER if modality in held), None)
 
 
-def _regions(study: Study, told: Sequence[SpineText]) -> tuple[tuple[str, ...] | None, str]:
+def _regions(
+    study: Study, told: Sequence[SpineText], roles: Sequence[SeriesRole]
+) -> tuple[tuple[str, ...] | None, str]:
     """Spine regions (None: not a spine exam) and the sentence; the study's own words before its series'."""
     for value, scheme, _ in study.procedure_codes:
         if (coded := regions_of_code(value, scheme)) is not None:
             return coded, f"The procedure code says an exam of the {_region_words(coded)}."
-    own = [
-        study.description,
-        study.requested_procedure_description,
-        *(meaning for _, _, meaning in study.procedure_codes),
-    ]
-    stated = " / ".join(text for text in own if text)
+    stated = _stated(study)
     if (named := spine_regions(stated)) is not None:
         return named, f"The study description says an exam of the {_region_words(named)}."
     if names_other_body_part(stated):
-        return None, "The study description names another part of the body."
+        return _regions_within_another_part(study, roles)
     return _regions_of_series(study, told)
+
+
+def _regions_within_another_part(study: Study, roles: Sequence[SeriesRole]) -> tuple[tuple[str, ...] | None, str]:
+    """The spine in a study of chest or abdomen, where a series that may be measured was reconstructed for it."""
+    measurable = {role.series_instance_uid for role in roles if role.measurable}
+    named = [
+        regions
+        for series in study.series
+        if series.series_instance_uid in measurable and (regions := spine_regions(series.description or "")) is not None
+    ]
+    if not named:
+        return None, "The study description names another part of the body."
+    joined = _joined(named)
+    words = _region_words(joined)
+    return joined, f"The study description names another part of the body, but a series of it is of the {words}."
+
+
+def _without_other_parts(study: Study, roles: Sequence[SeriesRole]) -> tuple[SeriesRole, ...]:
+    """The roles, with no series of another part of the body among them where others are said to be of the spine.
+
+    Where the study's own words name the spine its series are of the spine, whatever they are called.
+    """
+    if spine_regions(_stated(study)) is not None:
+        return tuple(roles)
+    said = {
+        one.series_instance_uid: " / ".join(filter(None, (one.description, one.body_part_examined)))
+        for one in study.series
+    }
+    spines = {uid for uid, text in said.items() if spine_regions(text) is not None}
+    if not any(role.measurable and role.series_instance_uid in spines for role in roles):
+        return tuple(roles)
+    is_named_otherwise = names_other_body_part(_stated(study))
+    reason = "It shows another part of the body than the spine."
+    return tuple(
+        replace(role, measurable=False, preference=0.0, reason=reason)
+        if role.measurable
+        and (uid := role.series_instance_uid) not in spines
+        and (is_named_otherwise or names_other_body_part(said[uid]))
+        else role
+        for role in roles
+    )
+
+
+def _stated(study: Study) -> str:
+    """What the study says of itself, without its series."""
+    own = (
+        study.description,
+        study.requested_procedure_description,
+        *(meaning for _, _, meaning in study.procedure_codes),
+    )
+    return " / ".join(text for text in own if text)
 
 
 def _regions_of_series(study: Study, told: Sequence[SpineText]) -> tuple[tuple[str, ...] | None, str]:
@@ -301,4 +353,4 @@ def _has_contrast(series: Sequence[Series]) -> bool | None:
     images = [one for one in series if one.modality in IMAGE_MODALITIES]
     if not images:
         return None
-    return any((one.contrast_agent or "").strip() for one in images)
+    return any(has_contrast(one) for one in images)

@@ -11,35 +11,45 @@ from plumbline.exams.plain_text import plain, words
 
 _SPINE_BY_REGION = {
     "C": words(
-        r"c-?_? ?-?(?:spine|wirbelsaule)|cspine|hws|halswirbels\w+|hwk\w*|cervical (?:spine|vertebra\w*)",
-        r"(?:rachis|columna|raquis|colonne) cervic\w+|cervicothorac\w+|ctspine|spine,? cervical|spine cerv\w*",
+        r"c-?_? ?-?(?:spine|wirbelsaule)|cspine|hws|halswirbel\w*|hwk\w*|cervical (?:spine|vertebra\w*)|cwk",
+        r"(?:rachis|columna|raquis|colonne|rachide|coluna) cervic\w+|ctspine|spine,? cervical|spine cerv\w*",
+        r"[cz]er?vi[ck]o-?(?:thora[ck]\w*|dorsal\w*)",
         r"acdf|neck spine|cervical column|vertebras? cervicales?",
     ),
     "T": words(
-        r"[td]-?_? ?-?(?:spine)|[td]spine|bws|brustwirbels\w+|bwk\w*|(?:thoracic|dorsal) (?:spine|vertebra\w*)",
-        r"(?:rachis|columna|raquis|colonne) (?:dors\w+|thorac\w+|torac\w+)|spine,? thoracic|thoracolumb\w+",
-        r"dorso-?lomb\w+|dorso-?lumb\w+|tl-?spine|tls?spine|thorakolumb\w+|t-l spine|ctspine|cervicothorac\w+",
-        r"toraco-?lumbar",
+        r"[td]-?_? ?-?(?:spine)|[td]spine|bws|brustwirbel\w*|bwk\w*|(?:thoracic|dorsal) (?:spine|vertebra\w*)",
+        r"(?:rachis|columna|raquis|colonne|rachide|coluna) (?:dors\w+|thorac\w+|torac\w+)|spine,? thoracic",
+        r"thoracolumb\w+|dorso-?lomb\w+|dorso-?lumb\w+|t/?l[- ]?spine|tls?spine|thorakolumb\w+|t-l spine|ctspine",
+        r"toraco-?lumbar|[cz]er?vi[ck]o-?(?:thora[ck]\w*|dorsal\w*)",
     ),
     "L": words(
-        r"l-?_? ?-?(?:spine|wirbelsaule)|lspine|l[-/ ]?s-? ?spine|lws|lendenwirbels\w+|lwk\w*",
-        r"(?:spine )?lumb(?:ar|al|o\w+)(?: spine| vertebra\w*)?|lumbosacr\w+|l[ou]mbo[- ]?sacr\w+|l-?spn?|ls[- ]?ws",
-        r"(?:rachis|colonne) lomb\w+|lombaires?|(?:columna|raquis) lumb\w+|spine,? lumb\w*|spine l",
-        r"thoracolumb\w+|dorso-?lomb\w+|dorso-?lumb\w+|tl-?spine|tlspine|thorakolumb\w+|t-l spine|toraco-?lumbar",
+        r"l-?_? ?-?(?:spine|wirbelsaule)|lspine|l[-/ ]?s-? ?spine|lws|lendenwirbel\w*|lwk\w*",
+        r"(?:spine )?lumb(?:ar|ale?|o\w+)(?: spine| vertebra\w*)?|lumbosacr\w+|l[ou]mbo[- ]?sacr\w+|l-?spn?|ls[- ]?ws",
+        r"(?:rachis|colonne|rachide|coluna) lomb\w+|lombai?res?|lombar|(?:columna|raquis) lumb\w+|spine,? lumb\w*",
+        r"thoracolumb\w+|dorso-?lomb\w+|dorso-?lumb\w+|t/?l[- ]?spine|tlspine|thorakolumb\w+|t-l spine|toraco-?lumbar",
         r"lumb|lomb|[tpa]lif|[xlo]lif|(?:columna|rachis|wirbelsaule|spine|col) (?:l|ls|l/s)|l ?- ?s (?:ap|lat)",
+        r"l-?s-?ubergang|spine l",
     ),
 }
+_LISTED_REGIONS = re.compile(
+    r"(?<![a-z0-9])([ctl](?:(?:[/&+,]| [/&+] |, ?|[ -])[ctl])+)[- /]?(?:spines?|spn)(?![a-z0-9])"
+)
+"""Several regions before one word: "T/L spine", "C, T & L-spine"."""
 _WHOLE_SPINE = words(
     r"(?:whole|full|entire|total|complete|long)[- ]?(?:leng(?:th|ht) )?spine",
     r"spine (?:whole|full|entire|total|complete|survey)|(?:ganze|gesamte) wirbelsaule|wirbelsaulen-?ganz\w*",
-    r"ganzwirbelsaule\w*|ws-?ganz\w*|wirbelsaule (?:ganz|gesamt|komplett)",
+    r"ganzwirbelsaule\w*|ws-?(?: )?(?:ganz\w*|gesamt\w*|komplett)|(?:ganz|gesamt)-?ws|gws",
+    r"wirbelsaule (?:ganz|gesamt|komplett)|espinograma",
     r"(?:rachis|colonne) (?:entiere?|complete?|total\w*|en entier)|(?:columna|raquis) (?:completa?|total|entera)",
-    r"telerachis|telecolumna|eos|scoliosis(?: series| survey)?|skoliose\w*|scoliose|escoliosis|wholespine",
-    r"tlsspine|ctlspine|[ctl]-?[ctl]-?l-? ?spine",
+    r"telerr?a(?:chis|diografia (?:de )?(?:la )?columna)|telecolumna",
+    r"scoliosis(?: series| survey)?|skoliose\w*|scoliose|escoliosis|wholespine|tlsspine|ctlspine",
+    r"[ctl]-?[ctl]-?l-? ?spine",
 )
+_SLOT_SCANNER = words(r"eos")
+"""A scanner for whole spines, and for legs: the description then says so."""
 _SPINE = words(
     r"spine|spinal|wirbels(?:aule|aulen\w*)|rachis|colonne vertebrale|columna(?: vertebral)?|raquis|vertebra\w*",
-    r"spondylodes\w+|arthrodese|sspine|lsspine",
+    r"spondylodes\w+|arthrodese|sspine|lsspine|medullaire|moelle(?: epiniere)?|wervelkolom|rachide",
 )
 _OTHER_BODY = words(
     r"chest|thorax|torax|lungs?|lunge|poumons?|pulmon\w*|abdomen|abd|abdo\w*|pelvis|becken|bassin|head|brain",
@@ -47,7 +57,7 @@ _OTHER_BODY = words(
     r"hufte|hanche|cadera|shoulder|schulter|epaule|hombro|wrist|hand|foot|fuss|ankle|elbow|femur|leg|arm",
     r"liver|leber|kidney|niere|renal|kub|urogra\w+|colonogra\w+|angio\w*|cta|aorta|sinus|orbit\w*|breast",
     r"mammo\w*|prostate|prostata|pelvic|extremit\w+|tap|cap|body|ganzkorper|polytrauma|whole ?body|wholebody",
-    r"tronc|cuerpo",
+    r"tronc|cuerpo|(?:lower )?limbs?|membres?(?: inferieurs?)?|miembros?|beine?|beinachse\w*|pangonogram\w*",
 )
 _TRAUMA = words(
     r"(?:poly)?-?trauma\w*|pan-?scan|whole[- ]?body|ganzkorper\w*|polytraumatise|bodyscanner|politrauma\w*|mva",
@@ -67,30 +77,42 @@ _COVERED = {"C": ("C1", "T1"), "T": ("T1", "L1"), "L": ("L1", "S1"), "S": ("S1",
 
 _PROJECTIONS = {
     "oblique": words(
-        r"obl\w*|schrag\w*|3/4|trois quarts|oblicu\w*|[rl][ap]o|[rl]ao|halbschrag",
+        r"obl\w*|schrag\w*|3/4|trois[- ]quarts?|oblicu\w*|[rl][ap]o|[rl]ao|halbschrag",
     ),
     "lateral": words(
-        r"lat(?:eral\w*)?|profile?|de profil|seitl\w*|seitenaufnahme|perfil|l\.?l\.?|rl|xtl|seitlich",
-        r"latero-?lateral",
+        r"[lr]? ?lat(?:eral\w*)?|[lr]lat|profile?|de profil|seitl\w*|seitenaufnahme|perfil|l\.?l\.?|rl|xtl|sagittal\w*",
+        r"latero-?lateral\w*|(?:rachis|lomb\w*|dors\w*|cerv\w*) p",
     ),
     "ap": words(
-        r"a\.?p\.?|p\.?a\.?|face|frontal\w*|antero-?posterior\w*|a-p|anteroposterior|coronal|de face",
+        r"a\.?p\.?|p\.?a\.?|face|front(?:al\w*)?|antero-?posterior\w*|a-p|anteroposterior|coronal|de face",
+        r"(?:rachis|lomb\w*|dors\w*|cerv\w*) f(?! ?[/+&])",
     ),
 }
+_BENDING = words(
+    r"(?:side |lateral )?bending(?: lateral)?|seit(?:en|warts)?(?:neig|beug)\w*|latero-?flexion",
+    r"inclinaison lateral\w*|inclinacion lateral\w*",
+)
+"""To the side, in a frontal projection: "lateral bending" is no lateral one."""
 _POSITIONS = {
+    "bending": _BENDING,
     "flexion": words(
-        r"(?:hyper)?flex(?:ion|ao|ión)?|inklination|vorneige|anteflexion",
+        r"(?:hyper|hiper|ventral|ante)?-?flex(?:ion|ao)?|flessione|inklination|vor(?:warts)?(?:neig|beug)\w*",
+        r"beuge?(?:ung|aufnahme)?|inclinaison anterieure",
     ),
     "extension": words(
-        r"(?:hyper)?ext(?:ension)?|reklination|retroflexion|ruckneige|extensi?on",
+        r"(?:hyper|hiper|dorsal)?-?ext(?:ension)?|estensione|reklination|retroflexion|ruck(?:warts)?(?:neig|beug)\w*",
+        r"streckung|streckaufnahme|inclinaison posterieure",
     ),
     "standing": words(
-        r"stand(?:ing)?|erect|upright|weight[- ]?bearing|wb|(?:im )?stehen\w*|stehend|debout|en charge|de pie",
+        r"stand(?:ing)?|erect|upright|weight[- ]?bearing|wb|(?:im )?steh(?:en\w*|end\w*|d)?|debout|en charge|de pie",
         r"bipedestacion|en carga|ortostat\w+",
     ),
+    "prone": words(
+        r"prone|bauchlage|decubitus ventral|procubitus|decubito prono",
+    ),
     "supine": words(
-        r"supine|lying|recumbent|(?:im )?liegen\w*|couche|decubito(?: supino)?|decubitus|x-?table",
-        r"cross[- ]?table",
+        r"supine|lying|recumbent|(?:im )?lieg(?:en\w*|end\w*|d)?|couche|decubito(?: supino)?|decubitus|x-?table",
+        r"cross[- ]?table|ruckenlage",
     ),
     "sitting": words(
         r"sitting|seated|(?:im )?sitzen\w*|assis\w*|sentado",
@@ -113,9 +135,10 @@ def spine_regions(text: str) -> tuple[str, ...] | None:
     An empty tuple is the spine without a region; None is no mention of the spine.
     """
     said = plain(text).replace("_", " ")
-    if _WHOLE_SPINE.search(said):
+    if _WHOLE_SPINE.search(said) or (_SLOT_SCANNER.search(said) and not _OTHER_BODY.search(said)):
         return ("C", "T", "L")
     regions = {region for region, pattern in _SPINE_BY_REGION.items() if pattern.search(said)}
+    regions |= {letter.upper() for listed in _LISTED_REGIONS.findall(said) for letter in listed if letter in "ctl"}
     named = read_levels(said)
     for level in named.levels:
         regions |= {level.above.region, level.below.region}
@@ -161,14 +184,15 @@ def projection_of(
 ) -> str | None:
     """``lateral``, ``ap`` or ``oblique`` of a radiograph.
 
-    View Position first, then the positioner's angles where it was turned, then Patient Orientation, then words.
+    View Position first, then the positioner's angles where it was turned, then Patient Orientation, then words;
+    words that name two views at once ("ap/lat") tell nothing of either image.
     """
     view = (view_position or "").strip().upper()
     for projection, views in (("lateral", _LATERAL_VIEWS), ("ap", _FRONTAL_VIEWS), ("oblique", _OBLIQUE_VIEWS)):
         if view in views:
             return projection
-    if turned := _turned(angles_deg):
-        return turned
+    if (worded := _projection_in_words(view)) or (worded := _turned(angles_deg)):
+        return worded
     row = patient_orientation[0].strip().upper() if patient_orientation else ""
     if row in ("A", "P"):
         return "lateral"
@@ -176,7 +200,13 @@ def projection_of(
         return "ap"
     if re.fullmatch(r"[LR][AP]|[AP][LR]", row):
         return "oblique"
-    return _first_named(_PROJECTIONS, plain(description).replace("_", " "))
+    return _projection_in_words(description)
+
+
+def _projection_in_words(text: str) -> str | None:
+    said = _BENDING.sub(" ", plain(text).replace("_", " "))
+    named = [projection for projection, pattern in _PROJECTIONS.items() if pattern.search(said)]
+    return None if {"lateral", "ap"} <= set(named) else next(iter(named), None)
 
 
 def _turned(angles_deg: tuple[float, float] | None) -> str | None:
@@ -190,9 +220,10 @@ def _turned(angles_deg: tuple[float, float] | None) -> str | None:
 
 
 def position_of(description: str) -> str | None:
-    """``standing``, ``supine``, ``flexion``, ``extension``, ``sitting`` or ``neutral``; None where not said."""
-    return _first_named(_POSITIONS, plain(description).replace("_", " "))
+    """``standing``, ``supine``, ``prone``, ``flexion``, ``extension``, ``bending``, ``sitting`` or ``neutral``.
 
-
-def _first_named(patterns: dict[str, re.Pattern[str]], said: str) -> str | None:
-    return next((name for name, pattern in patterns.items() if pattern.search(said)), None)
+    None where it is not said, or where flexion and extension are both named.
+    """
+    said = plain(description).replace("_", " ")
+    named = [position for position, pattern in _POSITIONS.items() if pattern.search(said)]
+    return None if {"flexion", "extension"} <= set(named) else next(iter(named), None)

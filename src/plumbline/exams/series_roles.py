@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from plumbline.exams.mr_sequences import judge_mr
+from plumbline.exams.mr_sequences import MrKind, judge_mr
 from plumbline.exams.plain_text import plain, words
 from plumbline.exams.region_text import position_of, projection_of
-from plumbline.exams.study import Instance, Series
+from plumbline.exams.study import Instance, Series, View
 
 RADIOGRAPH_MODALITIES = frozenset({"CR", "DX", "RG", "XR"})
 CROSS_SECTIONAL_MODALITIES = frozenset({"CT", "MR"})
@@ -25,12 +25,25 @@ _NEAR_AN_AXIS = 0.8
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 """Secondary Capture Image Storage and, as a prefix with a dot, its multi-frame kinds."""
 
+_WITHOUT_PIXELS = (
+    "1.2.840.10008.5.1.4.1.1.4.2",  # MR Spectroscopy
+    "1.2.840.10008.5.1.4.1.1.9.",  # Waveforms
+    "1.2.840.10008.5.1.4.1.1.11.",  # Presentation States
+    "1.2.840.10008.5.1.4.1.1.66",  # Raw Data, Registrations, Fiducials
+    "1.2.840.10008.5.1.4.1.1.88.",  # Structured Reports, Key Object Selections
+    "1.2.840.10008.5.1.4.1.1.104.",  # Encapsulated documents
+    "1.2.840.10008.5.1.4.1.1.481.",  # Radiotherapy
+    "1.3.12.2.1107.5.9.1",  # Siemens CSA Non-Image
+    "1.3.46.670589.",  # Philips, private
+)
+"""SOP Classes, or how they begin, that are filed under the modality of the images and hold none."""
+
 _LOCALISER = words(
     r"localiz\w*|localis\w*|scouts?|topogram\w*|surview|scano\w*|plan ?scan|pilot|3-?plane(?: loc)?|survey",
-    r"reperage|localizador|uebersicht|loc",
+    r"reperage|localizador|ubersicht\w*|uebersicht|loc",
 )
 _DOSE = words(
-    r"dose(?: report| info| record)?|patient protocol|dosis\w*|dosisbericht|dosimetrie|protocole patient",
+    r"dose(?: report| info| record)?|patient protocol|patientenprotokoll|dosis\w*|dosimetrie|protocole patient",
     r"informe de dosis",
 )
 _CAPTURE = words(
@@ -41,9 +54,13 @@ _REFORMAT = words(
     r"(?:sag|cor|coronal|sagittal|sagittale?|koronar\w*)(?: (?:mpr|reformat\w*|recon\w*|bone|st))?|mip|minip",
     r"vrt?|3d|ssd|curved|oblique",
 )
+_RENDERING = words(r"vrt?|3-?d|ssd|mip|minip|curved|volume ?render\w*|rotat\w*|tumble|cine")
 _NOT_ORIGINAL_TYPES = frozenset(
     {"MPR", "REFORMATTED", "MIP", "MINIP", "VRT", "VOLREN", "PROJECTION IMAGE", "SCREEN SAVE", "CSA MPR", "RESAMPLED"}
+    | {"MAX_IP", "MIN_IP", "MAXIMUM", "MINIMUM", "STD_DEVIATION", "SUBTRACTION", "DIVISION", "VOLUME RENDERING"}
 )
+"""Among them the pixel contrasts of derived enhanced images (PS3.3 C.8.16.1.4)."""
+_SLOT_SCANNER = words(r"eos")
 _METAL_REDUCTION = words(
     r"i?mar|o-?mar|semar|smart ?mar|metal artifact reduction|metallartefakt\w*",
 )
@@ -86,11 +103,15 @@ class SeriesRole:
     """``bone``, ``standard``, ``soft``, ``lung`` for CT; a kind of ``mr_sequences`` for MR."""
     plane: str | None = None
     """``axial``, ``sagittal``, ``coronal`` or ``oblique`` slices; None where not known or not of slices."""
+    views: tuple[tuple[str | None, str | None], ...] = ()
+    """(projection, position) of each view among the radiographs of the series; ``projection`` and ``position`` are
+    those of the first."""
 
 
 def judge_series(series: Series, policy: SeriesPolicy | None = None) -> SeriesRole:
     """The role of one series."""
     policy = policy or SeriesPolicy()
+    series = without_localisers(series)
     refusal = _refusal(series, policy)
     if refusal:
         uid, modality = series.series_instance_uid, series.modality
@@ -98,6 +119,12 @@ def judge_series(series: Series, policy: SeriesPolicy | None = None) -> SeriesRo
     if series.modality in RADIOGRAPH_MODALITIES:
         return _radiograph(series)
     return _cross_sectional(series, policy)
+
+
+def without_localisers(series: Series) -> Series:
+    """The series without the localisers that some scanners file among its slices; itself where there are no others."""
+    others = tuple(each for each in series.instances if "LOCALIZER" not in each.image_type)
+    return replace(series, instances=others) if others else series
 
 
 def kernel_kind(kernel: str | None) -> str | None:
@@ -111,7 +138,7 @@ def kernel_kind(kernel: str | None) -> str | None:
     for kind, pattern in _KERNELS:
         if pattern.search(name):
             return kind
-    if found := re.match(r"^[BHUTQ][A-Z]?(\d\d)", name):
+    if found := re.match(r"^[BDHIJUTQ][A-Z]?(\d\d)", name):
         number = int(found[1])
         return "bone" if number >= 50 else "standard" if number >= 40 else "soft"
     return None
@@ -119,7 +146,7 @@ def kernel_kind(kernel: str | None) -> str | None:
 
 _KERNELS = (
     ("lung", re.compile(r"LUNG|^FC5[0-9]|^BL\d\d|^L$")),
-    ("bone", re.compile(r"BONE|EDGE|^FC3[0-9]|^FC8[0-9]|^Y[BCD]$|^E$|^D$|KNOCHEN|OS\b")),
+    ("bone", re.compile(r"BONE|EDGE|SHARP|^FC3[0-9]|^FC8[0-9]|^Y[BCD]$|^E$|^D$|KNOCHEN|OS\b")),
     ("standard", re.compile(r"STANDARD|STND|DETAIL|^FC1[0-9]|^C$|^YA$")),
     ("soft", re.compile(r"SOFT|^FC0[0-9]|^[AB]$|SMOOTH|WEICHTEIL")),
 )
@@ -136,17 +163,26 @@ def _refusal(series: Series, policy: SeriesPolicy) -> str | None:
 
 
 def _not_anatomy(series: Series, policy: SeriesPolicy, types: set[str]) -> str | None:
-    """Localisers, sheets and pictures of screens."""
+    """What holds no images, localisers, sheets and pictures of screens."""
     described = _plain_words(series.description)
-    if _is_secondary_capture(series.instances):
-        return "It is a secondary capture: a picture of a screen or a sheet."
-    if "LOCALIZER" in types or (_LOCALISER.search(described) and len(series.instances) < policy.minimum_slices):
-        return "It is a localiser."
-    if _DOSE.search(described):
-        return "It is a dose sheet."
-    if _CAPTURE.search(described) and "ORIGINAL" not in types:
-        return "It is a screen capture."
-    return None
+    instances = series.instances
+    is_localiser = _LOCALISER.search(described) and len(instances) < policy.minimum_slices
+    refusals = {
+        "It holds no images.": instances and all(_is_without_pixels(each.sop_class_uid) for each in instances),
+        "It is a secondary capture: a picture of a screen or a sheet.": _is_secondary_capture(instances),
+        "It is a localiser.": "LOCALIZER" in types or is_localiser,
+        "It is a dose sheet.": _DOSE.search(described),
+        "It is a screen capture.": _CAPTURE.search(described) and "ORIGINAL" not in types,
+        "Its images are in colour: renderings, or pictures of a screen.": any(each.is_colour for each in instances),
+    }
+    return next((sentence for sentence, applies in refusals.items() if applies), None)
+
+
+def _is_without_pixels(sop_class_uid: str) -> bool:
+    return any(
+        sop_class_uid == begins or sop_class_uid.startswith(begins if begins.endswith(".") else f"{begins}.")
+        for begins in _WITHOUT_PIXELS
+    )
 
 
 def _plain_words(*texts: str | None) -> str:
@@ -155,30 +191,36 @@ def _plain_words(*texts: str | None) -> str:
 
 def _volume_refusal(series: Series, policy: SeriesPolicy, types: set[str]) -> str | None:
     is_ct = series.modality == "CT"
+    described = _plain_words(series.description, series.protocol_name)
     if types & _NOT_ORIGINAL_TYPES or ("DERIVED" in types and "SECONDARY" in types):
         return "It is derived from another series (a reformat or a projection)."
-    if (
-        is_ct
-        and _REFORMAT.search(_plain_words(series.description, series.protocol_name))
-        and not any(i.image_orientation for i in series.instances)
-    ):
+    if is_ct and _REFORMAT.search(described) and not any(i.image_orientation for i in series.instances):
         return "Its description says that it is a reformat."
-    if not series.instances or not is_ct:
+    if is_ct and series.instances and "ORIGINAL" not in types and _RENDERING.search(_plain_words(series.description)):
+        return "Its description says that it is a rendering or a projection."
+    if not series.instances:
         return None
-    return _geometry_refusal(series.instances, policy)
+    return _geometry_refusal(series.instances, policy) if is_ct else _mr_refusal(series)
+
+
+def _mr_refusal(series: Series) -> str | None:
+    """Localisers that nothing calls so: they look along several axes of the body at once."""
+    planes = {_plane(each.image_orientation) for each in series.instances if each.image_orientation}
+    if judge_mr(series).kind is MrKind.LOCALISER:
+        return "It is a localiser."
+    return "Its slices lie in several planes, as those of a localiser do." if len(planes) > 1 else None
 
 
 def _geometry_refusal(instances: Sequence[Instance], policy: SeriesPolicy) -> str | None:
     frames = sum(max(instance.number_of_frames, 1) for instance in instances)
     if frames < policy.minimum_slices:
         return f"It has {frames} slice{'s' if frames != 1 else ''}; at least {policy.minimum_slices} are needed."
-    placed = [instance for instance in instances if instance.image_orientation and instance.image_position_lps_mm]
-    if not placed and frames == len(instances):
+    if frames == len(instances) and not any(i.image_orientation and i.image_position_lps_mm for i in instances):
         return "Its slices have no position in space."
-    cosines = [_axial_cosine(instance.image_orientation) for instance in placed if instance.image_orientation]
+    cosines = [_axial_cosine(instance.image_orientation) for instance in instances if instance.image_orientation]
     if cosines and min(cosines) < policy.minimum_axial_cosine:
         return "Its slices are not axial."
-    fields = [field for instance in placed if (field := _field_mm(instance)) is not None]
+    fields = [field for instance in instances if (field := _field_mm(instance)) is not None]
     if fields and min(fields) < policy.minimum_field_mm:
         return f"Its field of {min(fields):.0f} mm is too small for a vertebra."
     return None
@@ -201,8 +243,10 @@ def _field_mm(instance: Instance) -> float | None:
 def slice_plane(series: Series) -> str | None:
     """``axial``, ``sagittal``, ``coronal``, or ``oblique`` where no axis of the body is near to the slice normal."""
     orientation = next((i.image_orientation for i in series.instances if i.image_orientation), None)
-    if orientation is None:
-        return None
+    return None if orientation is None else _plane(orientation)
+
+
+def _plane(orientation: tuple[float, ...]) -> str:
     rx, ry, rz, cx, cy, cz = orientation
     normal = {"sagittal": abs(ry * cz - rz * cy), "coronal": abs(rz * cx - rx * cz), "axial": abs(rx * cy - ry * cx)}
     plane = max(normal, key=lambda name: normal[name])
@@ -217,23 +261,37 @@ def _is_secondary_capture(instances: Sequence[Instance]) -> bool:
 
 
 def _radiograph(series: Series) -> SeriesRole:
-    said = " ".join(part for part in (series.view_code_meaning, series.description, series.protocol_name) if part)
-    projection = projection_of(
-        series.view_position, series.patient_orientation, said, angles_deg=series.positioner_angles_deg
-    )
-    position = position_of(" ".join(part for part in (said, series.orientation_code_meaning) if part))
-    preference = {"lateral": 1.0, "ap": 0.6, "oblique": 0.2}.get(projection or "", 0.3)
-    view = f"{projection or 'unknown'} projection, {position or 'unknown'} position"
-    reason = f"Radiograph, {view}; the lateral one is measured first."
+    """A series of radiographs; several views in one series are all kept, the lateral one first."""
+    views = sorted({_view(view, series) for view in series.views}, key=_view_preference, reverse=True)
+    projection, position = views[0]
+    told = " and ".join(f"{one or 'unknown'} projection, {other or 'unknown'} position" for one, other in views)
     return SeriesRole(
         series.series_instance_uid,
         True,
-        preference,
-        reason,
+        _view_preference(views[0])[0],
+        f"Radiograph, {told}; the lateral one is measured first.",
         projection=projection,
         position=position,
         modality=series.modality,
+        views=tuple(views),
     )
+
+
+def _view(view: View, series: Series) -> tuple[str | None, str | None]:
+    """Projection and position of one radiograph; what a slot scanner makes is made upright unless it says sitting."""
+    said = " ".join(filter(None, (view.code_meaning, view.processing, series.description, series.protocol_name)))
+    projection = projection_of(
+        view.view_position, view.patient_orientation, said, angles_deg=view.positioner_angles_deg
+    )
+    position = position_of(" ".join(filter(None, (view.view_position, said, view.orientation_code_meaning))))
+    scanner = _plain_words(series.manufacturer, series.model_name)
+    return projection, position or ("standing" if _SLOT_SCANNER.search(scanner) else None)
+
+
+def _view_preference(view: tuple[str | None, str | None]) -> tuple[float, str, str]:
+    projection, position = view
+    preference = {"lateral": 1.0, "ap": 0.6, "oblique": 0.2}.get(projection or "", 0.3)
+    return preference, projection or "", position or ""
 
 
 def _cross_sectional(series: Series, policy: SeriesPolicy) -> SeriesRole:

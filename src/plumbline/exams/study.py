@@ -27,6 +27,24 @@ class PatientIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """From where a radiograph was taken and how the patient was held, as far as its attributes tell."""
+
+    view_position: str | None = None
+    """View Position (0018,5101)."""
+    patient_orientation: tuple[str, ...] = ()
+    """Patient Orientation (0020,0020): where its rows and columns point."""
+    code_meaning: str | None = None
+    """Code Meaning of View Code Sequence (0054,0220) and its modifiers."""
+    orientation_code_meaning: str | None = None
+    """Code Meaning of Patient Orientation Code Sequence (0054,0410): erect, recumbent."""
+    positioner_angles_deg: tuple[float, float] | None = None
+    """Positioner Primary and Secondary Angle (0018,1510), (0018,1511)."""
+    processing: str | None = None
+    """Acquisition Device Processing Description (0018,1400): makers of CR name the examination there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """One SOP Instance and the geometry of its image plane, where it has one."""
 
@@ -43,6 +61,10 @@ class Instance:
     pixel_spacing_mm: tuple[float, float] | None = None
     """(between rows, between columns) (0028,0030)."""
     transfer_syntax_uid: str | None = None
+    is_colour: bool = False
+    """Whether a pixel has several samples (0028,0002)."""
+    view: View | None = None
+    """Of a radiograph; None where only its series tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +103,20 @@ class Series:
     """Code Meaning of Patient Orientation Code Sequence (0054,0410): erect, recumbent."""
     positioner_angles_deg: tuple[float, float] | None = None
     """Positioner Primary and Secondary Angle (0018,1510), (0018,1511)."""
+    acquisition_contrast: str | None = None
+    """Acquisition Contrast (0008,9209) of an enhanced MR: T1, T2, STIR..."""
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The views of its instances, each once; its own where they have none."""
+        own = View(
+            self.view_position,
+            self.patient_orientation,
+            self.view_code_meaning,
+            self.orientation_code_meaning,
+            self.positioner_angles_deg,
+        )
+        return tuple(dict.fromkeys(each.view or own for each in self.instances)) or (own,)
 
 
 @dataclass(frozen=True, slots=True)

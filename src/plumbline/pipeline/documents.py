@@ -98,12 +98,17 @@ def recognition_from_document(document: Mapping[str, Any]) -> Recognition:
         projection=document["projection"],
         position=document["position"],
         levels_in_view=tuple(document["levels_in_view"]),
-        series=tuple(SeriesRole(**role) for role in document["series"]),
+        series=tuple(_series_role(role) for role in document["series"]),
         reasons=tuple(document["reasons"]),
         regions=tuple(document["regions"]),
         own_tense=Tense(document["own_tense"]),
         has_contrast=document["has_contrast"],
     )
+
+
+def _series_role(document: Mapping[str, Any]) -> SeriesRole:
+    views = tuple((projection, position) for projection, position in document.get("views", ()))
+    return SeriesRole(**{**document, "views": views})
 
 
 def plan_document(plan: Plan | None) -> dict[str, Any] | None:

@@ -95,6 +95,55 @@ def test_image_type_names_localisers_and_dixon_parts():
     assert judge_mr(mr("T2", image_type=("ORIGINAL", "PRIMARY", "WATER"))).kind is MrKind.DIXON
 
 
-@pytest.mark.parametrize(("agent", "expected"), [("Gadovist 1.0", True), ("NONE", False), (None, False), ("", False)])
+@pytest.mark.parametrize(
+    ("image_type", "expected"),
+    [
+        (("DERIVED", "PRIMARY", "DIXON", "WATER"), MrKind.T2_FAT_SAT),
+        (("DERIVED", "PRIMARY", "W", "W"), MrKind.T2_FAT_SAT),
+        (("DERIVED", "PRIMARY", "DIXON", "IN_PHASE"), MrKind.T2),
+        (("DERIVED", "PRIMARY", "DIXON", "FAT"), MrKind.DIXON),
+        (("DERIVED", "PRIMARY", "DIXON", "OPP_PHASE"), MrKind.DIXON),
+    ],
+)
+def test_an_image_of_a_dixon_serves_as_what_it_shows(image_type: tuple[str, ...], expected: MrKind):
+    judged = judge_mr(mr(image_type=image_type, repetition_time_ms=3500, echo_time_ms=85, scanning_sequence=("SE",)))
+    assert judged.kind is expected
+
+
+def test_a_series_of_all_images_of_a_dixon_is_none_of_them():
+    parts = [Instance(f"1.{i}", "1.2", image_type=("DERIVED", "PRIMARY", part)) for i, part in enumerate("WF")]
+    series = Series("1", "MR", tuple(parts), repetition_time_ms=3500, echo_time_ms=85)
+    assert judge_mr(series).kind is MrKind.DIXON
+
+
+@pytest.mark.parametrize(
+    ("acquired", "expected"),
+    [("T1", MrKind.T1), ("T2", MrKind.T2), ("STIR", MrKind.STIR), ("PROTON_DENSITY", MrKind.PD), ("UNKNOWN", None)],
+)
+def test_an_enhanced_object_says_its_contrast(acquired: str, expected: MrKind | None):
+    assert judge_mr(mr(acquisition_contrast=acquired)).kind is expected
+
+
+@pytest.mark.parametrize(
+    ("description", "expected"),
+    [
+        ("T1 sag ohne KM", False),
+        ("T1 SAG W/O CONTRAST", False),
+        ("T1 sag sans injection", False),
+        ("T1 sin contraste", False),
+        ("T1 pre contrast", False),
+        ("T1 sag KM", True),
+        ("T1 post contrast", True),
+        ("T1 FS après injection", True),
+    ],
+)
+def test_contrast_that_was_not_given_is_not_taken_for_given(description: str, expected: bool):
+    assert has_contrast(mr(description)) is expected
+
+
+@pytest.mark.parametrize(
+    ("agent", "expected"),
+    [("Gadovist 1.0", True), ("NONE", False), ("ohne", False), ("Without", False), (None, False), ("", False)],
+)
 def test_contrast_is_an_agent_that_was_given(agent: str | None, expected: bool):
     assert has_contrast(mr("T1 sag", contrast_agent=agent)) is expected

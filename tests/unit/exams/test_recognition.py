@@ -5,6 +5,7 @@ import pytest
 from plumbline.exams.history import history_from_studies
 from plumbline.exams.order import SourceKind, order_from_text, plan_from_text
 from plumbline.exams.recognition import ExamKind, recognise, with_hardware
+from plumbline.exams.study import View
 from plumbline.exams.surgery_text import Tense
 
 
@@ -132,3 +133,53 @@ def test_contrast_is_told_from_the_agent(exams):
         recognise(exams.study(exams.series(contrast_agent="Iopamidol"), description="CT LSPINE")).has_contrast is True
     )
     assert recognise(exams.study(description="CT LSPINE")).has_contrast is False
+
+
+def test_no_contrast_is_not_contrast(exams):
+    assert recognise(exams.study(exams.series(contrast_agent="NONE"), description="CT LSPINE")).has_contrast is False
+
+
+def test_a_spine_that_was_reconstructed_from_a_chest_and_abdomen_ct_is_a_spine_exam_of_that_series(exams):
+    trunk = exams.series(series_instance_uid="1", description="Thorax Abdomen 1.0", kernel="Br40d")
+    spine = exams.series(series_instance_uid="2", description="LWS 1.0", kernel="Br60d", slices=200)
+    recognition = recognise(exams.study(trunk, spine, description="CT Thorax/Abdomen mit KM"))
+    assert recognition.kind is ExamKind.SPINE
+    assert recognition.regions == ("L",)
+    assert recognition.measurable_series == ("2",)
+
+
+def test_reformats_of_the_spine_alone_do_not_make_a_chest_ct_a_spine_exam(exams):
+    trunk = exams.series(series_instance_uid="1", description="Thorax Abdomen 1.0")
+    bent = exams.series(
+        series_instance_uid="2", description="LWS sag", slice_changes={"image_type": ("DERIVED", "SECONDARY", "MPR")}
+    )
+    assert recognise(exams.study(trunk, bent, description="CT Thorax/Abdomen")).kind is ExamKind.OTHER
+
+
+def test_a_series_of_another_part_is_not_measured_where_one_is_of_the_spine(exams):
+    abdomen = exams.series(series_instance_uid="1", body_part_examined="ABDOMEN", kernel="B70s")
+    spine = exams.series(series_instance_uid="2", body_part_examined="LSPINE", kernel="B30s")
+    assert recognise(exams.study(abdomen, spine)).measurable_series == ("2",)
+    named = recognise(exams.study(abdomen, spine, description="CT LWS"))
+    assert named.measurable_series == ("1", "2"), "the study says what its series are of"
+
+
+def test_a_localiser_among_the_slices_does_not_lengthen_what_they_show(exams):
+    scout = exams.instance(
+        99,
+        image_type=("ORIGINAL", "PRIMARY", "LOCALIZER"),
+        image_orientation=(1.0, 0.0, 0.0, 0.0, 0.0, -1.0),
+        image_position_lps_mm=(0.0, 0.0, 500.0),
+        pixel_spacing_mm=(1.0, 1.0),
+    )
+    short = exams.series(instances=(*exams.series(slices=40).instances, scout))
+    assert recognise(exams.study(short, description="CT LSPINE")).levels_in_view == ()
+
+
+def test_both_views_of_one_series_are_known_of_the_exam(exams):
+    frontal, lateral = (exams.instance(i, view=View(view_position=v)) for i, v in ((1, "AP"), (2, "LL")))
+    both = exams.series(modality="CR", instances=(frontal, lateral))
+    recognition = recognise(exams.study(both, description="XR LSPINE"))
+    assert recognition.projection == "lateral"
+    assert recognition.views == {("ap", None), ("lateral", None)}
+    assert "spacer-migration" in {best.check for best in recognition.best_series}

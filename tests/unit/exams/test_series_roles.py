@@ -1,6 +1,7 @@
 import pytest
 
 from plumbline.exams.series_roles import judge_series, kernel_kind, slice_distance_mm
+from plumbline.exams.study import View
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
@@ -27,6 +28,23 @@ def test_an_axial_stack_is_measured(exams):
         ({}, {"image_orientation": (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)}, "not axial"),
         ({}, {"image_position_lps_mm": None}, "no position"),
         ({"modality": "SR"}, {}, "SR"),
+        ({"slices": 2, "description": "Patientenprotokoll"}, {}, "dose"),
+        ({}, {"sop_class_uid": "1.3.12.2.1107.5.9.1"}, "no images"),
+        ({"modality": "MR"}, {"sop_class_uid": "1.2.840.10008.5.1.4.1.1.66"}, "no images"),
+        ({}, {"sop_class_uid": "1.2.840.10008.5.1.4.1.1.11.1"}, "no images"),
+        ({}, {"is_colour": True}, "in colour"),
+        ({"description": "VRT rotation"}, {"image_type": ("DERIVED", "PRIMARY", "OTHER")}, "rendering"),
+        ({}, {"image_type": ("DERIVED", "PRIMARY", "VOLUME", "MAXIMUM")}, "derived"),
+        (
+            {"slices": 1},
+            {
+                "number_of_frames": 60,
+                "image_position_lps_mm": None,
+                "image_orientation": (0.0, 1.0, 0.0, 0.0, 0.0, -1.0),
+                "image_type": ("ORIGINAL", "PRIMARY", "VOLUME", "NONE"),
+            },
+            "not axial",
+        ),
     ],
 )
 def test_what_must_not_be_measured_is_refused_with_the_reason(exams, changes: dict, slice_changes: dict, word: str):
@@ -69,6 +87,10 @@ def test_thin_bone_kernel_is_preferred(exams):
         ("FC51", "lung"),
         ("YC", "bone"),
         ("B", "soft"),
+        ("I70f\\3", "bone"),
+        ("I31f\\2", "soft"),
+        ("D30f", "soft"),
+        ("B_SHARP_C", "bone"),
         (None, None),
         ("?", None),
     ],
@@ -88,3 +110,50 @@ def test_slice_distance_is_measured_along_the_normal(exams):
     slices = tuple(exams.instance(i, image_position_lps_mm=(0.0, 0.0, -2.5 * i)) for i in range(5))
     assert slice_distance_mm(exams.series(instances=slices)) == pytest.approx(2.5)
     assert slice_distance_mm(exams.series(slices=1)) is None
+
+
+def test_an_enhanced_instance_is_measured_by_its_frames(exams):
+    whole = exams.series(slices=1, slice_changes={"number_of_frames": 250, "image_position_lps_mm": None})
+    assert judge_series(whole).measurable
+    few = exams.series(slices=1, slice_changes={"number_of_frames": 3, "image_position_lps_mm": None})
+    assert "3 slices" in judge_series(few).reason
+
+
+def test_a_localiser_among_the_slices_does_not_make_the_series_one(exams):
+    scout = exams.instance(
+        99, image_type=("ORIGINAL", "PRIMARY", "LOCALIZER"), image_orientation=(1.0, 0.0, 0.0, 0.0, 0.0, -1.0)
+    )
+    series = exams.series(instances=(scout, *exams.series().instances))
+    role = judge_series(series)
+    assert role.measurable
+    assert role.slice_thickness_mm == pytest.approx(1.0)
+    alone = judge_series(exams.series(instances=(scout,)))
+    assert alone.reason == "It is a localiser."
+
+
+def test_an_mr_series_that_looks_along_several_axes_is_a_localiser_though_nothing_calls_it_so(exams):
+    sagittal, axial = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    planes = (exams.instance(1, image_orientation=sagittal), exams.instance(2, image_orientation=axial))
+    assert "several planes" in judge_series(exams.series(modality="MR", instances=planes)).reason
+    tilted = (exams.instance(1), exams.instance(2, image_orientation=(1.0, 0.0, 0.0, 0.0, 0.94, 0.34)))
+    assert judge_series(exams.series(modality="MR", instances=tilted)).measurable, "blocks along the discs"
+
+
+def test_two_views_in_one_series_are_both_known(exams):
+    frontal = exams.instance(1, view=View(patient_orientation=("L", "F")))
+    lateral = exams.instance(2, view=View(patient_orientation=("A", "F")))
+    role = judge_series(exams.series(modality="CR", instances=(frontal, lateral), description="LWS im Stand"))
+    assert role.views == (("lateral", "standing"), ("ap", "standing"))
+    assert (role.projection, role.position) == role.views[0]
+
+
+def test_the_maker_s_name_of_an_exposure_tells_its_view(exams):
+    bent = exams.instance(1, view=View(processing="L-SPINE LAT FLEXION"))
+    role = judge_series(exams.series(modality="CR", instances=(bent,), description="LSPINE"))
+    assert (role.projection, role.position) == ("lateral", "flexion")
+
+
+@pytest.mark.parametrize(("description", "position"), [("Profil", "standing"), ("Profil assis", "sitting")])
+def test_a_slot_scanner_is_stood_in_unless_sitting_is_said(exams, description: str, position: str):
+    role = judge_series(exams.series(modality="DX", description=description, manufacturer="EOS imaging"))
+    assert (role.projection, role.position) == ("lateral", position)

@@ -12,7 +12,7 @@ from plumbline.anatomy.numbering import Labelling, Numbering
 from plumbline.checks.finding import CheckName, Finding, Measurement, Status, TrackedImplant
 from plumbline.exams.facts import SourceKind
 from plumbline.exams.order import Plan
-from plumbline.exams.recognition import ExamKind, Recognition
+from plumbline.exams.recognition import ExamKind, Recognition, SeriesRole
 from plumbline.pipeline import documents
 from plumbline.pipeline.documents import Comparison, result_document
 from plumbline.priors.choice import Reference, ReferenceChoice, Role
@@ -55,7 +55,7 @@ RECOGNITION = Recognition(
     projection=None,
     position=None,
     levels_in_view=("L4", "L5"),
-    series=(),
+    series=(SeriesRole("1.2", True, 1.0, "", "lateral", modality="DX", views=(("lateral", "standing"), ("ap", None))),),
     reasons=("It says so.",),
 )
 DECISION = TriageDecision(Priority.URGENT, ("It has moved.",), ("migration",))

@@ -12,7 +12,8 @@ from pydicom import Dataset
 
 from plumbline.errors import InvalidInput
 from plumbline.exams.identity import contradictable_sex
-from plumbline.exams.study import Instance, PatientIdentity, Series, Study
+from plumbline.exams.series_roles import RADIOGRAPH_MODALITIES
+from plumbline.exams.study import Instance, PatientIdentity, Series, Study, View
 
 
 def study_from_headers(headers: Sequence[Dataset]) -> Study:
@@ -109,6 +110,21 @@ def instance_from_header(header: Dataset) -> Instance:
         image_orientation=_numbers(orientation, "ImageOrientationPatient", 6),
         pixel_spacing_mm=_numbers(measures, "PixelSpacing", 2),  # type: ignore[arg-type]
         transfer_syntax_uid=str(getattr(header, "file_meta", Dataset()).get("TransferSyntaxUID", "")) or None,
+        is_colour=(_integer(header, "SamplesPerPixel") or 1) > 1,
+        view=_view(header) if _text(header, "Modality") in RADIOGRAPH_MODALITIES else None,
+    )
+
+
+def _view(header: Dataset) -> View:
+    return View(
+        view_position=_text(header, "ViewPosition"),
+        patient_orientation=tuple(_texts(header, "PatientOrientation")),
+        code_meaning=_meanings(header, "ViewCodeSequence", "ViewModifierCodeSequence"),
+        orientation_code_meaning=_meanings(
+            header, "PatientOrientationCodeSequence", "PatientOrientationModifierCodeSequence"
+        ),
+        positioner_angles_deg=_angles(header),
+        processing=_text(header, "AcquisitionDeviceProcessingDescription"),
     )
 
 
@@ -120,7 +136,8 @@ def _series(headers: Iterable[Dataset]) -> tuple[Series, ...]:
 
 
 def _one_series(uid: str, headers: list[Dataset]) -> Series:
-    first = headers[0]
+    first = next((each for each in headers if "LOCALIZER" not in _texts(each, "ImageType")), headers[0])
+    view = _view(first)
     acquired_at, _ = _moment(first, "AcquisitionDate", "AcquisitionTime")
     return Series(
         series_instance_uid=uid,
@@ -131,10 +148,10 @@ def _one_series(uid: str, headers: list[Dataset]) -> Series:
         protocol_name=_text(first, "ProtocolName"),
         body_part_examined=_text(first, "BodyPartExamined"),
         laterality=_text(first, "Laterality") or _text(first, "ImageLaterality"),
-        view_position=_text(first, "ViewPosition"),
+        view_position=view.view_position,
         patient_position=_text(first, "PatientPosition"),
-        patient_orientation=tuple(_texts(first, "PatientOrientation")),
-        contrast_agent=_text(first, "ContrastBolusAgent"),
+        patient_orientation=view.patient_orientation,
+        contrast_agent=_contrast_agent(first),
         slice_thickness_mm=_number(_functional(first, "PixelMeasuresSequence"), "SliceThickness"),
         kernel="\\".join(_texts(_functional(first, "CTReconstructionSequence"), "ConvolutionKernel")) or None,
         kvp=_number(first, "KVP"),
@@ -142,18 +159,49 @@ def _one_series(uid: str, headers: list[Dataset]) -> Series:
         model_name=_text(first, "ManufacturerModelName"),
         frame_of_reference_uid=_text(first, "FrameOfReferenceUID"),
         acquired_at=acquired_at,
-        scanning_sequence=tuple(_texts(first, "ScanningSequence")),
-        echo_time_ms=_number(first, "EchoTime"),
-        repetition_time_ms=_number(first, "RepetitionTime"),
-        inversion_time_ms=_number(first, "InversionTime"),
+        view_code_meaning=view.code_meaning,
+        orientation_code_meaning=view.orientation_code_meaning,
+        positioner_angles_deg=view.positioner_angles_deg,
         sequence_name=_text(first, "SequenceName") or _text(first, "PulseSequenceName"),
-        scan_options=tuple(_texts(first, "ScanOptions")),
-        view_code_meaning=_meanings(first, "ViewCodeSequence", "ViewModifierCodeSequence"),
-        orientation_code_meaning=_meanings(
-            first, "PatientOrientationCodeSequence", "PatientOrientationModifierCodeSequence"
-        ),
-        positioner_angles_deg=_angles(first),
+        **_mr_sequence(first),
     )
+
+
+def _mr_sequence(header: Dataset) -> dict[str, Any]:
+    """What an MR sequence was set to; an enhanced object (PS3.3 C.8.13.5) says it in functional groups of its own."""
+    timing = _functional(header, "MRTimingAndRelatedParametersSequence")
+    modifier = _functional(header, "MRModifierSequence")
+    return {
+        "scanning_sequence": tuple(_texts(header, "ScanningSequence")) or _pulses(header, modifier),
+        "echo_time_ms": _number(header, "EchoTime")
+        or _number(_functional(header, "MREchoSequence"), "EffectiveEchoTime"),
+        "repetition_time_ms": _number(timing, "RepetitionTime"),
+        "inversion_time_ms": _number(header, "InversionTime") or _number(modifier, "InversionTimes"),
+        "scan_options": (*_texts(header, "ScanOptions"), *_suppressed(modifier)),
+        "acquisition_contrast": _text(header, "AcquisitionContrast")
+        or _text(_functional(header, "MRImageFrameTypeSequence"), "AcquisitionContrast"),
+    }
+
+
+_PULSES = {"SPIN": ("SE",), "GRADIENT": ("GR",), "BOTH": ("SE", "GR")}
+"""Scanning Sequence (0018,0020) for values of Echo Pulse Sequence (0018,9008)."""
+
+
+def _pulses(header: Dataset, modifier: Dataset) -> tuple[str, ...]:
+    echoes = _PULSES.get(_text(header, "EchoPulseSequence") or "", ())
+    return (*echoes, "IR") if _text(modifier, "InversionRecovery") == "YES" else echoes
+
+
+def _suppressed(modifier: Dataset) -> tuple[str, ...]:
+    """Scan Options (0018,0022) for Spectrally Selected Suppression (0018,9025)."""
+    suppressed = _text(modifier, "SpectrallySelectedSuppression") or ""
+    return ("FS",) if suppressed in ("FAT", "FAT_AND_WATER") else ()
+
+
+def _contrast_agent(header: Dataset) -> str | None:
+    """The agent by its name, or by the code of an enhanced object (PS3.3 C.7.6.4b)."""
+    named = _text(header, "ContrastBolusAgent")
+    return named or next((_text(item, "CodeMeaning") for item in header.get("ContrastBolusAgentSequence") or ()), None)
 
 
 def _functional(header: Dataset, sequence: str) -> Dataset:

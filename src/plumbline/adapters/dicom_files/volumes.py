@@ -32,10 +32,12 @@ class _Frame:
     padding: int | None
     told_apart: tuple[str, ...] = ()
     """Values of ``_TELLING_APART``, by which volumes of the same slices are told apart; empty where absent."""
+    is_localiser: bool = False
+    """Whether Image Type says so: some scanners file the localiser among the slices that were planned on it."""
 
 
 def volume_from_datasets(datasets: Iterable[Dataset]) -> Volume:
-    """One volume from the instances of a series; of each no more is kept than its decoded pixels.
+    """One volume from the instances of a series, its localisers left out; of each no more is kept than its pixels.
 
     Returns
     -------
@@ -50,6 +52,7 @@ def volume_from_datasets(datasets: Iterable[Dataset]) -> Volume:
         volumes of the same slices, or the planes make no sound volume.
     """
     frames, broken = _readable_frames(datasets)
+    frames = [frame for frame in frames if not frame.is_localiser] or frames
     _refuse_several_volumes(frames)
     stack = stack_planes([frame.plane for frame in frames])
     whole = all(frame.slope.is_integer() and frame.intercept.is_integer() for frame in frames)
@@ -143,7 +146,8 @@ def _frames(dataset: Dataset) -> Iterator[_Frame]:
             raise _refusal(dataset, "is a multi-frame image without functional groups")
         slope, intercept = float(dataset.get("RescaleSlope", 1)), float(dataset.get("RescaleIntercept", 0))
         plane = _plane(dataset, dataset, dataset, dataset)
-        yield _Frame(plane, slope, intercept, pixels, padding, _told_apart(Dataset(), Dataset(), dataset))
+        told_apart = _told_apart(Dataset(), Dataset(), dataset)
+        yield _Frame(plane, slope, intercept, pixels, padding, told_apart, _is_localiser(dataset))
         return
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
     stack = pixels if pixels.ndim == 3 else pixels[np.newaxis]
@@ -170,7 +174,12 @@ def _enhanced_frame(
         stored,
         padding,
         _told_apart(group, shared, dataset),
+        _is_localiser(dataset),
     )
+
+
+def _is_localiser(dataset: Dataset) -> bool:
+    return "LOCALIZER" in (dataset.get("ImageType") or ())
 
 
 def _macro(keyword: str, group: Dataset, shared: Dataset, dataset: Dataset) -> Dataset:

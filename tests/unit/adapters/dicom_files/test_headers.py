@@ -85,3 +85,48 @@ def test_what_one_instance_leaves_open_another_tells():
     bare = ct_slice(1, IssuerOfPatientID="", PatientBirthDate="", PatientSex="O")
     patient = study_from_headers([bare, ct_slice(2)]).patient
     assert (patient.issuer, patient.birth_date, patient.sex) == ("HOSPITAL", date(1960, 1, 2), "F")
+
+
+def item(**values) -> Dataset:
+    made = Dataset()
+    for keyword, value in values.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def test_an_enhanced_mr_says_its_sequence_in_functional_groups():
+    shared = item(
+        MRTimingAndRelatedParametersSequence=[item(RepetitionTime=3500.0)],
+        MREchoSequence=[item(EffectiveEchoTime=60.0)],
+        MRModifierSequence=[item(InversionRecovery="YES", InversionTimes=[160.0], SpectrallySelectedSuppression="FAT")],
+        MRImageFrameTypeSequence=[item(AcquisitionContrast="STIR")],
+    )
+    agent = item(CodeMeaning="Gadobutrol")
+    ds = ct_slice(1, Modality="MR", NumberOfFrames=2, EchoPulseSequence="SPIN")
+    ds.SharedFunctionalGroupsSequence, ds.ContrastBolusAgentSequence = [shared], [agent]
+    (series,) = study_from_headers([ds]).series
+    assert (series.repetition_time_ms, series.echo_time_ms, series.inversion_time_ms) == (3500, 60, 160)
+    assert series.scanning_sequence == ("SE", "IR")
+    assert series.scan_options == ("FS",)
+    assert series.acquisition_contrast == "STIR"
+    assert series.contrast_agent == "Gadobutrol"
+
+
+def test_each_radiograph_of_a_series_has_its_own_view():
+    frontal = ct_slice(1, Modality="CR", ViewPosition="AP")
+    lateral = ct_slice(2, Modality="CR", ViewPosition="LL", AcquisitionDeviceProcessingDescription="L-SPINE LAT")
+    (series,) = study_from_headers([frontal, lateral]).series
+    assert [view.view_position for view in series.views] == ["AP", "LL"]
+    assert series.views[1].processing == "L-SPINE LAT"
+
+
+def test_a_series_is_described_by_its_slices_and_not_by_the_localiser_before_them():
+    scout = ct_slice(1, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], ConvolutionKernel="T20f", SliceThickness=0.6)
+    (series,) = study_from_headers([scout, ct_slice(2, SliceThickness=1.0)]).series
+    assert series.kernel == "Br64d\\3"
+    assert series.slice_thickness_mm == 1.0
+
+
+def test_colour_is_seen_in_the_samples_of_a_pixel():
+    (series,) = study_from_headers([ct_slice(1, SamplesPerPixel=3), ct_slice(2)]).series
+    assert [each.is_colour for each in series.instances] == [True, False]

@@ -83,3 +83,10 @@ def test_one_broken_slice_of_many_is_left_out_and_said():
     assert volume.shape[0] == 26
     assert volume.note is not None
     assert "1 of 30 instances could not be used" in volume.note
+
+
+def test_a_localiser_filed_among_the_slices_is_left_out(ct_series):
+    scout = ct_slice(9, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], ImageOrientationPatient=[1, 0, 0, 0, 0, -1])
+    volume = volume_from_datasets([scout, *ct_series])
+    assert volume.shape[0] == len(ct_series)
+    np.testing.assert_allclose(volume.spacing_mm, [0.5, 0.5, 2.0])
