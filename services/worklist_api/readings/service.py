@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from plumbline.errors import InvalidInput
 from plumbline.triage.priority import Priority
 from plumbline.worklist import tags
-from plumbline.worklist.dataset import Dataset, items, text
+from plumbline.worklist.dataset import items, text
 from plumbline.worklist.matching import Query, moment_span, search_key
 from plumbline.worklist.results import ExamResult
 from plumbline.worklist.states import State
@@ -108,7 +108,7 @@ def entry(workitem: Workitem, result: ExamResult | None) -> Entry:
         exam=text(request, _REQUESTED_PROCEDURE_DESCRIPTION),
         modality=_mapping(document.get("current")).get("modality"),
         accession_number=text(request, tags.ACCESSION_NUMBER),
-        exam_date=_exam_date(exam, dataset),
+        exam_date=_exam_date(exam),
         days_since_surgery=exam.get("days_since_surgery"),
         levels=_levels(document),
         waiting_since=_moment(text(dataset, tags.START)),
@@ -136,15 +136,15 @@ def _levels(document: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(positive)) or list(planned or [])
 
 
-def _exam_date(exam: Mapping[str, Any], dataset: Dataset) -> date | None:
+def _exam_date(exam: Mapping[str, Any]) -> date | None:
+    """Day of the exam, None until it was compared: the workitem only knows when the exam became complete."""
     performed = exam.get("performed_at")
     if isinstance(performed, str):
         try:
             return datetime.fromisoformat(performed).date()
         except ValueError:
             return None
-    start = _moment(text(dataset, tags.START))
-    return start.date() if start else None
+    return None
 
 
 def _moment(value: str) -> datetime | None:
