@@ -16,6 +16,7 @@ from plumbline.adapters.database.instances import DatabaseInstanceIndex
 from plumbline.adapters.database.news import DatabaseNews, DatabaseOrders
 from plumbline.adapters.database.outbox import DatabaseOutbox
 from plumbline.adapters.database.patients import DatabasePatients
+from plumbline.adapters.database.readers import DatabaseReaders
 from plumbline.adapters.database.results import DatabasePublications, DatabaseResults
 from plumbline.adapters.database.retention import DatabaseRetention
 from plumbline.adapters.database.steps import DatabaseSteps
@@ -88,6 +89,7 @@ def build_ports(settings: Settings, store: Store) -> PathPorts:
         orders=DatabaseOrders(store, identity),
         news=DatabaseNews(store, clock, identity),
         studies=DatabaseStudies(store),
+        landmarks=DatabaseReaders(store, clock),
         remotes=tuple(_remote(each, spool) for each in settings.priors.remotes),
     )
 

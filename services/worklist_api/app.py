@@ -9,6 +9,7 @@ from plumbline.adapters.database.canaries import DatabaseCanaries
 from plumbline.adapters.database.engine import open_store
 from plumbline.adapters.database.exam_results import DatabaseExamResults
 from plumbline.adapters.database.message_intake import DatabaseMessageIntake
+from plumbline.adapters.database.news import DatabaseNews
 from plumbline.adapters.database.outbox import DatabaseOutbox
 from plumbline.adapters.database.overview import DatabaseOverview
 from plumbline.adapters.database.patient_exams import DatabasePatientExams
@@ -47,6 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
     store = open_store(settings.store_url)
     archive = OrthancArchive(settings.orthanc)
     pixels = OrthancPixels(settings.orthanc)
+    identity = IdentityPolicy(settings.site.default_issuer_of_patient_id)
     clock = SystemClock()
     broker, canaries = Broker(settings.broker_url), DatabaseCanaries(store)
     probes = queue_probes(canaries, clock, settings.readiness.within_s)
@@ -64,7 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
         },
         title=settings.api.title,
         fhir=FhirDesk(
-            DatabaseMessageIntake(store, clock, IdentityPolicy(settings.site.default_issuer_of_patient_id)),
+            DatabaseMessageIntake(store, clock, identity),
             SiteSystems(settings.site.issuers, settings.site.default_issuer_of_patient_id),
         ),
         board_source=DatabaseBoardSource(store),
@@ -73,7 +75,8 @@ def create_app(settings: Settings) -> FastAPI:
             readers=DatabaseReaders(store, clock),
             overview=DatabaseOverview(store, clock),
             outbox=outbox,
-            patients=DatabasePatientExams(store, IdentityPolicy(settings.site.default_issuer_of_patient_id)),
+            patients=DatabasePatientExams(store, identity),
+            news=DatabaseNews(store, clock, identity),
         ),
         rules=policy.rules,
         destinations=tuple(policy.routing.kinds),

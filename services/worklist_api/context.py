@@ -12,6 +12,7 @@ from fastapi import Depends
 from prometheus_client.registry import Collector
 from starlette.requests import HTTPConnection
 
+from plumbline.adapters.database.news import DatabaseNews
 from plumbline.adapters.database.outbox import DatabaseOutbox
 from plumbline.adapters.database.overview import DatabaseOverview
 from plumbline.adapters.database.patient_exams import DatabasePatientExams
@@ -37,6 +38,7 @@ class Records:
     patients: DatabasePatientExams
     overview: DatabaseOverview
     outbox: DatabaseOutbox
+    news: DatabaseNews
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from threading import RLock
 
+from plumbline.anatomy.landmarks import Landmark
 from plumbline.errors import InvalidInput, Unavailable
 from plumbline.exams.identity import IdentityPolicy, identifiers_of
 from plumbline.exams.notices import OrderNotice
@@ -294,6 +295,17 @@ class MemoryNews:
     def waiting(self, *, quiet_before: datetime, limit: int) -> list[str]:
         """See ``News.waiting``."""
         return []
+
+
+@dataclass
+class MemoryLandmarks:
+    """``Landmarks`` in a dictionary."""
+
+    by_study: dict[str, list[Landmark]] = field(default_factory=dict)
+
+    def landmarks(self, study_instance_uid: str) -> list[Landmark]:
+        """See ``Landmarks.landmarks``."""
+        return list(self.by_study.get(study_instance_uid, ()))
 
 
 # --- workitems ----------------------------------------------------------------------------------

@@ -19,14 +19,18 @@ from pydicom.uid import CTImageStorage, DigitalXRayImageStorageForPresentation, 
 from plumbline.adapters.database.delivery_tables import DeliveryRow
 from plumbline.adapters.database.engine import Store
 from plumbline.adapters.database.exams import patient_document
+from plumbline.adapters.database.readers import DatabaseReaders
 from plumbline.adapters.database.results import DatabasePublications, DatabaseResults
 from plumbline.adapters.database.tables import ExamRow, QuarantineRow, StepEventRow, StepRow
 from plumbline.adapters.database.workitems import DatabaseWorkitems
-from plumbline.checks.context import CheckContext, MeasuredExam
+from plumbline.anatomy.landmarks import Landmark
+from plumbline.checks.context import CheckContext, MarkedRadiograph, MeasuredExam
 from plumbline.checks.evidence import draw_evidence
+from plumbline.checks.finding import CheckName
 from plumbline.checks.registry import run_checks
 from plumbline.exams.history import SurgicalHistory
 from plumbline.exams.recognition import ExamKind, Recognition
+from plumbline.exams.series_roles import SeriesRole
 from plumbline.exams.study import Instance, PatientIdentity, Series, Study
 from plumbline.imaging.motion import ExamAnatomy
 from plumbline.imaging.volume import Volume
@@ -36,6 +40,7 @@ from plumbline.pipeline.documents import (
     comparison_document,
     decision_document,
     facts_document,
+    recognition_document,
     result_document,
 )
 from plumbline.pipeline.ports import Clock, Picture
@@ -52,10 +57,20 @@ from tests.unit.imaging.bone_worlds import SPACER, examined, stacked
 
 OPERATED = date(2026, 3, 2)
 BASELINE, CURRENT = "2.25.101", "2.25.102"
-RADIOGRAPH, FAILED = "2.25.105", "2.25.106"
+RADIOGRAPH, FAILED, STANDING = "2.25.105", "2.25.106", "2.25.107"
 NAME = "Doe^Joan"
 PATIENT = PatientIdentity("4711", "GENERAL-HOSPITAL", date(1961, 4, 5), "F")
 RECOGNITION = Recognition(ExamKind.POSTOPERATIVE_SPINE, "CT", None, "supine", ("L4", "L5"), (), ("The spine.",))
+
+
+STANDING_LANDMARKS = {
+    "S1 superior endplate anterior": (130.0, 232.0),
+    "S1 superior endplate posterior": (188.0, 206.0),
+    "left femoral head centre": (112.0, 352.0),
+    "right femoral head centre": (124.0, 356.0),
+    "L1 superior endplate anterior": (104.0, 62.0),
+    "L1 superior endplate posterior": (170.0, 54.0),
+}
 
 
 @dataclass(frozen=True)
@@ -70,7 +85,8 @@ def seed(store: Store, clock: Clock, orthanc_url: str) -> None:
     exams = {BASELINE: examined(stacked(2), (SPACER,), scanner=SCANNER), CURRENT: follow_up(3.5)}
     for uid, anatomy in exams.items():
         _store(orthanc_url, ct_files(uid, anatomy.volume))
-    _store(orthanc_url, [radiograph_file(RADIOGRAPH)])
+    _store(orthanc_url, [radiograph_file(RADIOGRAPH), radiograph_file(STANDING)])
+    _seed_standing(store, clock)
     _seed_baseline(store, clock, exams[BASELINE])
     _seed_current(store, clock, exams)
     _seed_others(store, clock)
@@ -107,8 +123,38 @@ def _seed_current(store: Store, clock: Clock, exams: dict[str, ExamAnatomy]) -> 
     _seed_exam(store, clock, study(CURRENT, on), context, choice, days=98)
 
 
-def _measured(uid: str, anatomy: ExamAnatomy, role: str | None = None) -> MeasuredExam:
-    return MeasuredExam(uid, "CT", lambda: anatomy, role=role)
+def _seed_standing(store: Store, clock: Clock) -> None:
+    """A standing radiograph that was reported with a reader's landmarks."""
+    seeded = study(STANDING, datetime(2026, 6, 10, 10, 0, tzinfo=UTC), "DX")
+    readers = DatabaseReaders(store, clock)
+    for name, (column, row) in STANDING_LANDMARKS.items():
+        placed = Landmark(f"{STANDING}.1", f"{STANDING}.1.1", name, column, row, "Ada Reader", clock.now())
+        readers.set_landmark(STANDING, placed)
+    marked = MarkedRadiograph(tuple(readers.landmarks(STANDING)), (0.5, 0.5), "lateral", "standing")
+    context = CheckContext(_measured(STANDING, None, modality="DX"), marked=(marked,))
+    findings = run_checks(context, [CheckName.SPINOPELVIC_ALIGNMENT])
+    view = {"projection": "lateral", "position": "standing", "modality": "DX"}
+    role = SeriesRole(f"{STANDING}.1", True, 1.0, "Radiograph, lateral projection, standing position.", **view)
+    recognition = replace(RECOGNITION, **view, levels_in_view=(), series=(role,), regions=("L",))
+    facts = provisional_facts(None, SurgicalHistory(()), recognition, performed_on=seeded.performed_at.date())
+    decision = decide(default_rules(), with_findings(facts, findings, has_baseline=False))
+    document = result_document(
+        study_instance_uid=STANDING,
+        recognition=recognition,
+        comparison=Comparison(findings),
+        choice=ReferenceChoice((), {Role.BASELINE: "No comparable radiograph is in the archive."}, ()),
+        decision=decision,
+        sr_path=f"studies/{STANDING}/series/{STANDING}.9/instances/{STANDING}.9.1",
+    )
+    document["exam"] = {"performed_at": seeded.performed_at.isoformat(), "revision": 1, "days_since_surgery": 100}
+    DatabaseResults(store, clock).save(STANDING, 1, document)
+    _seed_workitem(store, clock, seeded, decision)
+    steps = {"complete": {}, "recognise": {"recognition": recognition_document(recognition)}, "publish": {}}
+    _seed_path(store, clock, STANDING, "done", {name: ("done", result, None) for name, result in steps.items()})
+
+
+def _measured(uid: str, anatomy: ExamAnatomy | None, role: str | None = None, *, modality: str = "CT") -> MeasuredExam:
+    return MeasuredExam(uid, modality, lambda: anatomy, role=role)
 
 
 def _seed_exam(

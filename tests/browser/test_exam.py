@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from plumbline.adapters.database.news import DatabaseNews
 from plumbline.adapters.database.workitems import DatabaseWorkitems
+from plumbline.exams.identity import IdentityPolicy
 from plumbline.observability.clock import SystemClock
 from plumbline.worklist.states import State
 from tests.browser.conftest import until
 from tests.browser.figures import note
-from tests.browser.seeding import BASELINE, CURRENT, FAILED, RADIOGRAPH
+from tests.browser.seeding import BASELINE, CURRENT, FAILED, RADIOGRAPH, STANDING
 
 PHONE = (390, 844)
 PAINTED = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
@@ -225,7 +227,7 @@ def test_landmarks_are_set_moved_and_removed_and_have_their_author(visit, site):
     page.locator("[data-list] tr").wait_for()
 
     def kept():
-        return httpx.get(f"{site.address}/api/exams/{RADIOGRAPH}/landmarks", timeout=10).json()
+        return httpx.get(f"{site.address}/api/exams/{RADIOGRAPH}/landmarks", timeout=10).json()["landmarks"]
 
     (first,) = kept()
     assert (first["name"], first["author"]) == ("S1 superior endplate anterior", "Ada Reader")
@@ -239,9 +241,36 @@ def test_landmarks_are_set_moved_and_removed_and_have_their_author(visit, site):
     (moved,) = kept()
     assert moved["column"] > first["column"] + 5
     assert moved["row"] == pytest.approx(first["row"], abs=1.0)
+    page.locator(".radiographs .pane").focus()
+    with page.expect_response("**/landmarks"):
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Shift+ArrowDown")
+    (nudged,) = kept()
+    assert nudged["column"] == pytest.approx(moved["column"] + 1, abs=0.01)
+    assert nudged["row"] == pytest.approx(moved["row"] + 10, abs=0.01)
     with page.expect_response("**/landmarks"):
         page.get_by_role("button", name="Remove").click()
     assert kept() == []
+
+
+def test_landmarks_are_measured_and_go_into_the_report_with_their_author(visit, site):
+    visit.introduce("Ora Reader", f"/exams/{STANDING}/radiographs")
+    page = visit.page
+    page.get_by_role("heading", name="Measured from the landmarks").wait_for(timeout=30_000)
+    angles = page.locator("[data-measured] tbody").inner_text()
+    assert "Pelvic incidence" in angles
+    assert "Lumbar lordosis" in angles
+    assert "set by Ada Reader" in page.locator("[data-reasons]").inner_text()
+    page.get_by_role("button", name="Put into the report").click()
+    page.get_by_text("a new result appears on the exam's page").wait_for()
+    told = DatabaseNews(site.store, SystemClock(), IdentityPolicy(None)).unsettled(STANDING)
+    assert told is not None
+    assert told.reasons == ("A reader set landmarks on its radiographs.",)
+    visit.open(f"/exams/{STANDING}")
+    finding = page.locator(".finding").inner_text()
+    assert "Landmarks set by Ada Reader: S1 superior endplate anterior" in finding
+    visit.open(f"/operator/exams/{STANDING}")
+    assert "Had the landmarks put into the report" in page.locator("#history").inner_text()
 
 
 def test_a_failed_step_opens_to_its_path_and_is_done_again(visit):

@@ -3,13 +3,15 @@
 import httpx
 import pytest
 
-from tests.browser.seeding import BASELINE, CURRENT, FAILED, RADIOGRAPH
+from services.worklist_api.pages.rendering import BUILT
+from tests.browser.seeding import BASELINE, CURRENT, FAILED, RADIOGRAPH, STANDING
 
 PHONE = (390, 844)
 PAGES = [
     "/",
     f"/exams/{CURRENT}",
     f"/exams/{RADIOGRAPH}",
+    f"/exams/{STANDING}",
     "/exams/2.25.5",
     f"/exams/{CURRENT}/trends",
     f"/exams/{RADIOGRAPH}/radiographs",
@@ -18,6 +20,9 @@ PAGES = [
     f"/rules?exam={CURRENT}",
     "/docs",
 ]
+
+WITH_IMAGES = (f"/exams/{CURRENT}", f"/exams/{STANDING}", f"/exams/{RADIOGRAPH}/radiographs")
+"""Pages whose policy allows the codecs of an image viewer."""
 
 CONTRAST = """() => {
   const lightness = (rgb) => {
@@ -45,6 +50,11 @@ CONTRAST = """() => {
   return poor;
 }"""
 
+AXE = BUILT.parent / "node_modules" / "axe-core" / "axe.min.js"
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+VIOLATIONS = """(tags) => axe.run({ runOnly: { type: "tag", values: tags } }).then((found) =>
+  found.violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 120)}`)))"""
+
 UNNAMED = """() => [...document.querySelectorAll("input:not([type=hidden]), select, button, a[href], img")]
   .filter((each) => each.checkVisibility())
   .filter((each) => !(each.getAttribute("aria-label") || each.textContent.trim() || each.hasAttribute("alt")
@@ -53,13 +63,15 @@ UNNAMED = """() => [...document.querySelectorAll("input:not([type=hidden]), sele
 
 
 def check_manners(visit, path):
-    """Nothing foreign, no complaint, nothing beside the screen."""
+    """Nothing foreign, no complaint, nothing beside the screen, no barrier by WCAG 2.2 AA and axe's own advice."""
     status = visit.open(path).status
     assert status == (404 if path.endswith("2.25.5") else 200)
     missing = "Failed to load resource: the server responded with a status of 404 (Not Found)"
     assert visit.complaints == ([missing] if status == 404 else [])
     assert visit.hosts == {visit.address.removeprefix("http://")}
     assert visit.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    visit.page.evaluate(AXE.read_text(encoding="utf-8"))
+    assert visit.page.evaluate(VIOLATIONS, WCAG) == []
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -72,9 +84,17 @@ def test_every_page_keeps_to_itself_and_can_be_read_by_everybody(visit, path):
 
 
 @pytest.mark.parametrize("visit", [PHONE], indirect=True)
-@pytest.mark.parametrize("path", [path for path in PAGES if not path.endswith("radiographs")])
+@pytest.mark.parametrize("path", PAGES)
 def test_every_page_fits_a_phone(visit, path):
     check_manners(visit, path)
+
+
+def test_axe_finds_a_barrier_that_is_there(visit):
+    visit.open("/")
+    visit.page.evaluate(AXE.read_text(encoding="utf-8"))
+    visit.page.evaluate("document.querySelector('input[name=search]').closest('label').replaceWith('Search')")
+    visit.page.evaluate("document.body.append(Object.assign(document.createElement('input'), { type: 'text' }))")
+    assert any(each.startswith("label") for each in visit.page.evaluate(VIOLATIONS, WCAG))
 
 
 def test_the_contrast_measure_finds_a_poor_one(visit):
@@ -96,7 +116,7 @@ def test_no_page_runs_what_is_not_its_own_script(site):
         policy = httpx.get(f"{site.address}{path}", timeout=10).headers["content-security-policy"]
         assert "unsafe-inline" not in policy
         assert "'unsafe-eval'" not in policy
-        assert ("wasm-unsafe-eval" in policy) == (path in (f"/exams/{CURRENT}", f"/exams/{RADIOGRAPH}/radiographs"))
+        assert ("wasm-unsafe-eval" in policy) == (path in WITH_IMAGES)
 
 
 def test_trends_show_every_exam_with_its_interval(visit):

@@ -7,8 +7,9 @@ from datetime import datetime
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage
+from pydicom.uid import CTImageStorage, DigitalXRayImageStorageForPresentation
 
+from plumbline.anatomy.landmarks import Landmark
 from plumbline.anatomy.numbering import Labelling, Numbering
 from plumbline.checks.finding import CheckName, Finding, Measurement, Status, TrackedImplant
 from plumbline.priors.choice import Reference, Role
@@ -211,6 +212,42 @@ def ordered_report() -> ReportContent:
     return replace(full_report(), current=exam)
 
 
+def radiograph(number: int = 4) -> ReportedStudy:
+    """A standing lateral radiograph."""
+    header = ct_header(number, 1)
+    header.SOPClassUID, header.Modality = DigitalXRayImageStorageForPresentation, "DX"
+    header.Rows, header.Columns, header.ImagerPixelSpacing = 3000, 1500, [0.15, 0.15]
+    for keyword in ("PixelSpacing", "SliceThickness", "ImageOrientationPatient", "ImagePositionPatient"):
+        delattr(header, keyword)
+    del header.FrameOfReferenceUID
+    return ReportedStudy((header,), days_since_surgery=370)
+
+
+def landmark(name: str, column: float, row: float, author: str = "Ada Reader") -> Landmark:
+    return Landmark(f"{ROOT}.4.1", f"{ROOT}.4.1.1", name, column, row, author, CREATED_AT)
+
+
+def landmark_report() -> ReportContent:
+    """Alignment, measured on landmarks that a reader set on a radiograph."""
+    finding = Finding(
+        CheckName.SPINOPELVIC_ALIGNMENT,
+        None,
+        Status.POSITIVE,
+        ("Pelvic incidence minus lumbar lordosis is 21 ± 3°, which is further from 0 than 10°.",),
+        {
+            "pelvic_incidence_minus_lordosis_deg": Measurement(21.0, 3.2),
+            "pelvic_incidence_deg": Measurement(58.0, 3.0),
+        },
+        sources=("B26", "SCH12"),
+        landmarks=(
+            landmark("S1 superior endplate anterior", 610.5, 2100.25),
+            landmark("S1 superior endplate posterior", 880.0, 2010.0),
+            landmark("left femoral head centre", 640.0, 2600.0),
+        ),
+    )
+    return replace(plain_report(), current=radiograph(), findings=(finding,))
+
+
 def report_of(name: str, charset: str | list[str]) -> ReportContent:
     """The full report of a patient whose name needs another character set."""
     return replace(full_report(), current=study(4, days=370, name=name, charset=charset))
@@ -231,5 +268,6 @@ def all_reports() -> dict[str, ReportContent]:
         "failed-checks": report_with_failed_checks(),
         "canal": canal_report(),
         "ordered": ordered_report(),
+        "landmarks": landmark_report(),
     }
     return reports | {label: report_of(*value) for label, value in NAMES.items()}

@@ -81,7 +81,10 @@ COMPARED_WITH = contained(
     1,
     (*TID_1502, context("UIDREF", "DCM:121018"), context("DATE", "DCM:111060", 0)),
 )
+TID_1003 = (context("CODE", "DCM:121005", 0), context("PNAME", "DCM:121008", 0))
+LANDMARK = contained("SCOORD", ANY, rows=(Row("SELECTED FROM", "IMAGE", "DCM:121324"),))
 TID_1501 = (
+    *TID_1003,
     context("TEXT", "DCM:112039"),
     context("UIDREF", "DCM:112040"),
     contained("CODE", "DCM:121071", 1, 1),
@@ -94,6 +97,7 @@ TID_1501 = (
     contained("CODE", "DCM:111405", 0, 1),
     COMPARED_WITH,
     contained("SCOORD3D", ANY),
+    LANDMARK,
     contained("IMAGE", "DCM:121200"),
     contained("TEXT", "DCM:121106", 1),
     contained("TEXT", "99PLUMBLINE:unmeasured"),

@@ -1,7 +1,8 @@
 """One exam all the way on the real Orthanc, Redis, Celery and listener: from C-STORE to the worklist and the report.
 
 Covered: two virtual patients (moved, stable) at reduced size, the refusal of what is no spine exam, bad input
-beside good. Not here: the whole cohort at full size (make demo ONCE=1).
+beside good, a reader's landmarks from the radiograph to the report. Not here: the whole cohort at full size (make
+demo ONCE=1).
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from http.cookiejar import CookieJar
 from io import BytesIO
 from pathlib import Path
-from urllib.request import Request, urlopen
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
 
 import pytest
 from pydicom import Dataset, dcmread
@@ -29,9 +32,11 @@ from plumbline.phantom.ct_files import ct_files
 from plumbline.pipeline.ports import ExamState
 from plumbline.reports.reading import read_report
 from plumbline.settings import Settings
+from tests.browser.seeding import STANDING_LANDMARKS, radiograph_file
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.filterwarnings("default")]
 
+RADIOGRAPH = "2.25.40711"
 NEEDED = {"Orthanc": "orthanc", "redis-server": "redis-server", "storescu": "dcmtk"}
 
 
@@ -231,6 +236,65 @@ def test_the_command_line_finds_what_the_pipeline_stored(moved, watch, moved_fil
     assert document["triage"]["priority"] == stored["triage"]["priority"]
     assert Path(document["report"]["sr"]).is_file()
     assert list((tmp_path / "out").glob("evidence-*.png"))
+
+
+def standing_radiograph(folder: Path) -> Path:
+    dataset = dcmread(BytesIO(radiograph_file(RADIOGRAPH)))
+    dataset.StudyDescription = "Lumbar spine, s/p TLIF L4-L5 2026-01-12"
+    dataset.SeriesDescription = "Lumbar spine lateral standing"
+    dataset.BodyPartExamined, dataset.ViewPosition, dataset.AccessionNumber = "LSPINE", "LL", "A40711"
+    path = folder / "radiograph.dcm"
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def wait_for_revision(watch: Watch, stack: Stack, revision: int) -> None:
+    wanted = [(RADIOGRAPH, revision)]
+    watch.wait(wanted, timeout_s=120, progress=lambda _: None, still_alive=stack.group.refuse_dead)
+    assert watch.exam(RADIOGRAPH).state is ExamState.DONE, watch.exam(RADIOGRAPH).note
+
+
+def alignment(report):
+    return next(each for each in read_report(report) if each.check and each.check.value == "spinopelvic-alignment")
+
+
+def test_landmarks_of_a_reader_are_measured_and_reported_with_their_author(stack, watch, tmp_path):
+    send([standing_radiograph(tmp_path)], port=stack.ports.orthanc_dicom)
+    wait_for_revision(watch, stack, 1)
+    (first,) = watch.reports(RADIOGRAPH)
+    assert alignment(first).status.value == "indeterminate"
+    assert "landmarks that a reader sets" in first.to_json()
+
+    browser = build_opener(HTTPCookieProcessor(CookieJar()))
+    address = stack.worklist_url
+    exam = f"{address}/exams/{RADIOGRAPH}/radiographs"
+    browser.open(f"{address}/session", urlencode({"reader": "Ada Reader", "back": "/"}).encode(), 20).close()
+    for name, (column, row) in STANDING_LANDMARKS.items():
+        place = {"series_instance_uid": f"{RADIOGRAPH}.1", "sop_instance_uid": f"{RADIOGRAPH}.1.1", "name": name}
+        body = json.dumps({**place, "column": column, "row": row}).encode()
+        with browser.open(
+            Request(
+                f"{address}/api/exams/{RADIOGRAPH}/landmarks", body, {"Content-Type": "application/json"}, method="PUT"
+            ),
+            timeout=20,
+        ) as answer:
+            preview = json.load(answer)["measured"]
+    with browser.open(exam, timeout=20) as answer:
+        assert b"Put into the report" in answer.read()
+    browser.open(f"{address}/exams/{RADIOGRAPH}/landmarks/report", b"", 20).close()
+    wait_for_revision(watch, stack, 2)
+
+    second = next(each for each in watch.reports(RADIOGRAPH) if each.SOPInstanceUID != first.SOPInstanceUID)
+    finding = alignment(second)
+    assert finding.status.value == preview["status"] == "positive"
+    told = {each["name"]: each["value_deg"] for each in preview["angles"]}
+    assert finding.measurements["pelvic_incidence_deg"].value == pytest.approx(told["Pelvic incidence"], abs=0.01)
+    assert finding.measurements["pelvic_incidence_deg"].value == pytest.approx(41.0, abs=0.1)
+    assert "Ada Reader" in second.to_json()
+    superseded = second.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+    assert superseded.ReferencedSOPInstanceUID == first.SOPInstanceUID
+    document = watch.result(RADIOGRAPH)
+    assert "do not fit each other" in " ".join(document["triage"]["reasons"])
 
 
 RARE = {

@@ -16,6 +16,9 @@ from services.worklist_api.problems import NotFound
 from services.worklist_api.readings import service
 from services.worklist_api.readings.schemas import ExamDetails
 
+RADIOGRAPHS = frozenset({"CR", "DX", "RF", "RG", "XA"})
+"""Modalities of projection images."""
+
 
 @dataclass(frozen=True)
 class ExamPage:
@@ -109,8 +112,11 @@ def basis(document: Mapping[str, Any], moments: Sequence[Moment]) -> str:
         for each in chosen
     ]
     compared = f"Compared with {' and '.join(against)}." if against else "Measured against no earlier exam."
-    numbering = (document.get("current") or {}).get("numbering") or {}
+    current = document.get("current") or {}
+    numbering = current.get("numbering") or {}
     anchor, confidence = numbering.get("anchor"), numbering.get("confidence")
+    if current.get("modality") in RADIOGRAPHS:
+        return compared  # whoever sets landmarks names the vertebrae
     if not anchor or confidence is None:
         return f"{compared} The levels could not be named from an anchor."
     return f"{compared} Levels named from the {anchor}, confidence {confidence:.2f}."

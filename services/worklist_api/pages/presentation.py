@@ -54,6 +54,8 @@ class FindingView:
     measurements: Sequence[MeasurementRow]
     reference: str | None
     sources: Sequence[str]
+    landmarks: Sequence[Mapping[str, Any]] = ()
+    """Points that readers set, on which the finding rests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ def _finding(document: Mapping[str, Any]) -> FindingView:
         measurements=[_measurement(key, value) for key, value in measured.items() if value],
         reference=document.get("reference"),
         sources=document.get("sources") or [],
+        landmarks=document.get("landmarks") or [],
     )
 
 

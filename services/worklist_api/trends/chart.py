@@ -53,7 +53,7 @@ def _range(series: Series) -> tuple[float, float, float]:
     ends = [
         end for point in series.points for end in (point.value - point.uncertainty, point.value + point.uncertainty)
     ]
-    ends += [0.0, *([series.threshold] if series.threshold is not None else [])]
+    ends += [0.0, *series.limits]
     low, high = min(ends), max(ends)
     missing = max(0.0, LEAST_SPAN - (high - low)) / 2
     step = _step(high - low + 2 * missing)
@@ -81,12 +81,11 @@ def _tick(value: float, step: float) -> str:
 
 
 def _threshold(series: Series, y: Callable[[float], float]) -> Iterator[str]:
-    if series.threshold is None:
-        return
-    at = y(series.threshold)
-    yield f'<line class="threshold" x1="{LEFT}" y1="{at:.1f}" x2="{WIDTH - RIGHT}" y2="{at:.1f}"/>'
-    told = f"threshold {number(series.threshold)}"
-    yield f'<text class="tick is-threshold" x="{WIDTH - RIGHT}" y="{at - 4:.1f}">{told}</text>'
+    for limit in series.limits:
+        at = y(limit)
+        yield f'<line class="threshold" x1="{LEFT}" y1="{at:.1f}" x2="{WIDTH - RIGHT}" y2="{at:.1f}"/>'
+        told = f"threshold {number(limit)}"
+        yield f'<text class="tick is-threshold" x="{WIDTH - RIGHT}" y="{at - 4:.1f}">{told}</text>'
 
 
 def _lines(series: Series, x: Callable[[date], float], y: Callable[[float], float]) -> Iterator[str]:

@@ -20,8 +20,11 @@ THRESHOLDS: Mapping[tuple[str, str], str] = {
     ("spacer-migration", "translation_mm"): "migration_mm",
     ("spacer-migration", "subsidence_mm"): "subsidence_mm",
     ("spacer-position", "posterior_margin_mm"): "margin_mm",
+    ("spinopelvic-alignment", "pelvic_incidence_minus_lordosis_deg"): "mismatch_deg",
 }
 """Clinical threshold (``CheckThresholds``) that a measurement is judged by."""
+TWO_SIDED = frozenset({"pelvic_incidence_minus_lordosis_deg"})
+"""What is judged by how far it lies from 0 to either side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,13 @@ class Series:
     def unit(self) -> str:
         """Its unit."""
         return split_unit(self.key)[1]
+
+    @property
+    def limits(self) -> Sequence[float]:
+        """The threshold, to both sides of 0 where both are judged."""
+        if self.threshold is None:
+            return ()
+        return (self.threshold, -self.threshold) if self.key in TWO_SIDED else (self.threshold,)
 
     @property
     def group(self) -> str:

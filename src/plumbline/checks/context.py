@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from plumbline.anatomy.landmarks import Landmark
 from plumbline.checks.finding import TrackedImplant
 from plumbline.checks.thresholds import CheckThresholds
 from plumbline.checks.tracking import spacer_tracking
@@ -75,10 +76,26 @@ class LostSpacer:
 
 
 @dataclass(frozen=True)
+class MarkedRadiograph:
+    """A radiograph of the current exam on which readers set landmarks.
+
+    ``spacing_mm`` is between rows and between columns, of the patient or of the detector; None where the image
+    does not say. ``position`` is that of the patient, None where it is not known.
+    """
+
+    landmarks: tuple[Landmark, ...]
+    spacing_mm: tuple[float, float] | None
+    projection: str | None = None
+    position: str | None = None
+
+
+@dataclass(frozen=True)
 class CheckContext:
     """One comparison.
 
-    ``missing_baseline`` says why there is no baseline, where there is none.
+    ``missing_baseline`` says why there is no baseline, where there is none. ``marked`` are the current exam's
+    radiographs with landmarks, the one with the most first. ``wants_landmarks`` says that alignment could be
+    measured on one of its radiographs, had it landmarks.
     """
 
     current: MeasuredExam
@@ -87,6 +104,8 @@ class CheckContext:
     plan: Plan | None = None
     thresholds: CheckThresholds = field(default_factory=CheckThresholds)
     missing_baseline: str | None = None
+    marked: tuple[MarkedRadiograph, ...] = ()
+    wants_landmarks: bool = False
 
     @property
     def shift(self) -> int:

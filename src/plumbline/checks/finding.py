@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from plumbline.anatomy.landmarks import Landmark
 
 
 class Status(StrEnum):
@@ -67,7 +69,8 @@ class Finding:
     ``reference`` is the role of the exam it was compared with (``baseline``, ``preoperative``,
     ``prior``) or None. ``reasons`` are sentences for the reader, cautious and complete.
     ``sources`` are keys of the clinical literature list. ``geometry`` holds points in LPS mm of the
-    current exam for drawing and SCOORD3D, by name; it is not part of the JSON contract.
+    current exam for drawing and SCOORD3D, by name; it is not part of the JSON contract. ``landmarks`` are
+    points that readers set and that the measurements rest on.
     """
 
     check: CheckName
@@ -79,6 +82,7 @@ class Finding:
     sources: tuple[str, ...] = ()
     implant: TrackedImplant | None = None
     geometry: Mapping[str, tuple[tuple[float, float, float], ...]] = field(default_factory=dict)
+    landmarks: tuple[Landmark, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The contract's form."""
@@ -97,4 +101,6 @@ class Finding:
                 "tracking_identifier": self.implant.tracking_identifier,
                 "kind": self.implant.kind,
             }
+        if self.landmarks:
+            document["landmarks"] = [{**asdict(each), "at": each.at.isoformat()} for each in self.landmarks]
         return document

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from plumbline.checks import level_error, level_labelling, spacer_migration, spacer_position
+from plumbline.checks import level_error, level_labelling, spacer_migration, spacer_position, spinopelvic_alignment
 from plumbline.checks.context import CheckContext
 from plumbline.checks.finding import CheckName, Finding, Status
 from plumbline.errors import AnalysisFailed, InvalidInput
@@ -18,8 +18,9 @@ CHECKS: Mapping[CheckName, Check] = {
     CheckName.SPACER_POSITION: spacer_position.check,
     CheckName.LEVEL_ERROR: level_error.check,
     CheckName.LEVEL_LABELLING: level_labelling.check,
+    CheckName.SPINOPELVIC_ALIGNMENT: spinopelvic_alignment.check,
 }
-"""Checks that measure CT."""
+"""Checks that measure CT, and what is measured from landmarks that readers set on radiographs."""
 
 
 def run_checks(

@@ -32,6 +32,11 @@ class CheckThresholds:
         A labelling at least this probable that says otherwise makes the answer one that cannot be told.
     sure_name_confidence
         Names less probable than this that hang on the sacrum alone are given with a declared doubt (B26).
+    mismatch_deg
+        Pelvic incidence and lumbar lordosis that differ by more do not fit each other (SCH12; B26 and W22 for why
+        under- and over-correction both matter).
+    placement_mm
+        Half-width of the 95 % interval within which a reader places a point on a radiograph, along each axis.
     """
 
     migration_mm: float = 2.0
@@ -44,3 +49,5 @@ class CheckThresholds:
     least_alarm_confidence: float = 0.95
     relevant_labelling: float = 0.05
     sure_name_confidence: float = 0.98
+    mismatch_deg: float = 10.0
+    placement_mm: float = 2.0

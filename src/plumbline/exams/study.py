@@ -60,6 +60,8 @@ class Instance:
     """Six direction cosines (0020,0037)."""
     pixel_spacing_mm: tuple[float, float] | None = None
     """(between rows, between columns) (0028,0030)."""
+    detector_spacing_mm: tuple[float, float] | None = None
+    """The same on the detector of a projection image, where lengths are magnified (0018,1164)."""
     transfer_syntax_uid: str | None = None
     is_colour: bool = False
     """Whether a pixel has several samples (0028,0002)."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from plumbline.anatomy.landmarks import Landmark
 from plumbline.checks.context import CheckContext, MeasuredExam
 from plumbline.checks.evidence import EvidenceDrawing, draw_evidence
 from plumbline.checks.finding import CheckName, Finding
@@ -16,6 +17,7 @@ from plumbline.exams.recognition import Recognition, recognise
 from plumbline.imaging.exam_anatomy import analyse_exam
 from plumbline.imaging.motion import ExamAnatomy
 from plumbline.pipeline.documents import Comparison, choice_from_document, comparison_document
+from plumbline.pipeline.marked import landmarks_of, marked_radiographs, shows_alignment, spacings_of
 from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import Images, PathPorts, Picture, Proceed, Step, StepName, StepOutcome
 from plumbline.pipeline.recognise import story_of
@@ -44,8 +46,14 @@ def compare_exam(
     thresholds: CheckThresholds,
     progress: Progress = lambda _: None,
     timed: Timed = lambda _name, _seconds: None,
+    landmarks: Sequence[Landmark] = (),
 ) -> Compared:
     """Compare one exam with its chosen references. The whole analysis of path and command line.
+
+    Parameters
+    ----------
+    landmarks
+        What readers set on the exam's radiographs.
 
     Raises
     ------
@@ -59,6 +67,8 @@ def compare_exam(
         plan=story.plan,
         thresholds=thresholds,
         missing_baseline=choice.missing.get(Role.BASELINE),
+        marked=marked_radiographs(landmarks, spacings_of(story.study), story.recognition.series),
+        wants_landmarks=shows_alignment(story.recognition),
     )
     opened.read_together()
     progress("Running the checks")
@@ -189,6 +199,7 @@ def compare_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcom
         ports.images,
         policy.thresholds,
         timed=lambda name, seconds: check_seconds.update({name.value: seconds}),
+        landmarks=landmarks_of(uid, ports),
     )
     ports.results.save_pictures(uid, revision, compared.pictures)
     return Proceed(

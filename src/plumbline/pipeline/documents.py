@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
+from plumbline.anatomy.landmarks import Landmark
 from plumbline.anatomy.levels import Level
 from plumbline.anatomy.numbering import Labelling, Numbering
 from plumbline.checks.finding import CheckName, Finding, Measurement, Status, TrackedImplant
@@ -317,6 +318,9 @@ def _finding_from_document(document: Mapping[str, Any]) -> Finding:
         sources=tuple(document["sources"]),
         implant=TrackedImplant(**implant) if implant else None,
         geometry=_geometry(document["geometry"]),
+        landmarks=tuple(
+            Landmark(**{**each, "at": datetime.fromisoformat(each["at"])}) for each in document.get("landmarks", ())
+        ),
     )
 
 

@@ -1,8 +1,8 @@
 """News that reaches an exam after it was recognised: whether it changes anything, and then a new revision.
 
-An order, a merge or a better reference is told to the exams that it may concern. Each of them is judged once
-it is not under way: what it was made from is found again and compared. Only where that differs is the exam
-compared again, as its next revision; the report that follows supersedes the one before.
+An order, a merge, a better reference or a reader's landmark is told to the exams that it may concern. Each of
+them is judged once it is not under way: what it was made from is found again and compared. Only where that
+differs is the exam compared again, as its next revision; the report that follows supersedes the one before.
 """
 
 from __future__ import annotations
@@ -73,6 +73,8 @@ class Inputs:
     references: Mapping[str, str]
     """Study Instance UID by role; empty for an exam that is not compared."""
     conflicts: tuple[str, ...]
+    landmarks: str = ""
+    """Fingerprint of what readers set on its radiographs."""
 
     def differences(self, other: Inputs) -> list[str]:
         """What is not the same, in words, without patient data."""
@@ -84,11 +86,14 @@ class Inputs:
             "operations": "the surgical history",
             "references": "the exams to compare with",
             "conflicts": "the identity of the patient's exams",
+            "landmarks": "the landmarks that readers set",
         }
         return [words for name, words in compared.items() if getattr(self, name) != getattr(other, name)]
 
 
-def inputs_of(story: Story, orders: Mapping[str, Any], choice: ReferenceChoice | None) -> Inputs:
+def inputs_of(
+    story: Story, orders: Mapping[str, Any], choice: ReferenceChoice | None, *, landmarks: str = ""
+) -> Inputs:
     """The inputs of a story and of the references chosen with it."""
     day = story.study.performed_at.date() if story.study.performed_at else None
     plan = story.plan
@@ -102,6 +107,7 @@ def inputs_of(story: Story, orders: Mapping[str, Any], choice: ReferenceChoice |
         if choice
         else {},
         conflicts=choice.conflicts if choice else (),
+        landmarks=landmarks,
     )
 
 

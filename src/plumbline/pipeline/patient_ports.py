@@ -1,4 +1,4 @@
-"""What the path needs to know of patients beyond their images: merged records, orders, and news that came late."""
+"""What the path needs to know beyond images: merged records, orders, news that came late, readers' landmarks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from plumbline.anatomy.landmarks import Landmark
 from plumbline.exams.notices import Notice, OrderNotice
 from plumbline.exams.study import PatientIdentity, Study
 
@@ -61,6 +62,14 @@ class News(Protocol):
 
     def waiting(self, *, quiet_before: datetime, limit: int) -> list[str]:
         """Exams that are not under way and have news, none of it later than ``quiet_before``, the oldest first."""
+        ...
+
+
+class Landmarks(Protocol):
+    """Points that readers set on radiographs."""
+
+    def landmarks(self, study_instance_uid: str) -> Sequence[Landmark]:
+        """Those of a study as they stand."""
         ...
 
 

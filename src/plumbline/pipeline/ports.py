@@ -18,7 +18,7 @@ from plumbline.exams.study import PatientIdentity, Study
 from plumbline.imaging.label_maps import FoundLabelMaps
 from plumbline.imaging.volume import Volume
 from plumbline.pipeline.archive_ports import Archive, Fetches, RemoteArchive
-from plumbline.pipeline.patient_ports import News, Orders, Patients
+from plumbline.pipeline.patient_ports import Landmarks, News, Orders, Patients
 from plumbline.pipeline.studies import Studies
 
 if TYPE_CHECKING:
@@ -499,6 +499,8 @@ class PathPorts:
     studies: Studies
     remotes: tuple[RemoteArchive, ...] = ()
     """Archives elsewhere, asked for earlier exams that our own does not have."""
+    landmarks: Landmarks | None = None
+    """Points that readers set on radiographs; None where nobody can."""
     outbox: Outbox | None = None
     """What is owed to other systems; None where results go nowhere but to archive and worklist."""
     processing: Processing | None = None

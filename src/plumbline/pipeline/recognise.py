@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from plumbline.anatomy.landmarks import fingerprint
 from plumbline.exams.order_links import LinkedOrders
 from plumbline.exams.recognition import ExamKind
 from plumbline.exams.study import Study
@@ -23,6 +24,7 @@ from plumbline.pipeline.documents import (
     recognition_from_document,
 )
 from plumbline.pipeline.late_news import orders_document, tell_later_exams, withdraw_from_worklist
+from plumbline.pipeline.marked import landmarks_of
 from plumbline.pipeline.patient_record import archived_studies, known_study, orders_of, others_of
 from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import End, ExamState, PathPorts, Proceed, Step, StepName, StepOutcome
@@ -49,6 +51,7 @@ def recognise_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutc
         **story_document(told),
         "days_since_surgery": told.days_since_surgery,
         "orders": orders_document(orders),
+        "landmarks": fingerprint(landmarks_of(step.study_instance_uid, ports)),
         "listed": [archive_study_document(each) for each in listed],
     }
     if told.recognition.kind is ExamKind.POSTOPERATIVE_SPINE:

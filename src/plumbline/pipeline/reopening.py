@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from plumbline.anatomy.landmarks import fingerprint
 from plumbline.errors import Conflict
 from plumbline.exams.recognition import ExamKind, recognise
 from plumbline.exams.study import Study
 from plumbline.pipeline.archive_ports import ArchiveStudy
 from plumbline.pipeline.late_news import Inputs, inputs_of, orders_document
+from plumbline.pipeline.marked import landmarks_of
 from plumbline.pipeline.patient_record import archived_studies, known_study, orders_of
 from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import Exam, PathPorts, Step, StepName
@@ -33,7 +35,14 @@ def what_changed(exam: Exam, ports: PathPorts, policy: SitePolicy) -> list[str]:
     except Conflict:
         return [NEVER_RECOGNISED]
     story = story_of(step, ports, policy)
-    then = _inputs(story, recognised.get("orders", {}), listed_studies(step, ports), ports, policy)
+    then = _inputs(
+        story,
+        recognised.get("orders", {}),
+        listed_studies(step, ports),
+        ports,
+        policy,
+        landmarks=recognised.get("landmarks", ""),
+    )
     now = _inputs_now(uid, story.hardware_seen, ports, policy)
     if ExamKind.POSTOPERATIVE_SPINE.value not in (then.kind, now.kind):
         return []
@@ -44,15 +53,22 @@ def _inputs_now(study_uid: str, hardware_seen: bool | None, ports: PathPorts, po
     study = known_study(study_uid, ports)
     orders, listed = orders_of(study, ports, policy), archived_studies(study, ports)
     story = story_from(study, orders, listed, ports, policy, hardware_seen=hardware_seen, may_open_images=False)
-    return _inputs(story, orders_document(orders), listed, ports, policy)
+    standing = fingerprint(landmarks_of(study_uid, ports))
+    return _inputs(story, orders_document(orders), listed, ports, policy, landmarks=standing)
 
 
 def _inputs(
-    story: Story, orders: dict[str, object], listed: Sequence[ArchiveStudy], ports: PathPorts, policy: SitePolicy
+    story: Story,
+    orders: dict[str, object],
+    listed: Sequence[ArchiveStudy],
+    ports: PathPorts,
+    policy: SitePolicy,
+    *,
+    landmarks: str,
 ) -> Inputs:
     is_compared = story.recognition.kind is ExamKind.POSTOPERATIVE_SPINE
     choice = _choice(story, [each.study for each in listed], ports, policy) if is_compared else None
-    return inputs_of(story, orders, choice)
+    return inputs_of(story, orders, choice, landmarks=landmarks)
 
 
 def _choice(story: Story, listed: Sequence[Study], ports: PathPorts, policy: SitePolicy) -> ReferenceChoice:

@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
+from plumbline.anatomy.landmarks import NAMES
 from plumbline.anatomy.levels import Level, Vertebra, sct_code_of_disc, sct_code_of_vertebra
 from plumbline.checks.finding import CheckName, Status
 from plumbline.errors import InvalidInput
@@ -76,6 +77,12 @@ _PRIVATE_MEANINGS = {
     "disc_height": "Height of disc space",
     "level_offset": "Levels between planned and operated level",
     "lucency": "Thickness of lucent zone around screw",
+    "sacral_slope": "Sacral slope",
+    "pelvic_tilt": "Pelvic tilt",
+    "pelvic_incid": "Pelvic incidence",
+    "lordosis": "Lumbar lordosis, L1 to S1",
+    "kyphosis": "Thoracic kyphosis, T4 to T12",
+    "pi_minus_ll": "Pelvic incidence minus lordosis",
 }
 
 
@@ -275,6 +282,12 @@ _STEMS: Mapping[str, Code] = {
     "disc_height": private("disc_height"),
     "level_offset": private("level_offset"),
     "lucency": private("lucency"),
+    "sacral_slope": private("sacral_slope"),
+    "pelvic_tilt": private("pelvic_tilt"),
+    "pelvic_incidence": private("pelvic_incid"),
+    "lumbar_lordosis": private("lordosis"),
+    "thoracic_kyphosis": private("kyphosis"),
+    "pelvic_incidence_minus_lordosis": private("pi_minus_ll"),
 }
 _MOTIONS = ("translation_left", "translation_posterior", "translation_cranial", "translation", "rotation")
 """Stems that are told in the frame of a vertebra: that below the level unless the key ends in ``_above``."""
@@ -355,6 +368,24 @@ def coordinate_purpose(name: str) -> Code:
     return _PURPOSES.get(name, codes.cid7551.SourceOfMeasurement)
 
 
+_SHORT = {
+    "superior": "sup",
+    "inferior": "inf",
+    "anterior": "ant",
+    "posterior": "post",
+    "marker": "mark",
+} | dict.fromkeys(("endplate", "centre"), "")
+
+
+def landmark_code(name: str) -> Code:
+    """Concept name of the coordinates of a landmark that a reader set, e.g. ``S1-sup-ant``."""
+    parts = (_SHORT.get(word, word) for word in name.replace("femoral head", "hip").split())
+    return Code("-".join(part for part in parts if part), PRIVATE_SCHEME, name)
+
+
+_LANDMARKS: Mapping[str, Code] = {name: landmark_code(name) for name in NAMES}
+
+
 # --- The table for the conformance statement ---------------------------------------------------------------
 
 
@@ -379,6 +410,7 @@ def code_table() -> tuple[CodeRow, ...]:
         ("Procedure reported", {**_PROCEDURES, "other": codes.cid100.ImagingProcedure}),
         ("Measurement", _STEMS),
         ("Unit", _UNITS),
+        ("Landmark", _LANDMARKS),
         ("Purpose of coordinates", {**_PURPOSES, "other": codes.cid7551.SourceOfMeasurement}),
         ("Private", {value: private(value) for value in _PRIVATE_MEANINGS}),
     )

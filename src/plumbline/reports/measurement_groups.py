@@ -14,12 +14,15 @@ from highdicom.sr import (
     ContentSequence,
     DateContentItem,
     FindingSite,
+    GraphicTypeValues,
     GraphicTypeValues3D,
     ImageContentItem,
     LongitudinalTemporalOffsetFromEvent,
     NumContentItem,
+    PnameContentItem,
     RelationshipTypeValues,
     Scoord3DContentItem,
+    ScoordContentItem,
     TextContentItem,
     TimePointContext,
     TrackingIdentifier,
@@ -34,6 +37,7 @@ from plumbline.reports.codes import (
     coordinate_purpose,
     finding_code,
     implant_code,
+    landmark_code,
     measurement_concept,
     presence_code,
     private,
@@ -53,6 +57,8 @@ CURRENT_TIME_POINT = "current"
 
 _CONTAINS = RelationshipTypeValues.CONTAINS
 _CONTEXT = RelationshipTypeValues.HAS_OBS_CONTEXT
+_LONGEST_NAME = 64
+"""Characters of a Person Name (PS3.5 6.2)."""
 _MODIFIER = RelationshipTypeValues.HAS_CONCEPT_MOD
 _PROPERTY = RelationshipTypeValues.HAS_PROPERTIES
 _DECIMALS = 3
@@ -66,13 +72,14 @@ def measurement_group(content: ReportContent, ordinal: int) -> ContainerContentI
     finding = content.findings[ordinal]
     group = ContainerContentItem(codes.DCM.MeasurementGroup, relationship_type=_CONTAINS)
     group.add_new("ObservationUID", "UI", content.uid(ObjectKind.OBSERVATION, ordinal))
-    group.ContentSequence = ContentSequence(list(_identity(content, finding)))
+    group.ContentSequence = ContentSequence([*_observers(finding), *_identity(content, finding)])
     group.ContentSequence.extend(_time_point(content.current, None))
     group.ContentSequence.append(FindingSite(site_code(finding.level)))
     group.ContentSequence.extend(algorithm_identification(finding.check.value, content.algorithm_version))
     group.ContentSequence.extend(_measurements(finding))
     group.ContentSequence.extend(_evaluations(content, finding))
     group.ContentSequence.extend(_coordinates(content, finding))
+    group.ContentSequence.extend(_landmarks(content, finding))
     group.ContentSequence.extend(_pictures(content, ordinal))
     group.ContentSequence.extend(_texts(finding))
     return group
@@ -88,6 +95,14 @@ def _identity(content: ReportContent, finding: Finding) -> Iterator[ContentItem]
     label = finding.implant.tracking_identifier if finding.implant else f"{finding.check.value} {finding.level or ''}"
     yield from TrackingIdentifier(uid=content.tracking_uid(finding), identifier=label.strip())
     yield CodeContentItem(codes.DCM.Finding, finding_code(finding.check), _CONTAINS)
+
+
+def _observers(finding: Finding) -> Iterator[ContentItem]:
+    """TID 1003 of each person on whose landmarks the finding rests; the document's own observer is the device."""
+    for author in sorted({each.author for each in finding.landmarks}):
+        yield CodeContentItem(codes.DCM.ObserverType, codes.DCM.Person, _CONTEXT)
+        name = f"{author[: _LONGEST_NAME - 1]}^"  # one component, as readers give their names
+        yield PnameContentItem(codes.DCM.PersonObserverName, name, _CONTEXT)
 
 
 def _time_point(study: ReportedStudy, role: Role | None) -> TimePointContext:
@@ -192,6 +207,27 @@ def _coordinates(content: ReportContent, finding: Finding) -> Iterator[ContentIt
             frame_of_reference_uid,
             relationship_type=_CONTAINS,
         )
+
+
+def _landmarks(content: ReportContent, finding: Finding) -> Iterator[ContentItem]:
+    """SCOORD items: each point that a reader set, on the image on which it was set."""
+    images = {str(instance.SOPInstanceUID): instance for instance in content.current.evidence}
+    for each in finding.landmarks:
+        image = images.get(each.sop_instance_uid)
+        if image is None:
+            continue
+        point = ScoordContentItem(
+            landmark_code(each.name),
+            GraphicTypeValues.POINT,
+            np.array([[each.column, each.row]], dtype=np.float32),
+            relationship_type=_CONTAINS,
+        )
+        selected = RelationshipTypeValues.SELECTED_FROM
+        source = ImageContentItem(
+            codes.DCM.SourceImage, image.SOPClassUID, image.SOPInstanceUID, relationship_type=selected
+        )
+        point.ContentSequence = ContentSequence([source])
+        yield point
 
 
 def _pictures(content: ReportContent, ordinal: int) -> Iterator[ContentItem]:

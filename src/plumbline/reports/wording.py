@@ -19,6 +19,7 @@ LITERATURE = {
     "B26": "Budzik et al., Insights into Imaging 2026, doi 10.1186/s13244-025-02065-8",
     "W22": "Witkam et al., Insights into Imaging 2022;13:117, doi 10.1186/s13244-022-01246-z",
     "ACE25": 'ACE Clinical Guideline "When to order MRI for low back pain", evidence-to-recommendation framework',
+    "SCH12": "Schwab et al., Spine 2012;37:1077, doi 10.1097/BRS.0b013e31823e15e2 (SRS-Schwab classification)",
     "FBS24": 'Clinical summary "Failed back surgery syndrome", 2024',
 }
 

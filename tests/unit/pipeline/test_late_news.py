@@ -19,7 +19,9 @@ from plumbline.adapters.database.instances import DatabaseInstanceIndex
 from plumbline.adapters.database.message_intake import DatabaseMessageIntake
 from plumbline.adapters.database.news import DatabaseNews, DatabaseOrders
 from plumbline.adapters.database.patients import DatabasePatients
+from plumbline.adapters.database.readers import DatabaseReaders
 from plumbline.adapters.database.steps import DatabaseSteps
+from plumbline.anatomy.landmarks import Landmark
 from plumbline.exams.facts import SourceKind
 from plumbline.exams.identity import IdentityPolicy
 from plumbline.exams.notices import MergeNotice, Notice, OrderNotice, OrderStatus
@@ -102,6 +104,7 @@ class World:
         self.patients = DatabasePatients(self.store, IDENTITY)
         self.orders = DatabaseOrders(self.store, IDENTITY)
         self.news = DatabaseNews(self.store, self.clock, IDENTITY)
+        self.landmarks = DatabaseReaders(self.store, self.clock)
         self.intake = DatabaseMessageIntake(self.store, self.clock, IDENTITY)
         self.workitems, self.remotes = MemoryWorkitems(self.clock), ()
         self.known: dict[str, Study] = {}
@@ -450,3 +453,23 @@ def test_many_told_exams_are_judged_a_few_at_a_time(world, monkeypatch):
     assert world.hear(order("CT of the chest.", replace(CURRENT, accession_number="B9"), key="2")) == 5
     world.clock.advance(60)
     assert open_told_exams(world.news, world.exams, world.steps, world.clock, quiet_s=3) == 2
+
+
+def test_landmarks_that_a_reader_sets_make_a_new_revision_once_they_are_told(world):
+    world.receive(CURRENT)
+    world.run()
+    uid = CURRENT.study_instance_uid
+    placed = Landmark(f"{uid}.0", f"{uid}.1", "left femoral head centre", 10.0, 20.0, "Ada", world.clock.now())
+    world.landmarks.set_landmark(uid, placed)
+    world.run()
+    assert world.revision(CURRENT) == 1, "setting one is not yet asking for a report"
+    world.news.tell_exam(uid, "A reader set landmarks.")
+    world.run()
+    assert world.revision(CURRENT) == 2
+    world.news.tell_exam(uid, "A reader set landmarks.")
+    world.run()
+    assert world.revision(CURRENT) == 2, "nothing was moved since"
+    world.landmarks.remove_landmark(uid, placed)
+    world.news.tell_exam(uid, "A reader set landmarks.")
+    world.run()
+    assert world.revision(CURRENT) == 3

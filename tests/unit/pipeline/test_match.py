@@ -26,6 +26,7 @@ from plumbline.priors.choice import PriorPolicy
 from plumbline.testing import (
     ManualClock,
     MemoryArchive,
+    MemoryLandmarks,
     MemoryNews,
     MemoryOrders,
     MemoryPatients,
@@ -76,6 +77,7 @@ class World:
         self.exams: Any = DatabaseExams(self.store)
         notice = OrderNotice("1", OrderStatus.ACTIVE, PATIENT, ORDER, CURRENT.study_instance_uid)
         self.orders, self.patients, self.news = MemoryOrders([notice]), MemoryPatients(), MemoryNews()
+        self.landmarks = MemoryLandmarks()
         self.archive = MemoryArchive()
         self.spool = MemorySpool()
         self.fetcher = Fetcher(self.archive, self.spool, self.clock)

@@ -6,7 +6,15 @@ from pydicom.dataset import Dataset
 from plumbline.checks.finding import CheckName, Finding, Measurement, Status
 from plumbline.reports.content import ReportContent
 from plumbline.reports.measurement_groups import measurement_group
-from tests.conformance.report_cases import ROOT, SPACER, full_report, migration, plain_report, study
+from tests.conformance.report_cases import (
+    ROOT,
+    SPACER,
+    full_report,
+    landmark_report,
+    migration,
+    plain_report,
+    study,
+)
 from tests.conformance.tid1500 import concept
 
 
@@ -164,3 +172,20 @@ def test_a_finding_without_level_lies_in_the_spine() -> None:
     group = group_of(finding)
     assert value(group, "SCT:363698007") == "421060004"
     assert items(group, "DCM:112039")[0].TextValue == "fusion-status"
+
+
+def test_landmarks_are_points_on_their_image_and_name_the_person_who_set_them() -> None:
+    group = measurement_group(landmark_report(), 0)
+    (observer,) = items(group, "DCM:121008")
+    assert (str(observer.PersonName).rstrip("^"), observer.RelationshipType) == ("Ada Reader", "HAS OBS CONTEXT")
+    assert value(group, "DCM:121005") == "121006"
+    (point,) = items(group, "99PLUMBLINE:S1-sup-ant")
+    assert (point.GraphicType, list(point.GraphicData)) == ("POINT", [610.5, 2100.25])
+    (source,) = point.ContentSequence
+    assert source.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == f"{ROOT}.4.1.1"
+    (incidence,) = items(group, "99PLUMBLINE:pelvic_incid")
+    assert incidence.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue == "deg"
+
+
+def test_a_finding_without_landmarks_has_no_person_as_observer(group: Dataset) -> None:
+    assert items(group, "DCM:121008") == []

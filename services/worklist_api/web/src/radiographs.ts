@@ -13,8 +13,26 @@ interface Landmark {
   author: string;
 }
 
+interface Measured {
+  status: string;
+  reasons: string[];
+  angles: { name: string; value_deg: number; uncertainty_95_deg: number }[];
+}
+
+interface Landmarks {
+  landmarks: Landmark[];
+  measured: Measured | null;
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 const GRAB_PX = 12;
+const KEPT_AFTER_MS = 400; // without a further key
+const ARROWS: Record<string, [number, number]> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
 
 class Radiographs {
   readonly #root: HTMLElement;
@@ -26,6 +44,7 @@ class Radiographs {
   #image!: SeriesImage;
   #series = "";
   #landmarks: Landmark[] = [];
+  #keeping: number | undefined;
 
   constructor(root: HTMLElement) {
     this.#root = root;
@@ -69,15 +88,37 @@ class Radiographs {
     if (told) told.textContent = image.is_spacing_calibrated ? "" : "Pixel spacing is that of the detector: lengths are magnified.";
     const answer = await fetch(`/api/exams/${this.#study}/landmarks`);
     if (!answer.ok) throw new Error(await sentenceOf(answer));
-    this.#take((await answer.json()) as Landmark[]);
+    this.#take((await answer.json()) as Landmarks);
     (this.#root.querySelector(".loading") as HTMLElement).hidden = true;
     this.#root.dataset.loaded = "yes";
   }
 
-  #take(landmarks: Landmark[]): void {
+  #take({ landmarks, measured }: Landmarks): void {
     this.#landmarks = landmarks;
     this.#draw();
     this.#list();
+    this.#tellMeasured(measured);
+  }
+
+  /** What the landmarks come to, in the words of the report. */
+  #tellMeasured(measured: Measured | null): void {
+    const place = this.#root.querySelector<HTMLElement>("[data-measured]") as HTMLElement;
+    place.hidden = measured === null;
+    const angles = place.querySelector("tbody") as HTMLElement;
+    angles.replaceChildren(
+      ...(measured?.angles ?? []).map(({ name, value_deg: value, uncertainty_95_deg: half }) =>
+        rowOf([name, ""], [degrees(value), "number"], [degrees(half), "number"], ["°", ""]),
+      ),
+    );
+    (place.querySelector("table") as HTMLElement).hidden = !measured?.angles.length;
+    const reasons = place.querySelector("[data-reasons]") as HTMLElement;
+    reasons.replaceChildren(
+      ...(measured?.reasons ?? []).map((reason) => {
+        const sentence = document.createElement("p");
+        sentence.textContent = reason;
+        return sentence;
+      }),
+    );
   }
 
   /** Landmarks of the image in view. */
@@ -95,9 +136,10 @@ class Radiographs {
         mark.setAttribute("r", "5");
         mark.setAttribute("class", "landmark");
         const name = document.createElementNS(SVG, "text");
-        name.setAttribute("x", String(x + 10));
+        const side = /anterior|^left/.test(each.name) ? -1 : 1; // both ends of an endplate keep their names apart
+        name.setAttribute("x", String(x + 10 * side));
         name.setAttribute("y", String(y - 8));
-        name.setAttribute("class", "landmark-name");
+        name.setAttribute("class", side < 0 ? "landmark-name is-before" : "landmark-name");
         name.textContent = each.name;
         return [mark, name];
       }),
@@ -107,21 +149,9 @@ class Radiographs {
   #list(): void {
     const body = this.#root.querySelector<HTMLElement>("[data-list]") as HTMLElement;
     body.replaceChildren(
-      ...this.#here().map((each) => {
-        const row = document.createElement("tr");
-        for (const [words, kind] of [
-          [each.name, ""],
-          [each.column.toFixed(1), "number"],
-          [each.row.toFixed(1), "number"],
-          [each.author, ""],
-        ]) {
-          const cell = document.createElement("td");
-          cell.textContent = words ?? "";
-          cell.className = kind ?? "";
-          row.append(cell);
-        }
-        return row;
-      }),
+      ...this.#here().map((each) =>
+        rowOf([each.name, ""], [each.column.toFixed(1), "number"], [each.row.toFixed(1), "number"], [each.author, ""]),
+      ),
     );
     const remove = this.#root.querySelector<HTMLButtonElement>("[data-remove]") as HTMLButtonElement;
     remove.disabled = !this.#maySet || !this.#here().some((each) => each.name === this.#chosen());
@@ -134,12 +164,29 @@ class Radiographs {
   #listen(element: HTMLElement): void {
     this.#root.querySelector("[data-name]")?.addEventListener("change", () => this.#list());
     this.#root.querySelector("[data-remove]")?.addEventListener("click", () => this.#guard(this.#put(this.#chosen(), null)));
+    this.#pane.addEventListener("keydown", (event) => this.#key(event));
     element.addEventListener("contextmenu", (event) => event.preventDefault());
     element.addEventListener("wheel", (event) => this.#zoom(event), { passive: false });
     element.addEventListener("pointerdown", (event) => {
       if (event.button === 2) this.#window(event, element);
       else if (event.button === 0 && this.#maySet) this.#place(event, element);
     });
+  }
+
+  /** Arrow keys move the chosen landmark by a pixel of the image, with Shift by ten; the first one sets it. */
+  #key(event: KeyboardEvent): void {
+    const arrow = ARROWS[event.key];
+    if (!arrow || !this.#maySet) return;
+    event.preventDefault();
+    const name = this.#chosen();
+    const known = this.#here().find((each) => each.name === name);
+    const { clientWidth, clientHeight } = this.#pane;
+    const [column, row] = known ? [known.column, known.row] : this.#inImage([clientWidth / 2, clientHeight / 2]);
+    const step = event.shiftKey ? 10 : 1;
+    const at: [number, number] = known ? [column + step * arrow[0], row + step * arrow[1]] : [column, row];
+    this.#showAt(name, at);
+    window.clearTimeout(this.#keeping);
+    this.#keeping = window.setTimeout(() => this.#guard(this.#put(name, at)), KEPT_AFTER_MS);
   }
 
   /** Move the landmark under the pointer, else set the chosen one; kept when the button is let go. */
@@ -152,10 +199,7 @@ class Radiographs {
     const name = grabbed?.name ?? this.#chosen();
     const follow = (to: PointerEvent): [number, number] => {
       const at = this.#inImage(this.#pointOf(to, element));
-      const others = this.#landmarks.filter((each) => each.name !== name || each.sop_instance_uid !== this.#image.sop_instance_uid);
-      const moved = { series_instance_uid: this.#series, sop_instance_uid: this.#image.sop_instance_uid, name, author: "" };
-      this.#landmarks = [...others, { ...moved, column: at[0], row: at[1] }];
-      this.#draw();
+      this.#showAt(name, at);
       return at;
     };
     const stop = (to: PointerEvent): void => {
@@ -165,6 +209,15 @@ class Radiographs {
     element.setPointerCapture(event.pointerId);
     element.addEventListener("pointermove", follow);
     element.addEventListener("pointerup", stop, { once: true });
+  }
+
+  /** Draw a landmark where it would be, before it is kept. */
+  #showAt(name: string, [column, row]: [number, number]): void {
+    const sop_instance_uid = this.#image.sop_instance_uid;
+    const others = this.#landmarks.filter((each) => each.name !== name || each.sop_instance_uid !== sop_instance_uid);
+    const moved = { series_instance_uid: this.#series, sop_instance_uid, name, author: "", column, row };
+    this.#landmarks = [...others, moved];
+    this.#draw();
   }
 
   async #put(name: string, at: [number, number] | null): Promise<void> {
@@ -180,7 +233,7 @@ class Radiographs {
       }),
     });
     if (!answer.ok) throw new Error(await sentenceOf(answer));
-    this.#take((await answer.json()) as Landmark[]);
+    this.#take((await answer.json()) as Landmarks);
   }
 
   #zoom(event: WheelEvent): void {
@@ -242,6 +295,20 @@ class Radiographs {
   #guard(work: Promise<void>): void {
     work.catch((error: unknown) => tell(this.#root, error));
   }
+}
+
+function rowOf(...cells: [words: string, kind: string][]): HTMLTableRowElement {
+  const row = document.createElement("tr");
+  for (const [words, kind] of cells) {
+    const cell = row.insertCell();
+    cell.textContent = words;
+    cell.className = kind;
+  }
+  return row;
+}
+
+function degrees(value: number): string {
+  return value.toFixed(1).replace("-", "−");
 }
 
 function tell(root: HTMLElement, error: unknown): void {

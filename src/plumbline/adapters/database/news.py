@@ -89,6 +89,11 @@ class DatabaseNews:
             tell(session, concerned, reason, self._clock.now())
         return len(concerned)
 
+    def tell_exam(self, study_instance_uid: str, reason: str) -> None:
+        """Tell one exam that what it is made from has changed."""
+        with self._store.begin() as session:
+            tell(session, [study_instance_uid], reason, self._clock.now())
+
     def unsettled(self, study_instance_uid: str) -> UnsettledNews | None:
         """See ``News.unsettled``."""
         query = select(NewsRow).where(NewsRow.study_instance_uid == study_instance_uid, NewsRow.settled_at.is_(None))

@@ -14,6 +14,8 @@ from plumbline.adapters.database.exam_results import DatabaseExamResults
 from plumbline.adapters.database.exams import exam_from_row
 from plumbline.adapters.database.tables import ExamRow, StepRow
 from plumbline.exams.identity import IdentityPolicy, same_patient
+from plumbline.exams.recognition import Recognition
+from plumbline.pipeline.documents import recognition_from_document
 from plumbline.pipeline.ports import StepName
 from plumbline.priors.choice import Role
 from plumbline.worklist.results import ExamResult
@@ -49,6 +51,17 @@ class DatabasePatientExams:
         )
         with self._store.read() as session:
             return session.scalar(statement) or {}
+
+    def recognition(self, study_instance_uid: str) -> Recognition | None:
+        """What the newest revision that was recognised was recognised as; None where none has been."""
+        statement = (
+            select(StepRow.result)
+            .where(StepRow.study_instance_uid == study_instance_uid, StepRow.name == StepName.RECOGNISE.value)
+            .order_by(StepRow.revision.desc())
+        )
+        with self._store.read() as session:
+            told = [each["recognition"] for each in session.scalars(statement) if each and "recognition" in each]
+        return recognition_from_document(told[0]) if told else None
 
     def triaged(self, study_instance_uid: str) -> Triaged | None:
         """What the rules saw of the newest revision that was triaged; None where that was not kept."""

@@ -18,6 +18,7 @@ from plumbline.adapters.database.reader_tables import (
     OpinionRow,
     ReaderSessionRow,
 )
+from plumbline.anatomy.landmarks import Landmark
 from plumbline.pipeline.ports import Clock
 
 _TOKEN_BYTES = 32
@@ -41,20 +42,6 @@ class Opinion:
     reader: str
     agrees: bool
     reason: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Landmark:
-    """A point on an image: column and row in pixels, the centre of the first pixel at 0.5; None where removed."""
-
-    study_instance_uid: str
-    series_instance_uid: str
-    sop_instance_uid: str
-    name: str
-    column: float | None
-    row: float | None
-    author: str
     at: datetime
 
 
@@ -136,17 +123,26 @@ class DatabaseReaders:
             rows = session.scalars(query.order_by(OpinionRow.opinion_id.desc()))
             return [Opinion(row.revision, row.reader, row.agrees, row.reason, row.at) for row in rows]
 
-    def set_landmark(self, landmark: Landmark) -> None:
-        """Set, move or remove a landmark; what it was before stays in the table."""
+    def set_landmark(self, study_instance_uid: str, landmark: Landmark) -> None:
+        """Set or move a landmark; what it was before stays in the table."""
+        self._note_landmark(study_instance_uid, landmark, column=landmark.column, row=landmark.row)
+
+    def remove_landmark(self, study_instance_uid: str, landmark: Landmark) -> None:
+        """Take a landmark away, with who did; what it was before stays in the table."""
+        self._note_landmark(study_instance_uid, landmark, column=None, row=None)
+
+    def _note_landmark(
+        self, study_instance_uid: str, landmark: Landmark, *, column: float | None, row: float | None
+    ) -> None:
         with self._store.begin() as session:
             session.add(
                 LandmarkRow(
-                    study_instance_uid=landmark.study_instance_uid,
+                    study_instance_uid=study_instance_uid,
                     series_instance_uid=landmark.series_instance_uid,
                     sop_instance_uid=landmark.sop_instance_uid,
                     name=landmark.name,
-                    column=landmark.column,
-                    row=landmark.row,
+                    column=column,
+                    row=row,
                     author=landmark.author,
                     at=landmark.at,
                 )
@@ -160,7 +156,13 @@ class DatabaseReaders:
                 (row.sop_instance_uid, row.name): row
                 for row in session.scalars(query.order_by(LandmarkRow.landmark_id))
             }
-            return [_landmark(row) for row in newest.values() if row.column is not None]
+            return [
+                Landmark(
+                    row.series_instance_uid, row.sop_instance_uid, row.name, row.column, row.row, row.author, row.at
+                )
+                for row in newest.values()
+                if row.column is not None and row.row is not None
+            ]
 
     def note_deed(self, who: str, deed: str, study_instance_uid: str | None = None) -> None:
         """Note who did what."""
@@ -174,19 +176,6 @@ class DatabaseReaders:
             query = query.where(DeedRow.study_instance_uid == study_instance_uid)
         with self._store.read() as session:
             return [Deed(row.who, row.deed, row.study_instance_uid, row.at) for row in session.scalars(query)]
-
-
-def _landmark(row: LandmarkRow) -> Landmark:
-    return Landmark(
-        row.study_instance_uid,
-        row.series_instance_uid,
-        row.sop_instance_uid,
-        row.name,
-        row.column,
-        row.row,
-        row.author,
-        row.at,
-    )
 
 
 def _digest(token: str) -> str:

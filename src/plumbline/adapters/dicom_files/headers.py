@@ -109,6 +109,7 @@ def instance_from_header(header: Dataset) -> Instance:
         image_position_lps_mm=_numbers(header, "ImagePositionPatient", 3),  # type: ignore[arg-type]
         image_orientation=_numbers(orientation, "ImageOrientationPatient", 6),
         pixel_spacing_mm=_numbers(measures, "PixelSpacing", 2),  # type: ignore[arg-type]
+        detector_spacing_mm=_numbers(header, "ImagerPixelSpacing", 2),  # type: ignore[arg-type]
         transfer_syntax_uid=str(getattr(header, "file_meta", Dataset()).get("TransferSyntaxUID", "")) or None,
         is_colour=(_integer(header, "SamplesPerPixel") or 1) > 1,
         view=_view(header) if _text(header, "Modality") in RADIOGRAPH_MODALITIES else None,

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from plumbline.adapters.database.engine import open_store
-from plumbline.adapters.database.readers import DatabaseReaders, Landmark, Opinion
+from plumbline.adapters.database.readers import DatabaseReaders, Opinion
 from plumbline.adapters.database.workitems import DatabaseWorkitems
+from plumbline.anatomy.landmarks import Landmark
 from plumbline.errors import Conflict
 from plumbline.testing import ManualClock, invented_ct_study
 from plumbline.triage.priority import Priority, TriageDecision
@@ -95,12 +96,12 @@ def test_a_session_is_known_by_its_secret_until_it_ends(desk):
 
 
 def test_of_a_landmark_the_last_place_counts_and_a_removed_one_is_gone(desk):
-    def mark(column, row, name="S1 superior endplate anterior"):
-        desk.readers.set_landmark(Landmark("2.25.1", "2.25.2", "2.25.3", name, column, row, "Ada", desk.now()))
+    def placed(column, row, name="S1 superior endplate anterior"):
+        return Landmark("2.25.2", "2.25.3", name, column, row, "Ada", desk.now())
 
-    mark(10.0, 20.0)
-    mark(11.0, 21.0)
-    mark(5.0, 6.0, "left femoral head centre")
-    mark(None, None, "left femoral head centre")
+    desk.readers.set_landmark("2.25.1", placed(10.0, 20.0))
+    desk.readers.set_landmark("2.25.1", placed(11.0, 21.0))
+    desk.readers.set_landmark("2.25.1", placed(5.0, 6.0, "left femoral head centre"))
+    desk.readers.remove_landmark("2.25.1", placed(5.0, 6.0, "left femoral head centre"))
     (left,) = desk.readers.landmarks("2.25.1")
-    assert (left.column, left.row) == (11.0, 21.0)
+    assert (left.column, left.row, left.author) == (11.0, 21.0, "Ada")

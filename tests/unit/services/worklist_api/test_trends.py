@@ -56,6 +56,13 @@ def test_a_value_has_its_interval_and_the_threshold_its_line():
     assert "threshold 2.0" in svg
 
 
+def test_what_may_lie_too_far_to_either_side_has_a_line_on_both():
+    key, check = "pelvic_incidence_minus_lordosis_deg", "spinopelvic-alignment"
+    svg = drawn(result(2, "2026-03-01T09:00:00", 3.1, key=key, check=check), mismatch_deg=10.0)
+    assert svg.count('class="threshold"') == 2
+    assert "threshold −10.0" in svg
+
+
 @pytest.mark.parametrize(("baselines", "lines"), [(("2.25.1", "2.25.1"), 1), (("2.25.1", "2.25.9"), 0)])
 def test_a_change_of_baseline_breaks_the_line(baselines, lines):
     one, other = baselines
