@@ -77,6 +77,7 @@ class MemoryArchive:
     studies: list[ArchiveStudy] = field(default_factory=list)
     stored: dict[str, bytes] = field(default_factory=dict)
     """Objects stored by us, by a number of arrival."""
+    withdrawn: list[str] = field(default_factory=list)
     annotations: dict[str, dict[str, str]] = field(default_factory=dict)
     changes: list[ArchiveChange] = field(default_factory=list)
     is_away: bool = False
@@ -119,6 +120,11 @@ class MemoryArchive:
         self.tell_missing()
         if part10 not in self.stored.values():
             self.stored[str(len(self.stored))] = part10
+
+    def withdraw(self, sop_instance_uid: str) -> None:
+        """See ``Archive.withdraw``; ``withdrawn`` keeps what was asked for."""
+        self.tell_missing()
+        self.withdrawn.append(sop_instance_uid)
 
     def annotate(self, study_instance_uid: str, values: Mapping[str, str]) -> None:
         """See ``Archive.annotate``."""

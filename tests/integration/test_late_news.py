@@ -12,11 +12,13 @@ import shutil
 import socket
 import time
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
+from pydicom import Dataset, dcmread
 
 from plumbline.adapters.database.engine import open_store
 from plumbline.adapters.database.steps import DatabaseSteps
@@ -121,10 +123,32 @@ def test_news_that_comes_late_makes_one_revision_each_whose_report_supersedes(ex
     assert [each["role"] for each in document["references"]] == ["baseline"]
     assert points_at(watch, uid, third, first, second)
 
+    (selection,) = archived(stack, uid, "KO")
+    assert {study.StudyInstanceUID for study in selection.CurrentRequestedProcedureEvidenceSequence} == {
+        exams["baseline"].header.study_instance_uid
+    }
+
+    tell_hl7(stack, order_for(follow_up, "Fever.", "PL2"))
+    wait(watch, stack, uid, 4)
+    (newer,) = archived(stack, uid, "KO")
+    assert newer.SOPInstanceUID != selection.SOPInstanceUID, "the selection before is taken back"
+
     tell_fhir(stack, follow_up)
     settle(stack, uid)
-    assert watch.exam(uid).revision == 3, "what says nothing new runs nothing"
-    assert len(watch.reports(uid)) == 3
+    assert watch.exam(uid).revision == 4, "what says nothing new runs nothing"
+    assert len(watch.reports(uid)) == 4
+
+
+def archived(stack: Stack, study_instance_uid: str, modality: str) -> list[Dataset]:
+    """Objects of one modality that the archive holds of a study."""
+    query = {"Level": "Instance", "Query": {"StudyInstanceUID": study_instance_uid, "Modality": modality}}
+    with urlopen(Request(f"{stack.orthanc_url}/tools/find", json.dumps(query).encode()), timeout=20) as answer:
+        handles = json.load(answer)
+    files = []
+    for handle in handles:
+        with urlopen(f"{stack.orthanc_url}/instances/{handle}/file", timeout=20) as answer:
+            files.append(dcmread(BytesIO(answer.read())))
+    return files
 
 
 def superseded_by(report) -> str:
@@ -164,7 +188,7 @@ def settle(stack: Stack, uid: str) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         counts = [each for each in steps.timeline(uid) if each.name is StepName.COMPLETE]
-        if counts[-1].revision == 4 and counts[-1].state == "done":
+        if counts[-1].revision == 5 and counts[-1].state == "done":
             return
         time.sleep(0.5)
     pytest.fail("the news was not judged within a minute")

@@ -135,6 +135,19 @@ def test_storing_the_same_object_again_changes_nothing(server, archive):
     assert httpx.get(f"{server.url}/instances/{before.handle}/attachments/dicom/md5").text == attached
 
 
+def test_only_an_object_of_ours_can_be_taken_back(archive):
+    study = generate_uid()
+    ours, selection = part10("BACK", study=study, manufacturer="Plumbline", modality="KO")
+    theirs, other = part10("BACK", study=study, modality="KO")
+    archive.store(ours)
+    archive.store(theirs)
+    for _ in range(2):
+        archive.withdraw(selection.SOPInstanceUID)
+        archive.withdraw(other.SOPInstanceUID)
+        archive.withdraw(other.SeriesInstanceUID)
+    assert [each.sop_instance_uid for each in archive.instances_of(study)] == [other.SOPInstanceUID]
+
+
 def test_what_is_no_dicom_file_is_refused_as_the_sender_s_fault(archive):
     with pytest.raises(InvalidInput):
         archive.store(b"not DICOM")

@@ -209,15 +209,17 @@ def test_what_the_archive_holds_reads_back_as_it_was_built(moved, stack, watch):
     assert dcmread(BytesIO(buffer.getvalue())).SOPInstanceUID == report.SOPInstanceUID
 
 
-def test_the_report_in_the_archive_passes_dciodvfy(moved, watch, tmp_path):
+def test_what_is_in_the_archive_passes_dciodvfy(moved, stack, watch, tmp_path):
     program = shutil.which("dciodvfy")
     if program is None:
         pytest.skip("dciodvfy is not installed (Debian package dicom3tools)")
     (report,) = watch.reports(moved[0])
-    report.save_as(tmp_path / "sr.dcm", enforce_file_format=True)
-    told = subprocess.run([program, str(tmp_path / "sr.dcm")], capture_output=True, text=True, check=False)
-    assert "Comprehensive3DSR" in told.stdout + told.stderr
-    assert "Error" not in told.stdout + told.stderr
+    (selection,) = archived(stack, moved[0], "KO")
+    for stored, iod in ((report, "Comprehensive3DSR"), (selection, "KeyObjectSelectionDocument")):
+        stored.save_as(tmp_path / "stored.dcm", enforce_file_format=True)
+        told = subprocess.run([program, str(tmp_path / "stored.dcm")], capture_output=True, text=True, check=False)
+        assert iod in told.stdout + told.stderr
+        assert "Error" not in told.stdout + told.stderr
 
 
 def test_the_command_line_finds_what_the_pipeline_stored(moved, watch, moved_files, tmp_path):

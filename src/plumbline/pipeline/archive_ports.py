@@ -74,6 +74,10 @@ class Archive(Protocol):
         """Store one DICOM file; storing the same object again changes nothing."""
         ...
 
+    def withdraw(self, sop_instance_uid: str) -> None:
+        """Remove one object that this system made; one that is not there, or that others made, is left alone."""
+        ...
+
     def annotate(self, study_instance_uid: str, values: Mapping[str, str]) -> None:
         """Attach short texts to a study (archive metadata), replacing earlier ones of the same keys."""
         ...

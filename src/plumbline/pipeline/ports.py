@@ -414,6 +414,8 @@ class PublicationState(StrEnum):
     OWED = "owed"
     SENT = "sent"
     FAILED = "failed"
+    WITHDRAWN = "withdrawn"
+    """The destination had it and has it no more: a later revision took its place."""
 
 
 class Publications(Protocol):
@@ -425,6 +427,14 @@ class Publications(Protocol):
 
     def sent(self, study_instance_uid: str, revision: int, destination: str, object_uid: str) -> None:
         """Note that the destination has it."""
+        ...
+
+    def sent_before(self, study_instance_uid: str, revision: int, destination: str, kind: str) -> Mapping[str, int]:
+        """Objects of a kind that the destination has of earlier revisions: revision by SOP Instance UID."""
+        ...
+
+    def withdrawn(self, study_instance_uid: str, revision: int, destination: str, object_uid: str) -> None:
+        """Note that the destination has it no more; it stays an object of our own."""
         ...
 
     def own_objects(self, study_instance_uid: str) -> frozenset[str]:

@@ -11,17 +11,15 @@ from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import PathPorts, Proceed, Step, StepName, StepOutcome
 from plumbline.pipeline.telling import told_of
 from plumbline.pipeline.triage import measured_facts
+from plumbline.pipeline.withdrawal import ARCHIVE, withdraw_earlier_selections
 from plumbline.pipeline.worklist_entry import show_on_worklist
 from plumbline.triage.priority import TriageDecision
 from plumbline.triage.routing import destinations_of, routing_facts
 from plumbline.worklist.reading import StoredObject
 
-ARCHIVE = "archive"
-"""Destination name of the archive that the exam came from."""
-
 
 def publish_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome:
-    """Store what was built, then point the workitem at it.
+    """Store what was built, point the workitem at it, then take back the earlier key object selections.
 
     Every object is first noted as ours: when the archive routes it back, it is known and not taken for
     growth of the exam.
@@ -51,7 +49,8 @@ def publish_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcom
         decision,
         report=StoredObject(uid, report.series_instance_uid, report.sop_class_uid, report.sop_instance_uid),
     )
-    return Proceed({"published": [each.sop_instance_uid for each in objects]})
+    left = withdraw_earlier_selections(step, ports)
+    return Proceed({"published": [each.sop_instance_uid for each in objects], "not_withdrawn": left})
 
 
 def _commit(

@@ -30,6 +30,7 @@ from plumbline.pipeline.ports import (
     StepName,
     StepOutcome,
 )
+from plumbline.pipeline.withdrawal import KEY_OBJECTS
 from plumbline.priors.choice import Reference, ReferenceChoice
 from plumbline.reports.content import (
     EvidencePicture,
@@ -90,7 +91,7 @@ def report_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome
 
 def report_files(objects: ReportObjects) -> list[ReportObject]:
     """The objects as DICOM files, what others refer to first."""
-    kinds = [*("picture" for _ in objects.pictures), *(["key-objects"] if objects.key_objects else []), "sr"]
+    kinds = [*("picture" for _ in objects.pictures), *([KEY_OBJECTS] if objects.key_objects else []), "sr"]
     return [
         ReportObject(
             sop_instance_uid=str(dataset.SOPInstanceUID),

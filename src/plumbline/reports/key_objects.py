@@ -66,7 +66,8 @@ def _add_series(document: Dataset, content: ReportContent) -> None:
 
 
 def _selection(content: ReportContent, chosen: list[Dataset]) -> KeyObjectSelection:
-    reasons = dict.fromkeys(image.reason for image in content.key_images)
+    place = f"Revision {content.revision}, in the place of earlier selections of this study"
+    reasons = dict.fromkeys((*([place] if content.revision > 1 else ()), *(one.reason for one in content.key_images)))
     return KeyObjectSelection(
         document_title=codes.DCM.OfInterest,
         referenced_objects=chosen,

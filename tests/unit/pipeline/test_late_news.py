@@ -20,6 +20,7 @@ from plumbline.adapters.database.message_intake import DatabaseMessageIntake
 from plumbline.adapters.database.news import DatabaseNews, DatabaseOrders
 from plumbline.adapters.database.patients import DatabasePatients
 from plumbline.adapters.database.readers import DatabaseReaders
+from plumbline.adapters.database.results import DatabasePublications
 from plumbline.adapters.database.steps import DatabaseSteps
 from plumbline.anatomy.landmarks import Landmark
 from plumbline.exams.facts import SourceKind
@@ -40,6 +41,7 @@ from plumbline.pipeline.recognise import recognise_step
 from plumbline.pipeline.runner import Runner
 from plumbline.pipeline.sweep import open_quiet_exams
 from plumbline.pipeline.triage import provisional_step
+from plumbline.pipeline.withdrawal import ARCHIVE, KEY_OBJECTS
 from plumbline.pipeline.worklist_entry import workitem_of
 from plumbline.testing import (
     CT_IMAGE_STORAGE,
@@ -99,6 +101,7 @@ class World:
         self.clock, self.store = ManualClock(), open_store(url)
         self.index, self.exams = DatabaseInstanceIndex(self.store), DatabaseExams(self.store)
         self.steps = DatabaseSteps(self.store, self.clock, lease_s=60, maximum_attempts=3)
+        self.publications = DatabasePublications(self.store, self.clock)
         self.archive, self.spool = MemoryArchive(), MemorySpool()
         self.fetcher = Fetcher(self.archive, self.spool, self.clock)
         self.patients = DatabasePatients(self.store, IDENTITY)
@@ -396,11 +399,14 @@ def test_an_exam_that_turns_out_never_operated_is_taken_from_the_worklist(world)
     world.receive(plain)
     world.run()
     assert world.shown(plain) == "LOW"
+    world.publications.owe(plain.study_instance_uid, 1, ARCHIVE, "2.25.66", KEY_OBJECTS)
+    world.publications.sent(plain.study_instance_uid, 1, ARCHIVE, "2.25.66")
     world.hear(order("s/p TLIF L4-L5 2026-01-12", plain, status=OrderStatus.CANCELLED))
     world.run()
     assert world.exams.exam(plain.study_instance_uid).state is ExamState.NOT_APPLICABLE
     state = world.workitems.store.get(workitem_of(plain.study_instance_uid)).state
     assert state.value == "CANCELED"
+    assert world.archive.withdrawn == ["2.25.66"], "its selection of earlier exams is taken back"
 
 
 def test_an_exam_told_too_little_to_be_recognised_is_recognised_by_its_late_order(world):

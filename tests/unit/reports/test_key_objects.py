@@ -32,9 +32,15 @@ def test_the_selection_lies_in_the_current_study_under_its_title(selection: Data
     assert selection.ContentTemplateSequence[0].TemplateIdentifier == "2010"
 
 
-def test_the_selection_says_why(selection: Dataset) -> None:
+def test_the_selection_says_why() -> None:
+    selection = build_key_objects(replace(full_report(), revision=1, predecessor=None))
     (description,) = [item for item in selection.ContentSequence if concept(item) == "DCM:113012"]
     assert description.TextValue == "Spacer at L4-L5, current\nSpacer at L4-L5, baseline"
+
+
+def test_a_later_selection_says_that_it_takes_the_place_of_others(selection: Dataset) -> None:
+    (description,) = [item for item in selection.ContentSequence if concept(item) == "DCM:113012"]
+    assert description.TextValue.startswith("Revision 2, in the place of earlier selections of this study\nSpacer")
 
 
 def test_evidence_covers_every_study_that_is_referred_to(selection: Dataset) -> None:

@@ -136,11 +136,27 @@ class DatabasePublications:
     def sent(self, study_instance_uid: str, revision: int, destination: str, object_uid: str) -> None:
         """See ``Publications.sent``."""
         with self._store.begin() as session:
-            row = _row(session, study_instance_uid, revision, destination, object_uid)
-            if row is None:
-                raise InvalidInput("this object was never owed", where=object_uid)
+            row = _owed_row(session, study_instance_uid, revision, destination, object_uid)
             row.state, row.published_at = PublicationState.SENT.value, self._clock.now()
             row.attempts += 1
+
+    def sent_before(self, study_instance_uid: str, revision: int, destination: str, kind: str) -> Mapping[str, int]:
+        """See ``Publications.sent_before``."""
+        query = select(PublicationRow.object_uid, PublicationRow.revision).where(
+            PublicationRow.study_instance_uid == study_instance_uid,
+            PublicationRow.revision < revision,
+            PublicationRow.destination == destination,
+            PublicationRow.kind == kind,
+            PublicationRow.state == PublicationState.SENT.value,
+        )
+        with self._store.read() as session:
+            return {row.object_uid: row.revision for row in session.execute(query)}
+
+    def withdrawn(self, study_instance_uid: str, revision: int, destination: str, object_uid: str) -> None:
+        """See ``Publications.withdrawn``."""
+        with self._store.begin() as session:
+            row = _owed_row(session, study_instance_uid, revision, destination, object_uid)
+            row.state = PublicationState.WITHDRAWN.value
 
     def own_objects(self, study_instance_uid: str) -> frozenset[str]:
         """See ``Publications.own_objects``."""
@@ -157,6 +173,13 @@ def _png(picture: Picture) -> bytes:
 
 def _pixels(png: bytes) -> NDArray[np.uint8]:
     return np.asarray(Image.open(BytesIO(png)).convert("RGB"), dtype=np.uint8)
+
+
+def _owed_row(session: Session, study_uid: str, revision: int, destination: str, object_uid: str) -> PublicationRow:
+    row = _row(session, study_uid, revision, destination, object_uid)
+    if row is None:
+        raise InvalidInput("this object was never owed", where=object_uid)
+    return row
 
 
 def _row(session: Session, study_uid: str, revision: int, destination: str, object_uid: str) -> PublicationRow | None:

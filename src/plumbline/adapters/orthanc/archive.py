@@ -100,6 +100,18 @@ class OrthancArchive:
         """See ``Archive.store``; the archive's ``OverwriteInstances`` is off."""
         self._client.store(part10)
 
+    def withdraw(self, sop_instance_uid: str) -> None:
+        """See ``Archive.withdraw``."""
+        for found in self._client.lookup(sop_instance_uid):
+            if found["Type"] != "Instance":
+                continue
+            try:
+                tags = self._client.instance_tags(found["ID"])
+                if is_own_object(manufacturer=tags.get("Manufacturer", ""), modality=tags.get("Modality", "")):
+                    self._client.delete_instance(found["ID"])
+            except InvalidInput:
+                continue  # deleted between the requests
+
     def annotate(self, study_instance_uid: str, values: Mapping[str, str]) -> None:
         """See ``Archive.annotate``; keys are names of ``UserMetadata`` in the archive's configuration."""
         study = self._find(study_instance_uid)

@@ -102,6 +102,14 @@ class OrthancClient:
         """Store a DICOM file. Orthanc keeps the first of the same instance, so this may be repeated."""
         return _patiently(lambda: _raw(self._api.post_instances(content=part10))).json()
 
+    def delete_instance(self, instance: str) -> None:
+        """Delete one instance."""
+        _patiently(lambda: _raw(self._api.delete_instances_id(instance)))
+
+    def instance_tags(self, instance: str) -> dict[str, Any]:
+        """Values of an instance by the names of their attributes, without pixel data."""
+        return _patiently(lambda: self._api.get(f"{self._url}/instances/{instance}/simplified-tags")).json()
+
     def set_metadata(self, study: str, name: str, value: str) -> None:
         """Set a user metadata of a study."""
         _patiently(lambda: self._api.put(f"{self._url}/studies/{study}/metadata/{name}", content=value.encode()))
