@@ -6,7 +6,7 @@ resolution between its two discs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -24,7 +24,7 @@ from plumbline.imaging.canal import CanalLine, CanalSettings, find_canal
 from plumbline.imaging.discs import DiscMap, DiscSettings, chain_discs, map_discs
 from plumbline.imaging.masks import voxels_of, within_box
 from plumbline.imaging.ribs import RibSettings, bone_of_bodies_hu, find_ribs
-from plumbline.imaging.sampling import axis_aligned, coordinates_in, sample
+from plumbline.imaging.sampling import axis_aligned, coordinates_in, is_inside, sample
 from plumbline.imaging.spine import LocalisedSpine, LocalisedVertebra
 from plumbline.imaging.straight import straighten
 from plumbline.imaging.vertebral_body import Body, BodySettings, fit_body
@@ -49,9 +49,13 @@ class LocaliserSettings:
         What metal in the middle of a disc space counts as, against 1 for a dark disc between bright bodies.
     least_bodies
         Fewer make no spine.
+    poor_quality
+        A neighbour that was fitted less well is looked for again with the size usual in this spine.
     sacral_share, sacral_scale, lean_weight
         Bone beside a body (``lateral_bone_share``) at which it is as likely sacral as not, the width of that
         judgement, and what each degree of lean beyond 25 adds.
+    least_known
+        Of the places beside a body, so many have to be in view for their bone to say anything.
     surely_sacral
         Below a body that is sacral with this probability no other is looked for.
     most_unlike
@@ -69,7 +73,9 @@ class LocaliserSettings:
     spacer_contrast: float = 0.7
     least_bodies: int = 2
     least_edges: float = 0.42
+    poor_quality: float = 0.75
     sacral_share: float = 0.65
+    least_known: float = 0.3
     surely_sacral: float = 0.95
     sacral_scale: float = 0.05
     lean_weight: float = 0.002
@@ -108,6 +114,14 @@ def localise_spine(
     return _assemble(volume, bone, line, bodies, metal, settings)
 
 
+@dataclass(frozen=True, eq=False)
+class Bone:
+    """An exam on the coarse grid, and 1 where metal or its halo hides what is there; nothing hides it without metal."""
+
+    coarse: Volume
+    hidden: Volume | None = None
+
+
 def _coarse_metal(
     volume: Volume, coarse: Volume, metal: NDArray[np.bool_] | None
 ) -> tuple[Volume | None, Volume | None]:
@@ -122,12 +136,13 @@ def _coarse_metal(
     return Volume(dense, coarse.lps_from_index), Volume(around, coarse.lps_from_index)
 
 
-def _without_metal(coarse: Volume, metal: Volume | None) -> Volume:
+def _without_metal(coarse: Volume, metal: Volume | None) -> Bone:
     """The coarse volume with soft tissue in place of metal and what streaks most: screws are no ala of a sacrum."""
     if metal is None:
-        return coarse
+        return Bone(coarse)
     around = ndimage.maximum_filter(metal.voxels, 5) > 0.5
-    return Volume(np.where(around, np.float32(_SOFT_HU), coarse.voxels), coarse.lps_from_index)
+    soft = Volume(np.where(around, np.float32(_SOFT_HU), coarse.voxels), coarse.lps_from_index)
+    return Bone(soft, Volume(around.astype(np.float32), coarse.lps_from_index))
 
 
 def _fine_shadow(volume: Volume, metal: NDArray[np.bool_] | None) -> Volume | None:
@@ -159,7 +174,7 @@ def _with_spacers(discs: DiscMap, line: CanalLine, metal: Volume, settings: Loca
 
 def _bodies(
     volume: Volume,
-    coarse: Volume,
+    bone: Bone,
     line: CanalLine,
     discs: DiscMap,
     chain: NDArray[np.intp],
@@ -176,7 +191,7 @@ def _bodies(
     if not plausible:
         raise AnalysisFailed("the vertebral bodies have no edges that could be fitted")
     seed = max(plausible, key=_quality)
-    grow = _Growth(volume, coarse, fit, settings)
+    grow = _Growth(volume, bone, fit, settings)
     return [*reversed(grow.from_body(seed, up=False)), seed, *grow.from_body(seed, up=True)]
 
 
@@ -194,45 +209,59 @@ class _Growth:
     """From one fitted body to the next, by its endplate and the usual height of a disc."""
 
     def __init__(
-        self, volume: Volume, coarse: Volume, fit: Callable[[Body, bool], Body], settings: LocaliserSettings
+        self, volume: Volume, bone: Bone, fit: Callable[[Body, bool], Body], settings: LocaliserSettings
     ) -> None:
         self._volume = volume
-        self._coarse = coarse
+        self._bone = bone
         self._fit = fit
         self._settings = settings
 
     def from_body(self, seed: Body, *, up: bool) -> list[Body]:
         """Bodies beyond the seed, nearest first; downwards it ends with the first that is surely sacral."""
         found: list[Body] = []
-        current = seed
+        current, known = seed, [seed]
         while len(found) < _LONGEST_SPINE:
-            if not up and sacral_probability(self._coarse, current, self._settings) >= self._settings.surely_sacral:
+            if not up and sacral_probability(self._bone, current, self._settings) >= self._settings.surely_sacral:
                 break
-            following = self._next(current, up=up)
+            following = self._next(current, known, up=up)
             if following is None:
                 break
             found.append(following)
+            known.append(following)
             current = following
         return found
 
-    def _next(self, body: Body, *, up: bool) -> Body | None:
-        tried = [self._step(body, gap_mm, lean_deg, up=up) for gap_mm, lean_deg in _STEPS[up]]
+    def _next(self, body: Body, known: Sequence[Body], *, up: bool) -> Body | None:
+        """The likeliest neighbour; where that is a poor one, starts of the size usual in this spine are tried, too."""
+        best = self._likeliest(body, body, up=up)
+        if best is None or _quality(best) >= self._settings.poor_quality:
+            return best
+        sizes = np.median([(each.height_mm, each.depth_mm, each.width_mm) for each in known], axis=0)
+        usual = replace(body, height_mm=float(sizes[0]), depth_mm=float(sizes[1]), width_mm=float(sizes[2]))
+        other = self._likeliest(body, usual, up=up)
+        return max((best, other or best), key=lambda each: self._likeness(usual, each))
+
+    def _likeliest(self, body: Body, sized: Body, *, up: bool) -> Body | None:
+        tried = [self._step(body, sized, gap_mm, lean_deg, up=up) for gap_mm, lean_deg in _STEPS[up]]
         good = [each for each in tried if each is not None]
-        return max(good, key=lambda each: self._likeness(body, each), default=None)
+        return max(good, key=lambda each: self._likeness(sized, each), default=None)
 
     def _likeness(self, body: Body, other: Body) -> float:
         """Quality of a neighbour, which has about the same height; a sacral one need not."""
         unlike = abs(float(np.log(other.height_mm / body.height_mm)))
         return _quality(other) - min(unlike, self._settings.most_unlike)
 
-    def _step(self, body: Body, gap_mm: float, lean_deg: float, *, up: bool) -> Body | None:
-        """The neighbour beyond a disc of ``gap_mm`` that leans by ``lean_deg`` more; None where there is none."""
+    def _step(self, body: Body, sized: Body, gap_mm: float, lean_deg: float, *, up: bool) -> Body | None:
+        """The neighbour beyond a disc of ``gap_mm`` that leans by ``lean_deg`` more; None where there is none.
+
+        It is looked for with the size of ``sized``.
+        """
         sign = 1.0 if up else -1.0
         turn = RigidTransform.about(np.zeros(3), body.axes[2] * np.radians(lean_deg), np.zeros(3))
         axes = turn.turn(body.axes)
-        half = body.height_mm / 2
-        centre = body.centre_lps_mm + sign * ((half + gap_mm / 2) * body.axes[1] + (half + gap_mm / 2) * axes[1])
-        start = replace(body, centre_lps_mm=centre, axes=axes)
+        to_disc, from_disc = (body.height_mm + gap_mm) / 2, (sized.height_mm + gap_mm) / 2
+        centre = body.centre_lps_mm + sign * (to_disc * body.axes[1] + from_disc * axes[1])
+        start = replace(sized, centre_lps_mm=centre, axes=axes)
         if not self._is_in_view(start, lowest=-1.0 if up else 0.0):
             return None
         fitted = self._fit(start, self._is_in_view(start, lowest=-1.0))
@@ -292,17 +321,20 @@ def _start_between(line: CanalLine, discs: DiscMap, lower: int, upper: int, sett
     )
 
 
-def lateral_bone_share(coarse: Volume, body: Body) -> float:
+def lateral_bone_share(bone: Bone, body: Body, settings: LocaliserSettings) -> float | None:
     """Share of the places beside a body under which there is bone, in front and behind added; the poorer side.
 
-    The ala of the sacrum fills them; beside a lumbar body lies muscle, behind it a transverse process.
+    The ala of the sacrum fills them; beside a lumbar body lies muscle, behind it a transverse process. None where
+    metal and the borders of the exam hide both sides.
     """
     front = np.arange(-body.depth_mm / 2 + 8.0, body.depth_mm / 2 - 8.0 + 0.1, 3.0)
     rear = np.arange(-6.0, 19.0, 3.0)
-    return min(_bone_beside(coarse, body, side, front) + _bone_beside(coarse, body, side, rear) for side in (1.0, -1.0))
+    sides = [[_bone_beside(bone, body, side, along, settings) for along in (front, rear)] for side in (1.0, -1.0)]
+    return min((before + behind for before, behind in sides if before is not None and behind is not None), default=None)
 
 
-def _bone_beside(coarse: Volume, body: Body, side: float, along: Points) -> float:
+def _bone_beside(bone: Bone, body: Body, side: float, along: Points, settings: LocaliserSettings) -> float | None:
+    """Share of the places in view with bone; None where too few are in view."""
     posterior, cranial, left = body.axes
     aside = side * (max(body.width_mm / 2 + 3.5, 26.0) + np.arange(0.0, 18.1, 3.0))
     up = np.arange(-body.height_mm / 2 - 2.0, body.height_mm / 2, 3.0)
@@ -312,36 +344,45 @@ def _bone_beside(coarse: Volume, body: Body, side: float, along: Points) -> floa
         + along[None, :, None, None] * posterior
         + up[None, None, :, None] * cranial
     )
-    return float((sample(coarse, points).max(axis=2) > _CORTEX_HU).mean())
+    is_in_view = is_inside(bone.coarse, points)
+    is_bone = np.any(is_in_view & (sample(bone.coarse, points) > _CORTEX_HU), axis=2)
+    is_known = is_in_view.any(axis=2)
+    if bone.hidden is not None:
+        is_known &= np.all(sample(bone.hidden, points) < 0.5, axis=2)
+    is_known |= is_bone
+    return float(is_bone[is_known].mean()) if is_known.mean() >= settings.least_known else None
 
 
 _CORTEX_HU = 145.0
 _SOFT_HU = 40.0
 
 
-def sacral_probability(coarse: Volume, body: Body, settings: LocaliserSettings) -> float:
+def sacral_probability(bone: Bone, body: Body, settings: LocaliserSettings) -> float:
     """How probable it is that a body is a sacral one, from the bone beside it and its lean."""
     lean_deg = float(np.degrees(np.arctan2(-body.axes[1][1], body.axes[1][2])))
-    share = lateral_bone_share(coarse, body) + settings.lean_weight * float(np.clip(lean_deg - 25.0, -25.0, 25.0))
+    beside = lateral_bone_share(bone, body, settings)
+    share = (settings.sacral_share if beside is None else beside) + settings.lean_weight * float(
+        np.clip(lean_deg - 25.0, -25.0, 25.0)
+    )
     return float(1.0 / (1.0 + np.exp(-(share - settings.sacral_share) / settings.sacral_scale)))
 
 
 def _assemble(
     volume: Volume,
-    coarse: Volume,
+    bone: Bone,
     line: CanalLine,
     bodies: list[Body],
     metal: NDArray[np.bool_] | None,
     settings: LocaliserSettings,
 ) -> LocalisedSpine:
     """Decide where the sacrum begins, drop what is below, name the rest and label its bone."""
-    sacral = np.array([sacral_probability(coarse, body, settings) for body in bodies])
+    sacral = np.array([sacral_probability(bone, body, settings) for body in bodies])
     first_lumbar = _first_lumbar(sacral)
     kept = list(reversed(bodies[max(first_lumbar - 1, 0) :]))
     has_sacrum = first_lumbar > 0
     if len(kept) < settings.least_bodies:
         raise AnalysisFailed("only one vertebral body was found")
-    numbering = _numbered(volume, coarse, kept, sacral, first_lumbar, settings)
+    numbering = _numbered(volume, bone, kept, sacral, first_lumbar, settings)
     vertebrae = tuple(
         _vertebra(body, is_sacrum=has_sacrum and index == len(kept) - 1, volume=volume)
         for index, body in enumerate(kept)
@@ -353,7 +394,7 @@ def _assemble(
 
 def _numbered(
     volume: Volume,
-    coarse: Volume,
+    bone: Bone,
     kept: list[Body],
     sacral: NDArray[np.float64],
     first_lumbar: int,
@@ -364,7 +405,7 @@ def _numbered(
     Ribs are looked for at one body more than was found: of a vertebra that the border cuts they may be in view.
     """
     bodies = [_body_above(kept[0], kept[1]), *kept]
-    ribs = find_ribs(coarse, volume, bodies, settings.ribs, bone_hu=bone_of_bodies_hu(coarse, kept))
+    ribs = find_ribs(bone.coarse, volume, bodies, settings.ribs, bone_hu=bone_of_bodies_hu(bone.coarse, kept))
     bears_rib = [each.probability for each in ribs] + [None] * (len(bodies) - len(ribs))
     is_sacral = [None, *sacral[max(first_lumbar - 1, 0) :][::-1].tolist()]
     found = [

@@ -23,7 +23,7 @@ from plumbline.anatomy.segment_names import SACRUM
 from plumbline.anatomy.spine_evidence import BodyEvidence, SpineEvidence
 from plumbline.errors import AnalysisFailed
 from plumbline.imaging.label_maps import LabelMap, LabelSegment
-from plumbline.imaging.localise import LocaliserSettings, sacral_probability
+from plumbline.imaging.localise import Bone, LocaliserSettings, sacral_probability
 from plumbline.imaging.mapped_body import BodyCore, MappedBodySettings, body_in_mask, contains, find_core
 from plumbline.imaging.sampling import axis_aligned, is_inside
 from plumbline.imaging.spine import LocalisedSpine, LocalisedVertebra
@@ -291,7 +291,7 @@ def _numbering(
     evidence = []
     for index, each in enumerate(mapped):
         is_judged = index >= len(mapped) - _JUDGED_FROM_BELOW
-        sacral = sacral_probability(coarse, each.body, settings.localiser) if is_judged else None
+        sacral = sacral_probability(Bone(coarse), each.body, settings.localiser) if is_judged else None
         claim = None if sacral is None else float(np.clip(sacral, low, high))
         if each.label == SACRUM:
             evidence.append(BodyEvidence(each.body.centre_lps_mm, is_sacral=_both(reliability, claim)))

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from plumbline.imaging.localise import LocaliserSettings, _first_lumbar, _Growth
+from plumbline.imaging.localise import (
+    Bone,
+    LocaliserSettings,
+    _first_lumbar,
+    _Growth,
+    lateral_bone_share,
+)
 from plumbline.imaging.vertebral_body import Body
 from plumbline.imaging.volume import Volume
 
@@ -17,7 +23,7 @@ def growth(lowest_slice_mm: float) -> _Growth:
     affine = np.eye(4)
     affine[:3, 3] = [-40.0, -40.0, lowest_slice_mm]
     volume = Volume(np.zeros((80, 80, 80), dtype=np.int16), affine)
-    return _Growth(volume, volume, lambda body, has_floor: body, LocaliserSettings())
+    return _Growth(volume, Bone(volume), lambda body, has_floor: body, LocaliserSettings())
 
 
 def sacral() -> Body:
@@ -53,3 +59,32 @@ def test_a_body_whose_wall_is_cut_above_its_middle_is_not():
 )
 def test_the_sacrum_begins_where_all_bodies_together_say(sacral, lowest_lumbar):
     assert _first_lumbar(np.array(sacral)) == lowest_lumbar
+
+
+SETTINGS = LocaliserSettings()
+
+
+def bone_beside(*, hides: tuple[int, ...] = (), half_width: int = 60) -> Bone:
+    """Bone on both sides of the origin as an ala would be; metal hides the sides named, -1 right and 1 left."""
+    x = np.arange(-half_width, half_width + 1, 2.0)
+    y, z = np.arange(-60.0, 61.0, 2.0), np.arange(-40.0, 41.0, 2.0)
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = x[0], y[0], z[0]
+    across = np.broadcast_to(x, (len(z), len(y), len(x)))
+    is_hidden = np.isin(np.sign(across), hides) & (np.abs(across) > 20.0)
+    density = np.where((np.abs(across) > 24.0) & ~is_hidden, 250.0, 40.0).astype(np.float32)
+    return Bone(Volume(density, affine), Volume(is_hidden.astype(np.float32), affine))
+
+
+def test_bone_on_both_sides_of_a_body_is_an_ala():
+    assert lateral_bone_share(bone_beside(), body_at((0.0, 0.0, 0.0), leaning(0.0)), SETTINGS) == pytest.approx(2.0)
+
+
+def test_what_metal_hides_is_not_taken_for_soft_tissue():
+    body = body_at((0.0, 0.0, 0.0), leaning(0.0))
+    assert lateral_bone_share(bone_beside(hides=(1,)), body, SETTINGS) == pytest.approx(2.0)
+    assert lateral_bone_share(bone_beside(hides=(-1, 1)), body, SETTINGS) is None
+
+
+def test_what_a_narrow_field_of_view_leaves_out_is_not_taken_for_anything():
+    assert lateral_bone_share(bone_beside(half_width=28), body_at((0.0, 0.0, 0.0), leaning(0.0)), SETTINGS) is None
