@@ -14,6 +14,7 @@ from plumbline.errors import AnalysisFailed, InvalidInput, PlumblineError
 from plumbline.exams.order import Plan
 from plumbline.imaging.hardware import Implant
 from plumbline.imaging.motion import ExamAnatomy, SpacerMotion, assign_vertebrae, find_spacer, measure_spacer
+from plumbline.imaging.spacer_pairs import SpacerPair, pair_spacers
 
 
 @dataclass(frozen=True)
@@ -134,8 +135,17 @@ class CheckContext:
 
         One that only the baseline tells apart is looked for in this exam's metal.
         """
-        seen = (self._matched(spacer) for spacer in self.current.anatomy.hardware.spacers)
+        seen = (self._matched(pair) for pair in self._pairs)
         return (*seen, *(each for each in self._looked_for if isinstance(each, MatchedSpacer)))
+
+    @cached_property
+    def _pairs(self) -> tuple[SpacerPair, ...]:
+        """Spacers of this exam with the baseline's; alone where there is no baseline to pair them with."""
+        hardware = self.current.anatomy.hardware
+        if self._why_no_baseline() is not None or isinstance(self._assignment, AnalysisFailed):
+            return tuple(SpacerPair(each, None, hardware.beside(each)) for each in hardware.spacers)
+        assert self.baseline is not None
+        return pair_spacers(self.baseline.anatomy, self.current.anatomy, self.shift)
 
     @cached_property
     def lost_spacers(self) -> tuple[LostSpacer, ...]:
@@ -168,31 +178,32 @@ class CheckContext:
             return LostSpacer(level, _sentence(error.what))
         except Exception as error:  # noqa: BLE001 (shown as failed; the other spacers go on)
             return LostSpacer(level, _broke_off(error), is_broken=True)
-        return MatchedSpacer(found, level, self._identity(found, motion, level), motion, None)
+        beside = baseline.hardware.beside(spacer)
+        return MatchedSpacer(found, level, self._identity(found, beside, motion, level), motion, None)
 
     def level_name(self, above: int) -> str | None:
         """Name of the level below vertebra ``above`` of the current exam by its most probable labelling."""
         names = self.current.anatomy.spine.names
         return f"{names[above]}-{names[above + 1]}" if above + 1 < len(names) else None
 
-    def _matched(self, spacer: Implant) -> MatchedSpacer:
-        level = self.level_name(spacer.above)
+    def _matched(self, pair: SpacerPair) -> MatchedSpacer:
+        level = self.level_name(pair.current.above)
         motion, why_not, is_broken = None, self._why_no_baseline(), False
         if why_not is None:
             try:
-                motion = self._motion(spacer)
+                motion = self._motion(pair)
             except (AnalysisFailed, InvalidInput) as error:
                 why_not = _sentence(error.what)
             except Exception as error:  # noqa: BLE001 (shown as failed; what needs no motion goes on)
                 why_not = _broke_off(error)
                 is_broken = True
-        return MatchedSpacer(spacer, level, self._identity(spacer, motion, level), motion, why_not, is_broken)
+        implant = self._identity(pair.current, pair.beside, motion, level)
+        return MatchedSpacer(pair.current, level, implant, motion, why_not, is_broken)
 
-    def _identity(self, spacer: Implant, motion: SpacerMotion | None, level: str | None) -> TrackedImplant:
+    def _identity(self, spacer: Implant, beside: int, motion: SpacerMotion | None, level: str | None) -> TrackedImplant:
         """The baseline's identity where the spacer was found there, else its own."""
         first_seen = self.baseline if motion is not None and self.baseline else self.current
         own = motion.baseline_spacer if motion is not None else spacer
-        beside = first_seen.anatomy.hardware.beside(own)
         return spacer_tracking(first_seen.study_instance_uid, own.above, level, beside=beside)
 
     def _why_no_baseline(self) -> str | None:
@@ -206,19 +217,30 @@ class CheckContext:
             return f"The baseline cannot be measured: its analysis broke off ({type(self.baseline.outcome).__name__})."
         return None
 
-    def _motion(self, spacer: Implant) -> SpacerMotion:
+    def _motion(self, pair: SpacerPair) -> SpacerMotion:
+        """Measured against the baseline's spacer; one that the baseline does not tell apart is looked for in it."""
         assert self.baseline is not None
-        before = [each for each in self.baseline.anatomy.hardware.spacers if each.above + self.shift == spacer.above]
-        if not before:
+        if not self.baseline.anatomy.hardware.spacers and isinstance(self._assignment, AnalysisFailed):
             raise AnalysisFailed("the baseline shows no spacer at this level")
-        now = [each for each in self.current.anatomy.hardware.spacers if each.above == spacer.above]
-        if len(before) != len(now):
+        baseline, current, shift = self.baseline.anatomy, self.current.anatomy, self.shift
+        if not pair.is_sure:
+            counts = [
+                sum(each.above + offset == pair.current.above for each in exam.hardware.spacers)
+                for exam, offset in ((baseline, shift), (current, 0))
+            ]
             raise AnalysisFailed(
-                f"the baseline shows {len(before)} spacers at this level and this exam {len(now)}: "
+                f"the baseline shows {counts[0]} spacers at this level and this exam {counts[1]}: "
                 "which is which cannot be told"
             )
-        partner = before[now.index(spacer)]
-        return measure_spacer(self.baseline.anatomy, self.current.anatomy, partner, spacer, self.shift)
+        partner = pair.baseline or self._in_baseline(pair.current)
+        return measure_spacer(baseline, current, partner, pair.current, shift)
+
+    def _in_baseline(self, spacer: Implant) -> Implant:
+        assert self.baseline is not None
+        try:
+            return find_spacer(self.current.anatomy, self.baseline.anatomy, spacer, -self.shift)
+        except AnalysisFailed as error:
+            raise AnalysisFailed("the baseline shows no spacer at this level") from error
 
 
 def _broke_off(error: Exception) -> str:
