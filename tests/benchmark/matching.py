@@ -59,16 +59,13 @@ class Matching:
 
 
 class _Images:
-    """The current exam as held; nothing else is opened when matching."""
+    """The patient's exams as held, their headers read already; no pixels are opened when matching."""
 
-    def __init__(self, study: Study) -> None:
-        self._study = study
+    def __init__(self, held: Sequence[Study]) -> None:
+        self._held = {each.study_instance_uid: each for each in held}
 
-    def study(self, _uid: str) -> Study:
-        return self._study
-
-    def patient(self, _uid: str) -> PatientIdentity:
-        return self._study.patient
+    def study(self, uid: str) -> Study:
+        return self._held[uid]
 
 
 def studies(count: int, patient: PatientIdentity = PATIENT) -> list[Study]:
@@ -206,12 +203,12 @@ def hold(store: Store, held: Sequence[Study]) -> None:
 
 
 @contextmanager
-def _ports(folder: Path, current: Study, **orthanc: Any) -> Iterator[tuple[PathPorts, SitePolicy, Store]]:
+def _ports(folder: Path, own: Sequence[Study], **orthanc: Any) -> Iterator[tuple[PathPorts, SitePolicy, Store]]:
     settings = Settings(data_dir=folder, orthanc=OrthancSettings(**orthanc))
     folder.mkdir(parents=True, exist_ok=True)
     store = open_store(settings.store_url)
     try:
-        yield replace(build_ports(settings, store), images=_Images(current)), site_policy(settings), store  # type: ignore[arg-type]
+        yield replace(build_ports(settings, store), images=_Images(own)), site_policy(settings), store  # type: ignore[arg-type]
     finally:
         store.engine.dispose()
 
@@ -224,7 +221,7 @@ def in_the_database(others: int) -> Matching:
         series = tuple(replace(one, instances=()) for one in each.series)
         archive.studies.append(ArchiveStudy(replace(each, series=series), 1))
         archive.instances[each.study_instance_uid] = [FetchedInstance(b"", "", f"{each.study_instance_uid}.1.0", "")]
-    with tempfile.TemporaryDirectory() as folder, _ports(Path(folder), own[-1]) as (ports, policy, store):
+    with tempfile.TemporaryDirectory() as folder, _ports(Path(folder), own) as (ports, policy, store):
         hold(store, own)
         for start in range(0, others, 10_000):
             hold(store, [_stranger(number) for number in range(start, min(start + 10_000, others))])
@@ -246,7 +243,7 @@ def in_orthanc() -> Matching:
                 patient = PatientIdentity(f"BENCH-{number}", "NORTH", PATIENT.birth_date, "F")
                 for each in own if number == 0 else studies(18, patient):
                     client.post(f"{server.url}/instances", content=as_file(each)).raise_for_status()
-        with _ports(Path(folder) / "data", own[-1], url=server.url) as (ports, policy, store):
+        with _ports(Path(folder) / "data", own, url=server.url) as (ports, policy, store):
             hold(store, own)
             queries: list[Any] = []
             ports.archive._client._api.event_hooks["request"].append(queries.append)  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 """Step 5, match: the preoperative exam, the baseline and the last prior, each whole and each with its reasons.
 
 Choosing and fetching alternate: an exam is chosen on what the archives list, made whole, counted, and
-chosen again with the count, until every chosen exam has been counted.
+chosen again with the count and by what its own images say, until every chosen exam has been looked at.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from plumbline.errors import InvalidInput
 from plumbline.exams.identity import as_held
-from plumbline.exams.recognition import recognise
-from plumbline.exams.study import PatientIdentity, Study
+from plumbline.exams.recognition import Recognition, recognise
+from plumbline.exams.study import Study
 from plumbline.pipeline.archive_ports import ArchiveStudy
 from plumbline.pipeline.documents import choice_document
 from plumbline.pipeline.fetch import INDEX_DELAY_S
@@ -114,25 +115,28 @@ def _choose_and_count(
     ports: PathPorts,
     policy: SitePolicy,
 ) -> tuple[ReferenceChoice, dict[str, ReferenceFetch]]:
-    """Choose among the exams with what was counted so far, and go on fetching the chosen ones.
+    """Choose among the exams with what is known of them so far, and go on fetching the chosen ones.
 
-    Where the site refuses partial exams, one that could not be made whole gives way to the next best.
+    One that turns out unfit once its images are here, and where the site refuses partial exams one that could not
+    be made whole, gives way to the next best.
     """
+    studies = {each.study.study_instance_uid: each for each in listed.studies}
+    by_uid = {each.study.study_instance_uid: each for each in candidates}
+    looked_at = _LookedAt(story, ports)
     while True:
-        counted = [_counted(each, fetches, ports) for each in candidates]
-        choice = choose_references(story.study, story.recognition, counted, story.history, policy.priors)
+        known = [looked_at.known(each, fetches) for each in candidates]
+        choice = choose_references(story.study, story.recognition, known, story.history, policy.priors)
         chosen = [each.study_instance_uid for each in choice.considered if each.role is not None]
         room = policy.maximum_priors - len(fetches)
         new = [uid for uid in chosen if uid not in fetches][: max(room, 0)]
         left = [uid for uid in chosen if uid not in fetches and uid not in new]
         fetches = {**fetches, **begin_fetches(listed.of(new), ports), **_not_fetched(listed.of(left), policy)}
-        studies = {each.study.study_instance_uid: each for each in listed.studies}
         before = fetches
         fetches = {uid: advance(uid, studies[uid], each, ports, policy) for uid, each in fetches.items()}
-        counting_changes_nothing = all(
-            fetches[uid].is_whole and _is_whom_listed(studies[uid].study, ports) for uid in chosen
+        images_change_nothing = all(
+            fetches[uid].is_whole and _is_alike(by_uid[uid], looked_at.known(by_uid[uid], fetches)) for uid in chosen
         )
-        if counting_changes_nothing or (fetches == before and not new and not left):
+        if images_change_nothing or (fetches == before and not new and not left):
             return choice, fetches
 
 
@@ -145,29 +149,65 @@ def _not_fetched(chosen: Sequence[tuple[ArchiveStudy, str | None]], policy: Site
     }
 
 
-def _counted(candidate: Candidate, fetches: Mapping[str, ReferenceFetch], ports: PathPorts) -> Candidate:
-    """A candidate with what was counted of it, and of the patient whom its images name."""
-    uid = candidate.study.study_instance_uid
-    fetch = fetches.get(uid)
-    if fetch is None or not fetch.is_settled:
-        return candidate
-    return replace(
-        candidate,
-        study=replace(candidate.study, patient=_whose(candidate.study, ports)),
-        held_instances=fetch.held_count,
-        archive_instances=fetch.listed_count,
-        shortfall=fetch.shortfall,
+class _LookedAt:
+    """Candidates as counting and their own images tell of them; each is looked at once for each count."""
+
+    def __init__(self, story: Story, ports: PathPorts) -> None:
+        self._story = story
+        self._ports = ports
+        self._seen: dict[tuple[str, ReferenceFetch], Candidate] = {}
+
+    def known(self, candidate: Candidate, fetches: Mapping[str, ReferenceFetch]) -> Candidate:
+        """The candidate as far as it is known: as its archive lists it until it was fetched."""
+        uid = candidate.study.study_instance_uid
+        fetch = fetches.get(uid)
+        if fetch is None or not fetch.is_settled:
+            return candidate
+        if (uid, fetch) not in self._seen:
+            self._seen[uid, fetch] = self._seen_by_images(candidate, fetch)
+        return self._seen[uid, fetch]
+
+    def _seen_by_images(self, candidate: Candidate, fetch: ReferenceFetch) -> Candidate:
+        counted = replace(
+            candidate,
+            held_instances=fetch.held_count,
+            archive_instances=fetch.listed_count,
+            shortfall=fetch.shortfall,
+        )
+        if not fetch.held_count:
+            return counted
+        try:
+            held = self._ports.images.study(candidate.study.study_instance_uid)
+        except InvalidInput as error:
+            return replace(counted, unreadable=error.what)
+        return replace(
+            counted,
+            study=replace(candidate.study, patient=as_held(candidate.study.patient, held.patient)),
+            recognition=recognise(held, history=self._story.history),
+        )
+
+
+def _is_alike(listed: Candidate, known: Candidate) -> bool:
+    """Whether an exam is by its images what its archive lists, in everything that a choice rests on."""
+    return (
+        not known.unreadable
+        and known.study.patient == listed.study.patient
+        and _what_counts(known.recognition) == _what_counts(listed.recognition)
     )
 
 
-def _whose(listed: Study, ports: PathPorts) -> PatientIdentity:
-    """Whose an exam is by the images that are here, else as its archive lists it."""
-    held = ports.images.patient(listed.study_instance_uid)
-    return listed.patient if held is None else as_held(listed.patient, held)
-
-
-def _is_whom_listed(listed: Study, ports: PathPorts) -> bool:
-    return _whose(listed, ports) == listed.patient
+def _what_counts(recognition: Recognition) -> tuple[object, ...]:
+    is_measurable = bool(recognition.measurable_series)
+    views, thickness = recognition.views, recognition.slice_thickness_mm
+    return (
+        recognition.kind,
+        recognition.modality,
+        recognition.regions,
+        recognition.own_tense,
+        is_measurable,
+        views,
+        thickness,
+    )
 
 
 def _result(story: Story, choice: ReferenceChoice, listed: _Listed) -> dict[str, Any]:

@@ -452,10 +452,6 @@ class Images(Protocol):
         """The study as the held instances describe it; raise ``InvalidInput`` where they show two patients."""
         ...
 
-    def patient(self, study_instance_uid: str) -> PatientIdentity | None:
-        """Whom the first held instance names, read without the others; None where nothing is held."""
-        ...
-
     def headers(self, study_instance_uid: str, series_instance_uid: str | None = None) -> Sequence[Any]:
         """Header datasets (no pixel data) of the held instances, for evidence; opaque to the pipeline."""
         ...

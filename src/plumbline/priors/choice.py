@@ -41,6 +41,8 @@ class Candidate:
     """Name of the archive elsewhere that has it; None for our own."""
     shortfall: str = ""
     """Why instances are missing, as a clause, where it is known."""
+    unreadable: str = ""
+    """Why its images cannot be read as one exam of one patient, as a clause; empty where they can."""
 
     @property
     def is_partial(self) -> bool:

@@ -63,6 +63,8 @@ def score(parts: dict[str, float], policy: PriorPolicy) -> float:
 
 def _objections(current: Recognition, candidate: Candidate, policy: PriorPolicy) -> Iterator[str]:
     other = candidate.recognition
+    if candidate.unreadable:
+        yield f"It cannot be compared: {candidate.unreadable}."
     if other.kind is ExamKind.OTHER:
         yield "It is not a spine exam."
     if not _same_modality(current, other):

@@ -131,9 +131,6 @@ class World:
     def study(self, uid: str) -> Study:
         return self.known[uid]
 
-    def patient(self, uid: str) -> PatientIdentity | None:
-        return self.known[uid].patient if uid in self.known else None
-
     def headers(self, _uid: str, _series: str | None = None) -> list[Any]:
         return []
 

@@ -12,6 +12,7 @@ from plumbline.adapters.database.engine import open_store
 from plumbline.adapters.database.exams import DatabaseExams
 from plumbline.adapters.database.instances import DatabaseInstanceIndex
 from plumbline.adapters.database.steps import DatabaseSteps
+from plumbline.errors import InvalidInput
 from plumbline.exams.facts import SourceKind
 from plumbline.exams.notices import OrderNotice, OrderStatus
 from plumbline.exams.order import order_from_text
@@ -57,14 +58,18 @@ def files(one: Study, count: int = 3) -> list[FetchedInstance]:
 
 
 class Images:
+    """What is held, as its own headers tell; ``named`` are other patients than the archive lists."""
+
     def __init__(self) -> None:
         self.named: dict[str, PatientIdentity] = {}
+        self.told: dict[str, Study] = {CURRENT.study_instance_uid: CURRENT}
+        self.mixed: set[str] = set()
 
-    def study(self, _uid: str) -> Study:
-        return CURRENT
-
-    def patient(self, uid: str) -> PatientIdentity | None:
-        return self.named.get(uid)
+    def study(self, uid: str) -> Study:
+        if uid in self.mixed:
+            raise InvalidInput("these instances of one study carry different patient IDs")
+        told = self.told[uid]
+        return replace(told, patient=self.named.get(uid, told.patient))
 
 
 class World:
@@ -109,10 +114,12 @@ class World:
 
     def hold_in_archive(self, *studies: Study, count: int = 3) -> None:
         for each in studies:
+            self.images.told[each.study_instance_uid] = each
             self.archive.studies.append(listed(each, count))
             self.archive.instances[each.study_instance_uid] = files(each, count)
 
     def elsewhere(self, *studies: Study, count: int = 3, **options: Any) -> MemoryRemoteArchive:
+        self.images.told |= {each.study_instance_uid: each for each in studies}
         remote = MemoryRemoteArchive(self.spool, **options)
         remote.studies = [listed(each, count) for each in studies]
         remote.instances = {each.study_instance_uid: files(each, count) for each in studies}
@@ -221,6 +228,34 @@ def test_images_that_leave_issuer_and_birth_date_open_are_of_whom_the_archive_li
     world.hold_in_archive(BASELINE)
     world.images.named[BASELINE.study_instance_uid] = PatientIdentity(PATIENT.patient_id)
     assert chosen(world.match())["baseline"] == BASELINE.study_instance_uid
+
+
+def test_an_exam_whose_images_show_two_patients_gives_way_to_the_next_best(world):
+    world.hold_in_archive(BASELINE, LATER)
+    world.images.mixed.add(BASELINE.study_instance_uid)
+    result = world.match()
+    assert chosen(result)["baseline"] == LATER.study_instance_uid
+    refused = considered(result, BASELINE)
+    assert not refused["comparable"]
+    assert "different patient IDs" in " ".join(refused["reasons"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"image_orientation": (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)}, "not axial"),
+        ({"image_type": ("DERIVED", "SECONDARY", "MPR")}, "derived"),
+        ({"sop_class_uid": "1.2.840.10008.5.1.4.1.1.7"}, "secondary capture"),
+    ],
+)
+def test_an_exam_that_turns_out_unfit_once_its_images_are_here_gives_way_to_the_next_best(world, changed, words):
+    world.hold_in_archive(BASELINE, LATER)
+    (series,) = BASELINE.series
+    unfit = replace(series, instances=tuple(replace(each, **changed) for each in series.instances))
+    world.images.told[BASELINE.study_instance_uid] = replace(BASELINE, series=(unfit,))
+    result = world.match()
+    assert chosen(result) == {"baseline": LATER.study_instance_uid}
+    assert words in " ".join(considered(result, BASELINE)["reasons"])
 
 
 def test_each_kind_of_question_is_asked_once_however_often_the_step_waits(world):

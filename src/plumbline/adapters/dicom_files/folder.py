@@ -13,7 +13,7 @@ from plumbline.adapters.dicom_files.headers import study_from_headers
 from plumbline.adapters.dicom_files.segmentation import find_label_maps
 from plumbline.adapters.dicom_files.volumes import volume_from_datasets
 from plumbline.errors import InvalidInput
-from plumbline.exams.study import PatientIdentity, Study
+from plumbline.exams.study import Study
 from plumbline.imaging.label_maps import FoundLabelMaps
 from plumbline.imaging.volume import Volume
 
@@ -79,10 +79,6 @@ class FolderImages:
     def study(self, study_instance_uid: str) -> Study:
         """See ``Images.study``."""
         return self.folders[study_instance_uid].study
-
-    def patient(self, study_instance_uid: str) -> PatientIdentity | None:
-        """See ``Images.patient``."""
-        return self.folders[study_instance_uid].study.patient
 
     def headers(self, study_instance_uid: str, series_instance_uid: str | None = None) -> Sequence[Dataset]:
         """See ``Images.headers``."""

@@ -12,11 +12,11 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
-from plumbline.adapters.dicom_files.headers import patient_from_header, study_from_headers
+from plumbline.adapters.dicom_files.headers import study_from_headers
 from plumbline.adapters.dicom_files.segmentation import find_label_maps
 from plumbline.adapters.dicom_files.volumes import volume_from_datasets
 from plumbline.errors import InvalidInput
-from plumbline.exams.study import PatientIdentity, Study
+from plumbline.exams.study import Study
 from plumbline.imaging.label_maps import FoundLabelMaps
 from plumbline.imaging.volume import Volume
 from plumbline.pipeline.ports import InstanceIndex, Publications, ReceivedInstance, Spool
@@ -65,13 +65,6 @@ class HeldImages:
     def study(self, study_instance_uid: str) -> Study:
         """See ``Images.study``."""
         return study_from_headers(self.headers(study_instance_uid))
-
-    def patient(self, study_instance_uid: str) -> PatientIdentity | None:
-        """See ``Images.patient``."""
-        own = self._publications.own_objects(study_instance_uid)
-        foreign = (each for each in self._index.held(study_instance_uid) if each.sop_instance_uid not in own)
-        first = next(foreign, None)
-        return None if first is None else patient_from_header(read_held(self._spool, first, with_pixels=False))
 
     def headers(self, study_instance_uid: str, series_instance_uid: str | None = None) -> Sequence[Dataset]:
         """See ``Images.headers``."""
