@@ -191,15 +191,18 @@ def _notes(resource: Resource) -> Iterator[str]:
 
 
 def _patient(kind: str, resource: Resource, site: SiteSystems) -> PatientIdentity:
-    """The subject: its identifier, and what a contained Patient adds."""
+    """The subject: its identifier, and what a contained Patient adds.
+
+    Of several identifiers those of systems that the site does not know (an insurance's, a nation's) are passed over.
+    """
     subject = resource.subject
     if subject is None:
         raise RefusedResource("This element is required.", f"{kind}.subject", "required")
     contained = _contained_patient(resource, subject.reference)
     identifiers = [subject.identifier, *((contained.identifier or ()) if contained else ())]
-    pairs = dict.fromkeys(
-        (each.value.strip(), _issuer(each, kind, site)) for each in identifiers if each is not None and each.value
-    )
+    told = [each for each in identifiers if each is not None and each.value]
+    known = [each for each in told if not each.system or each.system in site.issuers]
+    pairs = dict.fromkeys((each.value.strip(), _issuer(each, kind, site)) for each in known or told)
     if not pairs:
         raise RefusedResource(
             "The patient cannot be told: give subject.identifier with system and value, or a contained Patient.",

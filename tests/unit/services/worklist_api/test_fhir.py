@@ -269,3 +269,15 @@ def test_an_operator_sees_what_was_set_aside_and_can_have_it_as_it_came(site):
     assert len(site.client.get("/api/messages").json()) == 2
     assert site.client.get(f"/api/messages/{listed[0]['number']}").content == b"Patient Example"
     assert site.client.get("/api/messages/99").status_code == 404
+
+
+def test_identifiers_that_the_site_does_not_know_stand_beside_one_that_it_does(site):
+    insured = {"system": "https://insurance.example/members", "value": "A1"}
+    patient = {"resourceType": "Patient", "id": "p", "identifier": [insured, {"system": SYSTEM, "value": "P1"}]}
+    assert site.post(request(contained=[patient])).status_code == 201
+    (notice,) = site.orders()
+    assert (notice.patient.patient_id, notice.patient.other_ids) == ("P1", ())
+    alone = {**patient, "identifier": [insured]}
+    refused = site.post(request(contained=[alone]))
+    assert refused.status_code == 422
+    assert "site.issuers" in refusal(refused).issue[0].diagnostics
