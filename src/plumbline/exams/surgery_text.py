@@ -209,7 +209,8 @@ _DENIED = words(
     r"pas (?:d'|de )(?:antecedents? (?:de )?(?:chirurgi\w+|operatoires?)|chirurgie|intervention)(?: anterieure?"
     r"| prealable)?",
     r"(?:jamais|non|pas) (?:ete )?opere(?:es?|s)?|sans (?:antecedents? (?:de )?(?:chirurgi\w+|operatoires?)|chirurgie)",
-    r"aucun antecedent (?:de )?chirurgi\w+",
+    r"(?:aucun|pas d'|sans|sin|ningun) ?(?:atcds?|antecedente?s?) (?:de |d')?(?:chirurgi\w+|operat\w+|cirugia"
+    r"|quirurgicos?|ar[th]+rodes[ei]s?|laminectom\w+|discectom\w+|fusion|instrumentation|instrumentacion)",
     r"sin (?:cirugias?|antecedentes quirurgicos|operaciones?|intervenciones?)(?: previas?)?",
     r"no (?:operad[oa]|intervenid[oa])(?: previamente)?|(?:nunca|jamas) (?:ha sido )?operad[oa]",
     r"niega (?:cirugias?|operaciones?)(?: previas?)?",
@@ -218,7 +219,7 @@ _LEADS_TO_DONE = re.compile(
     r"(?<![a-z0-9])(?:s/p|post|after|during|following|since|theatre|hx|history|h/o|prior|previous|prev"
     r"|recent|check|review|f/u|follow-?up|seit|nach|p\.?o\.?|pop|z\.? ?n\.?"
     r"|st\.? ?n\.?|verlaufs?(?:kontrolle)?|kontrolle|apres|suite|depuis|suivi|ctrl|controle?|tras|desde"
-    r"|despues|previ[ao]"
+    r"|despues|previ[ao]|(?<!pas d')(?<!sans )(?<!sin )(?:atcds?|antecedente?s?):?"
     r"|(?:dias?|semanas?|mes|meses|anos?|jours|semaines|mois|ans) d[e'])"
     r"(?: (?!planned|geplant|prevu)(?:[^\s,;.]|\.(?=\S))+){0,4}[ -]$"
 )
