@@ -239,12 +239,18 @@ class _Growth:
         sizes = np.median([(each.height_mm, each.depth_mm, each.width_mm) for each in known], axis=0)
         usual = replace(body, height_mm=float(sizes[0]), depth_mm=float(sizes[1]), width_mm=float(sizes[2]))
         other = self._likeliest(body, usual, up=up)
-        return max((best, other or best), key=lambda each: self._likeness(usual, each))
+        sign = 1.0 if up else -1.0
+        return max(
+            (best, other or best), key=lambda each: self._likeness(usual, each) - _odd_gap(_gap_mm(body, each, sign))
+        )
 
     def _likeliest(self, body: Body, sized: Body, *, up: bool) -> Body | None:
         tried = [self._step(body, sized, gap_mm, lean_deg, up=up) for gap_mm, lean_deg in _STEPS[up]]
         good = [each for each in tried if each is not None]
-        return max(good, key=lambda each: self._likeness(sized, each), default=None)
+        sign = 1.0 if up else -1.0
+        return max(
+            good, key=lambda each: self._likeness(sized, each) - _odd_gap(_gap_mm(body, each, sign)), default=None
+        )
 
     def _likeness(self, body: Body, other: Body) -> float:
         """Quality of a neighbour, which has about the same height; a sacral one need not."""
@@ -284,13 +290,31 @@ class _Growth:
         """Whether a fitted body can be the next one: size, disc between them, offset and angle."""
         if not _is_plausible(other, self._settings):
             return False
-        between = other.centre_lps_mm - body.centre_lps_mm
-        along = body.axes[1] + other.axes[1]
-        along = along / np.linalg.norm(along)
-        gap = sign * float(between @ along) - (body.height_mm + other.height_mm) / 2
+        between, along = other.centre_lps_mm - body.centre_lps_mm, _common_axis(body, other)
         aside = np.linalg.norm(between - (between @ along) * along)
         angle = np.degrees(np.arccos(np.clip(body.axes[1] @ other.axes[1], -1.0, 1.0)))
-        return bool(-3.0 <= gap <= 20.0 and aside <= 16.0 and angle <= 38.0)
+        return bool(-3.0 <= _gap_mm(body, other, sign) <= 20.0 and aside <= 16.0 and angle <= 38.0)
+
+
+def _common_axis(body: Body, other: Body) -> Points:
+    along = body.axes[1] + other.axes[1]
+    return along / np.linalg.norm(along)
+
+
+def _gap_mm(body: Body, other: Body, sign: float) -> float:
+    """Height of what lies between a body and the next one up (``sign`` 1) or down (-1)."""
+    between = other.centre_lps_mm - body.centre_lps_mm
+    return sign * float(between @ _common_axis(body, other)) - (body.height_mm + other.height_mm) / 2
+
+
+def _odd_gap(gap_mm: float) -> float:
+    """What a neighbour costs that leaves no room for a disc, or room for more than one."""
+    low, high = _USUAL_GAP_MM
+    return _ODD_PER_MM * max(low - gap_mm, gap_mm - high, 0.0)
+
+
+_USUAL_GAP_MM = 2.5, 15.0
+_ODD_PER_MM = 0.05
 
 
 SECOND_SACRAL_BODY = 0.3

@@ -9,7 +9,9 @@ from plumbline.imaging.localise import (
     Bone,
     LocaliserSettings,
     _first_lumbar,
+    _gap_mm,
     _Growth,
+    _odd_gap,
     lateral_bone_share,
 )
 from plumbline.imaging.vertebral_body import Body
@@ -88,3 +90,12 @@ def test_what_metal_hides_is_not_taken_for_soft_tissue():
 
 def test_what_a_narrow_field_of_view_leaves_out_is_not_taken_for_anything():
     assert lateral_bone_share(bone_beside(half_width=28), body_at((0.0, 0.0, 0.0), leaning(0.0)), SETTINGS) is None
+
+
+def test_a_neighbour_that_leaves_no_room_for_a_disc_is_the_less_likely_one():
+    body = body_at((0.0, 0.0, 0.0), leaning(0.0))
+    gaps = (-2.0, 8.0, 19.0)
+    below = [body_at((0.0, 0.0, -body.height_mm - gap), leaning(0.0)) for gap in gaps]
+    np.testing.assert_allclose([_gap_mm(body, each, -1.0) for each in below], gaps, atol=1e-9)
+    touching, usual, far = (_odd_gap(_gap_mm(body, each, -1.0)) for each in below)
+    assert usual == 0.0 < min(touching, far)
