@@ -368,15 +368,14 @@ def _bone_beside(bone: Bone, body: Body, side: float, along: Points, settings: L
         + along[None, :, None, None] * posterior
         + up[None, None, :, None] * cranial
     )
-    is_in_view = is_inside(bone.coarse, points)
-    is_bone = np.any(is_in_view & (sample(bone.coarse, points) > _CORTEX_HU), axis=2)
-    is_known = is_in_view.any(axis=2)
+    is_bone = sample(bone.coarse, points).max(axis=2) > _CORTEX_HU
+    is_known = is_inside(bone.coarse, points).mean(axis=2) >= _LEAST_IN_VIEW
     if bone.hidden is not None:
-        is_known &= np.all(sample(bone.hidden, points) < 0.5, axis=2)
-    is_known |= is_bone
+        is_known &= is_bone | np.all(sample(bone.hidden, points) < 0.5, axis=2)
     return float(is_bone[is_known].mean()) if is_known.mean() >= settings.least_known else None
 
 
+_LEAST_IN_VIEW = 0.5
 _CORTEX_HU = 145.0
 _SOFT_HU = 40.0
 
