@@ -49,11 +49,10 @@ def send_until_cut(port, seed, acknowledged):
                 acknowledged[uid.decode()] = hashlib.sha256(dataset).hexdigest()
 
 
-def indexer_of(process):
-    """Process id of the listener's indexer."""
+def indexers_of(process):
+    """Process ids of the listener's indexer; none while it is still being started."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    named = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    return named[0]
+    return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 @pytest.mark.slow
@@ -70,7 +69,8 @@ def test_what_was_acknowledged_before_a_kill_is_there_afterwards(tmp_path, seed)
             sender.start()
             time.sleep(source.uniform(0.05, 1.0))
             if blow == 0 and seed % 2:
-                os.kill(indexer_of(listener.process), signal.SIGKILL)
+                wait_until(lambda: indexers_of(listener.process), "its indexer runs", 60)
+                os.kill(indexers_of(listener.process)[0], signal.SIGKILL)
                 time.sleep(source.uniform(0.05, 1.0))
             os.kill(listener.process.pid, signal.SIGKILL)
             sender.join(30)
