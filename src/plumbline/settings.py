@@ -307,7 +307,7 @@ class PriorSettings(_Section):
     maximum_instances: int = Field(default=5000, ge=1)
     """A larger exam is not fetched."""
     remotes: tuple[Annotated[DimseRemote | DicomWebRemote, Field(discriminator="kind")], ...] = ()
-    """Archives elsewhere, asked in this order for exams that our own does not have."""
+    """Archives elsewhere, asked in this order for exams that our own does not have, or has only in part."""
     maximum_remote_studies: int = Field(default=12, ge=1)
     """Exams of one patient of which a remote archive is asked for the series."""
     remote_attempts: int = Field(default=3, ge=1)

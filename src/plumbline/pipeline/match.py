@@ -23,7 +23,7 @@ from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import PathPorts, Proceed, Step, StepName, StepOutcome, Wait
 from plumbline.pipeline.recognise import listed_studies, story_document, story_of
 from plumbline.pipeline.reference_fetch import ReferenceFetch, advance, begin_fetches
-from plumbline.pipeline.remote import RemoteFinds, ask_remotes
+from plumbline.pipeline.remote import RemoteFinds, RemoteStudy, ask_remotes
 from plumbline.pipeline.story import Story, days_since_surgery, tell_story
 from plumbline.priors.choice import Candidate, ReferenceChoice
 from plumbline.priors.matching import choose_references
@@ -34,14 +34,36 @@ _PROMPT = timedelta(seconds=5)
 
 @dataclass(frozen=True)
 class _Listed:
-    """Everything that may be compared with, and the remote archive that has it (None: our own)."""
+    """Everything that may be compared with, and the remote archives that have it alone or have more of it."""
 
-    studies: tuple[ArchiveStudy, ...]
-    archives: Mapping[str, str]
+    local: tuple[ArchiveStudy, ...]
+    elsewhere: tuple[RemoteStudy, ...]
+
+    @property
+    def studies(self) -> tuple[ArchiveStudy, ...]:
+        """Each study once, as our own archive describes it where it does."""
+        here = {each.study.study_instance_uid for each in self.local}
+        return (
+            *self.local,
+            *(each.listed for each in self.elsewhere if each.listed.study.study_instance_uid not in here),
+        )
+
+    @property
+    def archives(self) -> dict[str, str]:
+        """Name of the archive by Study Instance UID, of studies that only it has."""
+        here = {each.study.study_instance_uid for each in self.local}
+        uids = ((each.listed.study.study_instance_uid, each.archive) for each in self.elsewhere)
+        return {uid: archive for uid, archive in uids if uid not in here}
+
+    @property
+    def sources(self) -> dict[str, tuple[ArchiveStudy, str | None]]:
+        """From where each study is fetched whole: its listing there, and the remote archive (None: our own)."""
+        own = {each.study.study_instance_uid: (each, None) for each in self.local}
+        return {**own, **{each.listed.study.study_instance_uid: (each.listed, each.archive) for each in self.elsewhere}}
 
     def of(self, uids: Sequence[str]) -> list[tuple[ArchiveStudy, str | None]]:
-        by_uid = {each.study.study_instance_uid: each for each in self.studies}
-        return [(by_uid[uid], self.archives.get(uid)) for uid in uids]
+        sources = self.sources
+        return [sources[uid] for uid in uids]
 
 
 def match_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome:
@@ -51,17 +73,15 @@ def match_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome:
     fetches = {uid: ReferenceFetch.from_document(each) for uid, each in step.kept.get("fetches", {}).items()}
     if any(remote.name not in found.answered for remote in ports.remotes):
         return Wait(policy.remote_retry_after_s, "A remote archive does not answer.", _kept(found, fetches))
-    listed = _Listed(
-        (*local, *(each.listed for each in found.studies)),
-        {each.listed.study.study_instance_uid: each.archive for each in found.studies},
-    )
+    listed = _Listed(local, found.studies)
     story = _told_again(story, listed, found, ports, policy)
     seen = ports.steps.latest_flags(
         (each.study.study_instance_uid for each in listed.studies),
         (StepName.COMPARE, StepName.RECOGNISE),
         "hardware_seen",
     )
-    candidates = [_candidate(each, seen, listed, story) for each in listed.studies]
+    archives = listed.archives
+    candidates = [_candidate(each, seen, archives, story) for each in listed.studies]
     choice, fetches = _choose_and_count(story, candidates, listed, fetches, ports, policy)
     if under_way := [each for each in fetches.values() if not each.is_settled]:
         count = sum(each.listed_count - each.held_count for each in under_way)
@@ -96,14 +116,14 @@ def _told_again(story: Story, listed: _Listed, found: RemoteFinds, ports: PathPo
     return replace(told, order_notes=story.order_notes)
 
 
-def _candidate(listed: ArchiveStudy, seen: Mapping[str, bool], everything: _Listed, story: Story) -> Candidate:
+def _candidate(listed: ArchiveStudy, seen: Mapping[str, bool], archives: Mapping[str, str], story: Story) -> Candidate:
     """A listed study as a candidate; what the path found in its images earlier is not looked for again."""
     uid = listed.study.study_instance_uid
     return Candidate(
         study=listed.study,
         recognition=recognise(listed.study, history=story.history),
         hardware_seen=seen.get(uid),
-        archive=everything.archives.get(uid),
+        archive=archives.get(uid),
     )
 
 
@@ -120,7 +140,7 @@ def _choose_and_count(
     One that turns out unfit once its images are here, and where the site refuses partial exams one that could not
     be made whole, gives way to the next best.
     """
-    studies = {each.study.study_instance_uid: each for each in listed.studies}
+    sources = listed.sources
     by_uid = {each.study.study_instance_uid: each for each in candidates}
     looked_at = _LookedAt(story, ports)
     while True:
@@ -132,7 +152,7 @@ def _choose_and_count(
         left = [uid for uid in chosen if uid not in fetches and uid not in new]
         fetches = {**fetches, **begin_fetches(listed.of(new), ports), **_not_fetched(listed.of(left), policy)}
         before = fetches
-        fetches = {uid: advance(uid, studies[uid], each, ports, policy) for uid, each in fetches.items()}
+        fetches = {uid: advance(uid, sources[uid][0], each, ports, policy) for uid, each in fetches.items()}
         images_change_nothing = all(
             fetches[uid].is_whole and _is_alike(by_uid[uid], looked_at.known(by_uid[uid], fetches)) for uid in chosen
         )

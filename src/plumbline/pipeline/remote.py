@@ -1,4 +1,4 @@
-"""Earlier exams that only another archive has: asked for once, limited in number, and never silently left out.
+"""Earlier exams that another archive has alone or has more of: asked for once, limited in number, never unsaid.
 
 An archive elsewhere is slower and less reliable than our own, and not ours to burden: it is asked for the
 studies of one patient, then for the series of the few that could be references, and instances are fetched
@@ -24,7 +24,7 @@ from plumbline.priors.timeline import is_earlier
 
 @dataclass(frozen=True, slots=True)
 class RemoteStudy:
-    """A study that only another archive has."""
+    """A study that only another archive has, or of which it lists more instances than our own does."""
 
     archive: str
     listed: ArchiveStudy
@@ -83,16 +83,23 @@ def ask_remotes(
 def _ask(
     remote: RemoteArchive, story: Story, local: Sequence[ArchiveStudy], policy: SitePolicy
 ) -> tuple[tuple[RemoteStudy, ...], tuple[str, ...]]:
-    here = {each.study.study_instance_uid for each in local} | {story.study.study_instance_uid}
-    listed = [each for each in remote.studies_of(story.study.patient) if each.study.study_instance_uid not in here]
+    here = {each.study.study_instance_uid: each.instance_count for each in local}
+    listed = [each for each in remote.studies_of(story.study.patient) if _has_more(each, story, here)]
     worth_asking = sorted(
         (each for each in listed if _may_be_reference(each, story, policy)), key=lambda each: _rank(each, story)
     )
     asked = worth_asking[: policy.maximum_remote_studies]
-    studies = tuple(RemoteStudy(remote.name, remote.with_series(each)) for each in asked)
+    with_series = [remote.with_series(each) for each in asked]
+    studies = tuple(RemoteStudy(remote.name, each) for each in with_series if _has_more(each, story, here))
     left = len(worth_asking) - len(asked)
     note = f"{left} more exams of the archive {remote.name} were not looked at: at most {len(asked)} are."
     return studies, (note,) if left else ()
+
+
+def _has_more(listed: ArchiveStudy, story: Story, here: Mapping[str, int]) -> bool:
+    """Whether a study other than the exam itself is not in our archive, or arrived there only in part."""
+    uid = listed.study.study_instance_uid
+    return uid != story.study.study_instance_uid and (uid not in here or listed.instance_count > here[uid])
 
 
 def _answered(found: RemoteFinds, name: str, studies: tuple[RemoteStudy, ...], notes: tuple[str, ...]) -> RemoteFinds:

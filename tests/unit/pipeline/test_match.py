@@ -354,6 +354,32 @@ def test_what_only_another_archive_has_is_fetched_from_there(world):
     assert world.exams.exam("2.25.1").state is ExamState.REFERENCE
 
 
+def test_what_our_archive_has_only_in_part_is_made_whole_from_the_one_that_has_more(world):
+    world.hold_in_archive(BASELINE, count=2)
+    remote = world.elsewhere(BASELINE, count=3)
+    result = world.match()
+    reference = considered(result, BASELINE)
+    assert reference["role"] == "baseline" and not reference["partial"]
+    assert result["counted"] == {"2.25.1": 3}
+    assert remote.calls.count("retrieve") == 1
+    assert {each.sop_instance_uid for each in world.spool.appended} == {"2.25.1.0", "2.25.1.1", "2.25.1.2"}
+
+
+def test_what_neither_archive_gives_whole_is_marked_as_partial(world):
+    world.hold_in_archive(BASELINE, count=2)
+    world.elsewhere(BASELINE, count=3, withheld={"2.25.1.2"})
+    reference = considered(world.match(), BASELINE)
+    assert reference["partial"]
+    assert any("Only 2 of the archive's 3 instances" in reason for reason in reference["reasons"])
+
+
+def test_an_archive_elsewhere_that_has_less_is_not_asked(world):
+    world.hold_in_archive(BASELINE, count=3)
+    remote = world.elsewhere(BASELINE, count=2)
+    assert not considered(world.match(), BASELINE)["partial"]
+    assert remote.calls == ["studies_of"]
+
+
 def test_an_archive_elsewhere_that_fails_once_is_asked_again(world):
     remote = world.elsewhere(BASELINE, failures=1)
     result = world.match()
