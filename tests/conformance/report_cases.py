@@ -172,6 +172,12 @@ def report_without_references() -> ReportContent:
     return replace(plain_report(), findings=(finding,), missing_references={Role.BASELINE: "No comparable exam"})
 
 
+def flagged_report() -> ReportContent:
+    """Nothing was measured; an earlier exam is flagged by an image all the same."""
+    image = KeyImage(f"{ROOT}.1.1.1", "Earlier exam to compare with: preoperative")
+    return replace(report_without_references(), key_images=(image,), flagged=(study(1, days=-20),))
+
+
 def report_with_failed_checks() -> ReportContent:
     no_number = {"translation_mm": Measurement(float("nan"), float("nan"))}
     failed = Finding(CheckName.SPACER_MIGRATION, "L4-L5", Status.FAILED, ("No convergence",), no_number)
@@ -265,6 +271,7 @@ def all_reports() -> dict[str, ReportContent]:
         "full": full_report(),
         "plain": plain_report(),
         "without-references": report_without_references(),
+        "flagged": flagged_report(),
         "failed-checks": report_with_failed_checks(),
         "canal": canal_report(),
         "ordered": ordered_report(),
