@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from plumbline.anatomy.landmarks import fingerprint
 from plumbline.errors import Conflict
@@ -34,60 +36,80 @@ def what_changed(exam: Exam, ports: PathPorts, policy: SitePolicy) -> list[str]:
         recognised = ports.steps.result(uid, revision, StepName.RECOGNISE)
     except Conflict:
         return [NEVER_RECOGNISED]
-    story = story_of(step, ports, policy)
-    then = _inputs(
+    matched = _matched(uid, revision, ports)
+    judge, story = _Judge(ports, policy, _unfit(matched)), story_of(step, ports, policy)
+    then = judge.inputs(
         story,
         recognised.get("orders", {}),
         listed_studies(step, ports),
-        ports,
-        policy,
         landmarks=recognised.get("landmarks", ""),
     )
-    now = _inputs_now(uid, story.hardware_seen, ports, policy)
+    now = judge.inputs_now(uid, story.hardware_seen)
     if ExamKind.POSTOPERATIVE_SPINE.value not in (then.kind, now.kind):
         return []
-    return [*then.differences(now), *_grown_references(uid, revision, ports)]
+    return [*then.differences(now), *_grown_references(matched, ports)]
 
 
-def _inputs_now(study_uid: str, hardware_seen: bool | None, ports: PathPorts, policy: SitePolicy) -> Inputs:
-    study = known_study(study_uid, ports)
-    orders, listed = orders_of(study, ports, policy), archived_studies(study, ports)
-    story = story_from(study, orders, listed, ports, policy, hardware_seen=hardware_seen, may_open_images=False)
-    standing = fingerprint(landmarks_of(study_uid, ports))
-    return _inputs(story, orders_document(orders), listed, ports, policy, landmarks=standing)
+@dataclass(frozen=True)
+class _Judge:
+    """Finds what an exam is made from, then and now, by the same rules."""
+
+    ports: PathPorts
+    policy: SitePolicy
+    unfit: frozenset[str]
+    """Exams whose own images showed that they cannot be compared with, whatever an archive lists of them."""
+
+    def inputs_now(self, study_uid: str, hardware_seen: bool | None) -> Inputs:
+        """What the exam would be made from now."""
+        ports, policy = self.ports, self.policy
+        study = known_study(study_uid, ports)
+        orders, listed = orders_of(study, ports, policy), archived_studies(study, ports)
+        story = story_from(study, orders, listed, ports, policy, hardware_seen=hardware_seen, may_open_images=False)
+        standing = fingerprint(landmarks_of(study_uid, ports))
+        return self.inputs(story, orders_document(orders), listed, landmarks=standing)
+
+    def inputs(
+        self, story: Story, orders: dict[str, object], listed: Sequence[ArchiveStudy], *, landmarks: str
+    ) -> Inputs:
+        """The inputs of a story and of the references that a listing gives it."""
+        is_compared = story.recognition.kind is ExamKind.POSTOPERATIVE_SPINE
+        choice = self._choice(story, [each.study for each in listed]) if is_compared else None
+        return inputs_of(story, orders, choice, landmarks=landmarks)
+
+    def _choice(self, story: Story, listed: Sequence[Study]) -> ReferenceChoice:
+        """The references that would be chosen if each listed exam were whole."""
+        uids = [each.study_instance_uid for each in listed]
+        seen = self.ports.steps.latest_flags(uids, (StepName.COMPARE, StepName.RECOGNISE), "hardware_seen")
+        candidates = [
+            Candidate(
+                each,
+                recognise(each, history=story.history),
+                hardware_seen=seen.get(each.study_instance_uid),
+                unreadable="its images were found unfit" if each.study_instance_uid in self.unfit else "",
+            )
+            for each in listed
+        ]
+        return choose_references(story.study, story.recognition, candidates, story.history, self.policy.priors)
 
 
-def _inputs(
-    story: Story,
-    orders: dict[str, object],
-    listed: Sequence[ArchiveStudy],
-    ports: PathPorts,
-    policy: SitePolicy,
-    *,
-    landmarks: str,
-) -> Inputs:
-    is_compared = story.recognition.kind is ExamKind.POSTOPERATIVE_SPINE
-    choice = _choice(story, [each.study for each in listed], ports, policy) if is_compared else None
-    return inputs_of(story, orders, choice, landmarks=landmarks)
-
-
-def _choice(story: Story, listed: Sequence[Study], ports: PathPorts, policy: SitePolicy) -> ReferenceChoice:
-    """The references that would be chosen if each listed exam were whole."""
-    uids = [each.study_instance_uid for each in listed]
-    seen = ports.steps.latest_flags(uids, (StepName.COMPARE, StepName.RECOGNISE), "hardware_seen")
-    candidates = [
-        Candidate(each, recognise(each, history=story.history), hardware_seen=seen.get(each.study_instance_uid))
-        for each in listed
-    ]
-    return choose_references(story.study, story.recognition, candidates, story.history, policy.priors)
-
-
-def _grown_references(study_uid: str, revision: int, ports: PathPorts) -> list[str]:
-    """Whether the archive lists more of an exam that was compared with than it did then."""
+def _matched(study_uid: str, revision: int, ports: PathPorts) -> Mapping[str, Any]:
+    """What matching came to; nothing where the exam was not matched."""
     try:
-        counted = ports.steps.result(study_uid, revision, StepName.MATCH)["counted"]
+        return ports.steps.result(study_uid, revision, StepName.MATCH)
     except Conflict:
-        return []
+        return {}
+
+
+def _unfit(matched: Mapping[str, Any]) -> frozenset[str]:
+    """Exams that were fetched to be compared with, and could not be."""
+    considered = matched["choice"]["considered"] if matched else ()
+    refused = {each["study_instance_uid"] for each in considered if not each["comparable"]}
+    return frozenset(refused & set(matched.get("counted", ())))
+
+
+def _grown_references(matched: Mapping[str, Any], ports: PathPorts) -> list[str]:
+    """Whether the archive lists more of an exam that was compared with than it did then."""
+    counted = matched.get("counted", {})
     listed = {uid: [each for each in ports.archive.instances_of(uid) if not each.is_own] for uid in counted}
     has_grown = any(len(listed[uid]) > count for uid, count in counted.items())
     return ["the instances of an exam it was compared with"] if has_grown else []

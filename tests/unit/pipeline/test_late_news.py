@@ -307,6 +307,21 @@ def test_exams_that_are_no_reference_change_nothing(world):
     assert (world.revision(BASELINE), world.revision(CURRENT), world.revision(later)) == (1, 1, 1)
 
 
+def test_a_baseline_that_takes_the_place_of_one_unfit_by_its_images_makes_a_new_revision(world):
+    first, second, between = exam(11, "2026-01-14"), exam(12, "2026-02-10"), exam(13, "2026-01-20")
+    world.receive(first, second, CURRENT)
+    (series,) = first.series
+    bent = replace(series.instances[0], image_orientation=(0.0, 1.0, 0.0, 0.0, 0.0, -1.0))
+    world.known[first.study_instance_uid] = replace(
+        first, series=(replace(series, instances=(bent, *series.instances[1:])),)
+    )
+    world.run()
+    assert world.roles(CURRENT)["baseline"] == second.study_instance_uid
+    world.receive(between)
+    world.run()
+    assert world.roles(CURRENT)["baseline"] == between.study_instance_uid
+
+
 def test_a_reference_that_grows_makes_a_new_revision(world):
     world.receive(BASELINE, CURRENT)
     world.run()
