@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 
 from plumbline.anatomy.levels import usual_spine
 from plumbline.exams.level_text import read_levels
@@ -121,6 +121,8 @@ _POSITIONS = {
         r"neutral\w*|neutre|neutro",
     ),
 }
+_REMEMBERED_DESCRIPTIONS = 4096
+"""A hospital describes its exams in few words; those of one patient come again with each of the patient's exams."""
 _LATERAL_WITHIN_DEG = 15.0
 _FRONTAL_WITHIN_DEG = 15.0
 """Degrees that a positioner may be off and still make a lateral or a frontal view."""
@@ -129,6 +131,7 @@ _FRONTAL_VIEWS = frozenset({"AP", "PA"})
 _OBLIQUE_VIEWS = frozenset({"LAO", "RAO", "LPO", "RPO", "LLO", "RLO", "OBL"})
 
 
+@lru_cache(maxsize=_REMEMBERED_DESCRIPTIONS)
 def spine_regions(text: str) -> tuple[str, ...] | None:
     """Region letters (``C``, ``T``, ``L``) of the spine that a description or body part names.
 
@@ -154,9 +157,16 @@ def regions_of_code(value: str, scheme: str) -> tuple[str, ...] | None:
     return _REGION_OF_CPT.get(value.strip()) if scheme.strip().upper() in _CPT_SCHEMES else None
 
 
+@lru_cache(maxsize=_REMEMBERED_DESCRIPTIONS)
 def names_other_body_part(text: str) -> bool:
     """Whether a description names a part of the body that is not the spine."""
     return _OTHER_BODY.search(plain(text).replace("_", " ")) is not None
+
+
+def forget_descriptions() -> None:
+    """Read every description anew; for measurements."""
+    spine_regions.cache_clear()
+    names_other_body_part.cache_clear()
 
 
 def names_trauma_survey(text: str) -> bool:
