@@ -93,9 +93,9 @@ bench-scale: ## Compare exams with one measuring process and with two; count wha
 	$(PYTHON) -m tests.benchmark.scale
 
 .PHONY: screenshots
-screenshots: ## Take a screenshot of every page into docs/screenshots (ADDRESS=... : of pages that are served already)
+screenshots: ## Take a screenshot of every page into docs/screenshots (ADDRESS=... ORTHANC=... : of a demonstration that runs already)
 	@scripts/setup.sh test
-	$(PYTHON) tests/browser/screenshots.py $(ADDRESS)
+	$(PYTHON) -m tests.browser.screenshots $(ADDRESS) $(ORTHANC)
 
 .PHONY: check
 check: ## Check format, lint, types, layers, links and lock

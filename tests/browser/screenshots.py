@@ -1,9 +1,10 @@
 """Take a screenshot of every page into docs/screenshots, of the demonstration's cohort, for a desk and for a phone.
 
-    python tests/browser/screenshots.py               starts the demonstration, waits for it, takes them, ends it
-    python tests/browser/screenshots.py ADDRESS       takes them of pages that are served already
+    python -m tests.browser.screenshots                     starts the demonstration, waits for it, ends it
+    python -m tests.browser.screenshots ADDRESS ORTHANC     takes them of a demonstration that runs already
 
-The pictures are reduced to a palette, so that they stay small enough for the repository.
+A radiograph of one of the patients is sent first, and the landmarks in view are set on it. The pictures are reduced
+to a palette, so that they stay small enough for the repository.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ import httpx
 from PIL import Image
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
+from tests.browser.radiograph import Radiograph, standing_lateral
+
 REPOSITORY = Path(__file__).parents[2]
 FOLDER = REPOSITORY / "docs" / "screenshots"
 DESK, PHONE = (1440, 900), (390, 844)
@@ -43,8 +46,8 @@ class Shot:
     prepare: str = ""
 
 
-def shots(flagged: str, quiet: str) -> list[Shot]:
-    """All of them, for a flagged exam and one that was not compared."""
+def shots(flagged: str, quiet: str, radiograph: str) -> list[Shot]:
+    """All of them, for a flagged exam, one that was not compared, and a radiograph."""
     exam = f"/exams/{flagged}"
     return [
         Shot("worklist", "/"),
@@ -66,6 +69,8 @@ def shots(flagged: str, quiet: str) -> list[Shot]:
         Shot("operator-phone", "/operator", PHONE),
         Shot("operator-exam", f"/operator/exams/{flagged}", is_whole=True),
         Shot("rules", f"/rules?exam={flagged}"),
+        Shot("radiographs", f"/exams/{radiograph}/radiographs", is_whole=True, prepare="landmarks"),
+        Shot("radiographs-phone", f"/exams/{radiograph}/radiographs", PHONE, prepare="landmarks"),
         Shot("radiographs-empty", f"{exam}/radiographs"),
         Shot("error", "/exams/1.2.3"),
     ]
@@ -73,19 +78,39 @@ def shots(flagged: str, quiet: str) -> list[Shot]:
 
 def main() -> int:
     """Take all screenshots; 1 with a sentence where one is too large."""
-    given = sys.argv[1] if len(sys.argv) > 1 else None
+    given = (sys.argv[1], sys.argv[2]) if len(sys.argv) == 3 else None
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with demonstration() if given is None else nothing(given) as address, sync_playwright() as playwright:
+    with demonstration() if given is None else nothing(given) as (address, orthanc), sync_playwright() as playwright:
+        radiograph = standing_lateral(REPOSITORY / "build" / "cohort")
+        _send(radiograph, address, orthanc)
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        large = [name for name, size in _take_all(browser, address.rstrip("/")) if size > LARGEST_BYTES]
+        taken = _take_all(browser, address, radiograph.study_instance_uid)
+        large = [name for name, size in taken if size > LARGEST_BYTES]
         browser.close()
     if large:
         sys.stderr.write(f"Larger than {LARGEST_BYTES} bytes: {', '.join(large)}.\n")
     return 1 if large else 0
 
 
-def _take_all(browser: Browser, address: str) -> Iterator[tuple[str, int]]:
-    for shot in shots(*_exams(address)):
+def _send(radiograph: Radiograph, address: str, orthanc: str) -> None:
+    """Send a radiograph as a modality would, wait for its result, and set the landmarks that are in view."""
+    httpx.post(f"{orthanc}/instances", content=radiograph.file, timeout=60).raise_for_status()
+    uid = radiograph.study_instance_uid
+    until = time.monotonic() + 120
+    while httpx.get(f"{address}/api/exams/{uid}", timeout=60).status_code != httpx.codes.OK:
+        if time.monotonic() > until:
+            raise TimeoutError("the radiograph was not reported in two minutes")
+        time.sleep(1)
+    with httpx.Client(base_url=address, timeout=60) as reader:
+        reader.post("/session", data={"reader": "Ada Reader"})
+        for name, (column, row) in radiograph.landmarks.items():
+            image = {"series_instance_uid": f"{uid}.1", "sop_instance_uid": f"{uid}.1.1"}
+            place = {**image, "name": name, "column": column, "row": row}
+            reader.put(f"/api/exams/{uid}/landmarks", json=place).raise_for_status()
+
+
+def _take_all(browser: Browser, address: str, radiograph: str) -> Iterator[tuple[str, int]]:
+    for shot in shots(*_exams(address), radiograph):
         context = browser.new_context(viewport={"width": shot.size[0], "height": shot.size[1]})
         page = context.new_page()
         _prepare_before(page, shot)
@@ -121,6 +146,9 @@ def _prepare_after(page: Page, shot: Shot) -> None:
         page.emulate_media(media="print")
     if shot.prepare == "loading":
         page.locator("#viewer").scroll_into_view_if_needed()
+    if shot.prepare == "landmarks":
+        page.locator("#radiographs[data-loaded=yes]").wait_for(timeout=60_000)
+        page.wait_for_timeout(1000)
     if shot.prepare in ("viewer", "axial", "fade"):
         _wait_for_viewer(page)
         if shot.prepare == "axial":
@@ -156,33 +184,33 @@ def _keep(name: str, png: bytes) -> int:
 
 
 @contextmanager
-def nothing(address: str) -> Iterator[str]:
+def nothing(given: tuple[str, str]) -> Iterator[tuple[str, str]]:
     """Pages that somebody else serves."""
-    yield address
+    yield given[0].rstrip("/"), given[1].rstrip("/")
 
 
 @contextmanager
-def demonstration() -> Iterator[str]:
-    """The demonstration on free ports, ended at the end; yields its address."""
+def demonstration() -> Iterator[tuple[str, str]]:
+    """The demonstration on free ports, ended at the end; yields its address and that of its Orthanc."""
     command = [str(REPOSITORY / ".venv/bin/plumbline"), "demo"]
     environment = {**os.environ, "FREE_PORTS": "1", "COLUMNS": "200"}
     process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True)
     try:
-        yield _address(process)
+        yield _addresses(process)
     finally:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(60)
 
 
-def _address(process: subprocess.Popen[str]) -> str:
-    """Address that the demonstration tells once everything is done."""
+def _addresses(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Addresses that the demonstration tells once everything is done."""
     assert process.stdout is not None
     until = time.monotonic() + DEMONSTRATION_S
     for line in process.stdout:
         sys.stdout.write(line)
-        if found := re.search(r"Worklist: (http://\S+?)/?\s", line):
-            return found[1]
+        if found := re.search(r"Worklist: (http://\S+?)/?\s.*Orthanc: (http://\S+?)/?\s", line):
+            return found[1], found[2]
         if time.monotonic() > until:
             break
     raise RuntimeError("the demonstration did not come to its worklist")

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from plumbline.adapters.database.overview import ExamCourse
 from plumbline.errors import InvalidInput, PlumblineError
 from plumbline.pipeline.outbox import DeliveryState
+from plumbline.pipeline.receive import FINISHED
 from plumbline.pipeline.studies import StudyState
 from services.worklist_api.context import Context, InContext, Records
 from services.worklist_api.operator.history import history_of
@@ -40,7 +41,7 @@ def operator(request: Request, context: InContext, records: InRecords, reader: R
         "destinations": overview.destinations(),
         "backlog": records.outbox.backlog(),
         "dead_letters": records.outbox.letters(state=DeliveryState.DEAD, limit=ROWS),
-        "cursors": overview.cursors(),
+        "cursors": {name: at for name, at in overview.cursors().items() if at != FINISHED},
         "probes": probed(context.probes),
         "deeds": records.readers.deeds(limit=ROWS),
         "studies": _incomplete(context),

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from services.worklist_api.context import InContext
 from services.worklist_api.pages import presentation
-from services.worklist_api.pages.exam_page import Standing, exam_page, standing_of
+from services.worklist_api.pages.exam_page import Standing, exam_page, standing_of, why_not_compared
 from services.worklist_api.pages.rendering import render
 from services.worklist_api.problems import NotFound
 from services.worklist_api.readers.identity import Reader
@@ -38,6 +38,7 @@ def exam(
             "study_instance_uid": study_instance_uid,
             "reader": reader,
             "standing": standing_of(context, study_instance_uid),
+            "why_not_compared": why_not_compared(context, study_instance_uid),
         }
         return render(request, "no_result.html", shown, status_code=200 if entry else 404)
     shown = {

@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from plumbline.adapters.database.readers import Claim, Opinion
+from plumbline.errors import InvalidInput
+from plumbline.pipeline.ports import ExamState
 from services.worklist_api.context import Context
 from services.worklist_api.pages.presentation import day
 from services.worklist_api.pages.timeline import CURRENT, Moment, timeline
@@ -16,6 +18,7 @@ from services.worklist_api.problems import NotFound
 from services.worklist_api.readings import service
 from services.worklist_api.readings.schemas import ExamDetails
 
+_ENDED_WITHOUT_RESULT = frozenset({ExamState.FAILED.value, ExamState.NOT_APPLICABLE.value})
 RADIOGRAPHS = frozenset({"CR", "DX", "RF", "RG", "XA"})
 """Modalities of projection images."""
 
@@ -65,6 +68,17 @@ def standing_of(context: Context, study_instance_uid: str) -> Standing:
     except NotFound:
         revision = None
     return Standing(revision=revision, state=entry.state if entry else None, reader=claim.reader if claim else None)
+
+
+def why_not_compared(context: Context, study_instance_uid: str) -> str | None:
+    """Why there will be no result of an exam; None where it is still to come, or nothing is known of the exam."""
+    if context.records is None:
+        return None
+    try:
+        course = context.records.overview.course_of(study_instance_uid)
+    except InvalidInput:
+        return None
+    return (course.note or "No reason was kept.") if course.state in _ENDED_WITHOUT_RESULT else None
 
 
 def exam_page(context: Context, details: ExamDetails, *, viewed: int = 0) -> ExamPage:

@@ -203,11 +203,20 @@ class Why:
 
 
 def why(reasons: Sequence[str], shown: int = 3) -> Why:
-    """First sentences of the reasons, each once; the second sentence of the first one is what it rests on."""
+    """First sentences of the reasons, each once; the second sentence of the first one is what it rests on.
+
+    Where the first one is all that was said, as of an order's red flag, the next one keeps its second sentence, so
+    that what was measured is not lost behind what was ordered.
+    """
     split = [_SENTENCE_END.split(reason, maxsplit=2) for reason in reasons]
-    heads = list(dict.fromkeys(each[0] for each in split))
-    basis = split[0][1] if split and len(split[0]) > 1 else ""
-    return Why(heads[0] if heads else "–", basis, heads[1:shown], max(0, len(heads) - shown))
+    told: dict[str, str] = {}
+    for head, *rest in split:
+        told.setdefault(head, rest[0] if rest else "")
+    (first, basis), *others = told.items() or [("–", "")]
+    lines = [head for head, _ in others]
+    if others and not basis:
+        lines[0] = " ".join(filter(None, others[0]))
+    return Why(first, basis, lines[: shown - 1], max(0, len(told) - shown))
 
 
 def firing_words(why: str) -> str:

@@ -1,10 +1,13 @@
 """What the exam page says below its headline and where its links lead: never more than was measured."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from plumbline.errors import InvalidInput
 from plumbline.testing import ManualClock
 from plumbline.worklist.results import ExamResult
-from services.worklist_api.pages.exam_page import basis, series_addresses, viewer_links
+from services.worklist_api.pages.exam_page import basis, series_addresses, viewer_links, why_not_compared
 from services.worklist_api.pages.timeline import timeline
 
 STORY = {
@@ -69,3 +72,21 @@ def test_the_browser_fetches_the_lists_of_images_before_the_viewer_runs():
     assert series_addresses(view) == alone
     both = {**view, "reference_from_current": {"translation_mm": [0, 0, 0]}}
     assert series_addresses(both) == [*alone, "/api/studies/2.25.3/series/2.25.4/images"]
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [("failed", "The step 'compare' failed."), ("not-applicable", "The step 'compare' failed."), ("complete", None)],
+)
+def test_an_exam_that_will_have_no_result_says_so(state, why):
+    course = SimpleNamespace(state=state, note="The step 'compare' failed.")
+    context = SimpleNamespace(records=SimpleNamespace(overview=SimpleNamespace(course_of=lambda _uid: course)))
+    assert why_not_compared(context, "2.25.1") == why
+
+
+def test_of_an_exam_that_nobody_knows_nothing_is_said():
+    def refuse(uid):
+        raise InvalidInput("there is no such exam", where=uid)
+
+    context = SimpleNamespace(records=SimpleNamespace(overview=SimpleNamespace(course_of=refuse)))
+    assert why_not_compared(context, "2.25.1") is None
