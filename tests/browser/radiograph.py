@@ -22,7 +22,11 @@ from plumbline.phantom.cohort import SEED, VirtualExam, cohort
 PIXEL_MM = 0.4
 AIR_HU = -1000.0
 ENDPLATES = {"S1": "S1 superior endplate", "L1": "L1 superior endplate"}
-STUDY = "2.25.40711"
+STUDY = "2.25.40712"
+_OF_THE_PATIENT = (
+    *("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "AdditionalPatientHistory"),
+    "StudyDate",
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def _landmarks(
 
 def _file(ct: Dataset, pixels: np.ndarray) -> bytes:
     dataset = Dataset()
-    for keyword in ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "StudyDate"):
+    for keyword in _OF_THE_PATIENT:
         setattr(dataset, keyword, ct.get(keyword))
     dataset.StudyTime, dataset.AccessionNumber = "110000", "A40711"
     dataset.SOPClassUID, dataset.SOPInstanceUID = DigitalXRayImageStorageForPresentation, f"{STUDY}.1.1"

@@ -132,7 +132,7 @@ def _exams(address: str) -> tuple[str, str]:
 def _prepare_before(page: Page, shot: Shot) -> None:
     if shot.prepare == "lost":
         page.route_web_socket("**/live", lambda link: link.close())
-    if shot.prepare in ("top", "print", "loading") or shot.size == PHONE:
+    if shot.prepare in ("top", "print", "loading") or (shot.size == PHONE and shot.prepare != "landmarks"):
         page.route(re.compile(r"/series/.*/images$"), _never)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from plumbline.anatomy.landmarks import NAMES
+from plumbline.anatomy.landmarks import OF_ALIGNMENT, OTHERS
 from plumbline.errors import InvalidInput
 from services.worklist_api.context import InContext
 from services.worklist_api.pages.exam_page import RADIOGRAPHS
@@ -38,7 +38,7 @@ def radiographs(
         "entry": service.entry_of_study(context, study_instance_uid, result),
         "has_result": result is not None,
         "series": [each for each in listed if each.modality in RADIOGRAPHS],
-        "names": NAMES,
+        "names": {"For alignment": OF_ALIGNMENT, "Others": OTHERS},
         "was_reported": reported == "yes",
         "reader": reader,
         "names_itself": context.reader_header is None,

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import atan2, degrees, hypot, sqrt
 
-from plumbline.anatomy.landmarks import LEFT_HIP, RIGHT_HIP, SACRUM
+from plumbline.anatomy.landmarks import (
+    LEFT_HIP,
+    LUMBAR_TOP,
+    RIGHT_HIP,
+    SACRUM,
+    THORACIC_BOTTOM,
+    THORACIC_TOP,
+)
 from plumbline.errors import InvalidInput
 
 Point = tuple[float, float]
@@ -22,7 +29,6 @@ LEAST_LENGTH_MM = 10.0
 LEAST_INCIDENCE_DEG, LARGEST_INCIDENCE_DEG = 10.0, 120.0
 """Pelves of adults lie well within; anterior and posterior exchanged on the sacrum make the angle negative."""
 
-LUMBAR_TOP, THORACIC_TOP, THORACIC_BOTTOM = "L1 superior endplate", "T4 superior endplate", "T12 inferior endplate"
 _DOWNWARDS = (THORACIC_TOP, THORACIC_BOTTOM, LUMBAR_TOP, SACRUM)
 
 

@@ -11,21 +11,28 @@ _VERTEBRAE = (*(f"T{number}" for number in range(1, 13)), *(f"L{number}" for num
 
 LEFT_HIP, RIGHT_HIP = "left femoral head centre", "right femoral head centre"
 SACRUM = "S1 superior endplate"
-NAMES: tuple[str, ...] = (
-    f"{SACRUM} anterior",
-    f"{SACRUM} posterior",
+LUMBAR_TOP, THORACIC_TOP, THORACIC_BOTTOM = "L1 superior endplate", "T4 superior endplate", "T12 inferior endplate"
+_SIDES = ("anterior", "posterior")
+OF_ALIGNMENT: tuple[str, ...] = (
+    *(f"{SACRUM} {side}" for side in _SIDES),
     LEFT_HIP,
     RIGHT_HIP,
+    *(f"{endplate} {side}" for endplate in (LUMBAR_TOP, THORACIC_BOTTOM, THORACIC_TOP) for side in _SIDES),
+)
+"""What spinopelvic alignment is measured from, in the order in which it is set."""
+OTHERS: tuple[str, ...] = (
     "spacer anterior marker",
     "spacer posterior marker",
     *(
-        f"{vertebra} {endplate} endplate {side}"
+        name
         for vertebra in reversed(_VERTEBRAE)
         for endplate in ("superior", "inferior")
-        for side in ("anterior", "posterior")
+        for side in _SIDES
+        if (name := f"{vertebra} {endplate} endplate {side}") not in OF_ALIGNMENT
     ),
 )
-"""What a landmark may be called: what pelvic parameters, lordosis, kyphosis and spacer position are measured from."""
+NAMES = (*OF_ALIGNMENT, *OTHERS)
+"""What a landmark may be called."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import { LETTERS, type Axes, type Plane } from "./pose";
 const SVG = "http://www.w3.org/2000/svg";
 const NAMES_WITHIN_MM: Record<Plane, number> = { sagittal: 30, coronal: 30, axial: 8 };
 const SCALE_MM = 20;
+const LEAST_TOP_PX = 40; // above are the letter and the caption
 
 export interface Drawing {
   plane: Plane;
@@ -35,13 +36,15 @@ export class Overlay {
     const { width, height } = this.#svg.getBoundingClientRect();
     if (!width || !height) return;
     const perMm = height / (2 * drawing.halfHeight);
-    const at = (point: Point): [number, number] => {
+    const at = (point: Point): Place => {
       const from = minus(point, drawing.focal);
       return [width / 2 + dot(from, drawing.axes.right) * perMm, height / 2 - dot(from, drawing.axes.up) * perMm];
     };
+    const outlines = drawing.outlines.map(({ mesh, kind }) => ({ kind, lines: cut(mesh, drawing, at) }));
+    const top = Math.min(...outlines.flatMap(({ lines }) => lines.flatMap(([from, to]) => [from[1], to[1]])));
     this.#svg.replaceChildren(
-      ...drawing.outlines.map(({ mesh, kind }) => outline(mesh, kind, drawing, at)),
-      ...(drawing.displacement ? arrow(drawing.displacement, at) : []),
+      ...outlines.map(({ kind, lines }) => outline(kind, lines)),
+      ...(drawing.displacement ? arrow(drawing.displacement, at, top) : []),
       ...drawing.names
         .filter(({ at: place }) => Math.abs(dot(minus(place, drawing.focal), drawing.axes.normal)) < NAMES_WITHIN_MM[drawing.plane])
         .map(({ name, at: place }) => words(name, ...at(place), "name")),
@@ -51,16 +54,22 @@ export class Overlay {
   }
 }
 
-function outline(mesh: Mesh, kind: string, drawing: Drawing, at: (point: Point) => [number, number]): SVGElement {
-  const path = section(mesh, drawing.focal, drawing.axes.normal)
-    .map(([from, to]) => `M${at(from).join(" ")}L${at(to).join(" ")}`)
-    .join("");
+type Place = [x: number, y: number];
+
+function cut(mesh: Mesh, { focal, axes }: Drawing, at: (point: Point) => Place): [Place, Place][] {
+  return section(mesh, focal, axes.normal).map(([from, to]) => [at(from), at(to)]);
+}
+
+function outline(kind: string, lines: [Place, Place][]): SVGElement {
+  const path = lines.map(([from, to]) => `M${from.join(" ")}L${to.join(" ")}`).join("");
   return element("path", { d: path, class: `outline is-${kind}` });
 }
 
+/** The displacement, its length told above the outlines so that it hides nothing, or beside it where they are cut off. */
 function arrow(
   { from, to, told }: { from: Point; to: Point; told: string },
-  at: (point: Point) => [number, number],
+  at: (point: Point) => Place,
+  top: number,
 ): SVGElement[] {
   const [[x0, y0], [x1, y1]] = [at(from), at(to)];
   const middle = at(add(from, minus(to, from), 0.5));
@@ -68,7 +77,7 @@ function arrow(
     element("line", { x1: x0, y1: y0, x2: x1, y2: y1, class: "displacement" }),
     element("circle", { cx: x0, cy: y0, r: 3, class: "displacement is-start" }),
     element("circle", { cx: x1, cy: y1, r: 3, class: "displacement is-end" }),
-    words(told, middle[0], Math.min(y0, y1) - 12, "told"),
+    words(told, middle[0], Number.isFinite(top) && top > LEAST_TOP_PX ? Math.min(top, y0, y1) - 8 : Math.min(y0, y1) - 12, "told"),
   ];
 }
 
