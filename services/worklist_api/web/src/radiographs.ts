@@ -26,6 +26,7 @@ interface Landmarks {
 
 const SVG = "http://www.w3.org/2000/svg";
 const GRAB_PX = 12;
+const NARROW_PX = 600; // whole names would run off a pane of a phone
 const KEPT_AFTER_MS = 400; // without a further key
 const ARROWS: Record<string, [number, number]> = {
   ArrowLeft: [-1, 0],
@@ -140,7 +141,7 @@ class Radiographs {
         name.setAttribute("x", String(x + 10 * side));
         name.setAttribute("y", String(y - 8));
         name.setAttribute("class", side < 0 ? "landmark-name is-before" : "landmark-name");
-        name.textContent = each.name;
+        name.textContent = this.#pane.clientWidth < NARROW_PX ? shortened(each.name) : each.name;
         return [mark, name];
       }),
     );
@@ -150,7 +151,12 @@ class Radiographs {
     const body = this.#root.querySelector<HTMLElement>("[data-list]") as HTMLElement;
     body.replaceChildren(
       ...this.#here().map((each) =>
-        rowOf([each.name, ""], [each.column.toFixed(1), "number"], [each.row.toFixed(1), "number"], [each.author, ""]),
+        rowOf(
+          [each.name, "", "Landmark"],
+          [each.column.toFixed(1), "number", "Column, px"],
+          [each.row.toFixed(1), "number", "Row, px"],
+          [each.author, "", "Author"],
+        ),
       ),
     );
     const remove = this.#root.querySelector<HTMLButtonElement>("[data-remove]") as HTMLButtonElement;
@@ -297,14 +303,23 @@ class Radiographs {
   }
 }
 
-function rowOf(...cells: [words: string, kind: string][]): HTMLTableRowElement {
+function rowOf(...cells: [words: string, kind: string, label?: string][]): HTMLTableRowElement {
   const row = document.createElement("tr");
-  for (const [words, kind] of cells) {
+  for (const [words, kind, label] of cells) {
     const cell = row.insertCell();
     cell.textContent = words;
     cell.className = kind;
+    if (label) cell.dataset.label = label; // told where a narrow screen leaves the heading out
   }
   return row;
+}
+
+/** ``S1 superior endplate anterior`` as ``S1 sup. ant.`` */
+function shortened(name: string): string {
+  return name
+    .replace(" endplate", "")
+    .replace(/\b(sup|inf|ant|post)erior\b/g, "$1.")
+    .replace(/femoral head centre/, "hip");
 }
 
 function degrees(value: number): string {
