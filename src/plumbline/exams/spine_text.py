@@ -69,8 +69,6 @@ class SpineText:
         Whether it speaks of implants as present.
     operations
         The operations, in the order written.
-    red_flags
-        Situations that cannot wait and that the text does not deny.
     """
 
     text: str
@@ -82,7 +80,14 @@ class SpineText:
     is_postoperative: bool | None = None
     names_implants: bool = False
     operations: tuple[OperationText, ...] = ()
-    red_flags: tuple[RedFlag, ...] = ()
+
+    @property
+    def red_flags(self) -> tuple[RedFlag, ...]:
+        """Situations that cannot wait and that the text does not deny; looked for when first asked for.
+
+        Who tells a history from the texts of many exams does not ask.
+        """
+        return _red_flags(self.text)
 
     @property
     def tense(self) -> Tense:
@@ -121,6 +126,12 @@ def forget_texts() -> None:
     """Read every text anew; for measurements."""
     _read.cache_clear()
     _tells_of_operation.cache_clear()
+    _red_flags.cache_clear()
+
+
+@lru_cache(maxsize=_REMEMBERED_TEXTS)
+def _red_flags(text: str) -> tuple[RedFlag, ...]:
+    return read_red_flags(plain(text))
 
 
 @lru_cache(maxsize=_REMEMBERED_TEXTS)
@@ -147,7 +158,6 @@ def _read(text: str, source: SourceKind, reference_date: date | None) -> SpineTe
         is_postoperative=_is_postoperative(statements, operations),
         names_implants=any(names_implants(part) for part in statements),
         operations=tuple(op for op in operations if op.tense is not Tense.DENIED),
-        red_flags=read_red_flags(whole),
     )
 
 
