@@ -175,7 +175,11 @@ _NEVER_AGAIN = (InvalidInput, Misconfigured, AnalysisFailed, Conflict)
 
 
 class DeliveryObserver(Protocol):
-    """Told what became of attempts, for logs and metrics."""
+    """Told what became of attempts, for logs, metrics and traces."""
+
+    def started(self, delivery: Delivery) -> None:
+        """An attempt has begun."""
+        ...
 
     def delivered(self, delivery: Delivery) -> None:
         """A destination has it."""
@@ -212,6 +216,7 @@ class Dispatcher:
         delivery = self.outbox.claim(self.name, self.holder, timedelta(seconds=self.policy.lease_s))
         if delivery is None:
             return False
+        self.observer.started(delivery)
         try:
             self.destination.deliver(delivery, self._objects(delivery))
         except _NEVER_AGAIN as error:

@@ -205,6 +205,8 @@ class Step:
     """What an earlier run of this step kept when it began to wait."""
     failure: str | None = None
     """Why it failed for good, where that is all that is left to do: to tell the reader."""
+    due_at: datetime | None = field(default=None, compare=False)
+    """Since when it could have been claimed."""
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class _Failed(Exception):
 
 
 class StepObserver(Protocol):
-    """Told what happens, for logs and metrics."""
+    """Told what happens, for logs, metrics and traces."""
 
     def started(self, step: Step) -> None:
         """A worker has begun a step."""

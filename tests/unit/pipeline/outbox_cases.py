@@ -79,6 +79,9 @@ class SilentDeliveryObserver:
 
     told: list[str] = field(default_factory=list)
 
+    def started(self, delivery):
+        pass
+
     def delivered(self, delivery):
         self.told.append("sent")
 

@@ -109,6 +109,7 @@ class DatabaseSteps:
                 return None
             if row.state == FAILED:
                 return self._claim_telling(row, holder, now)
+            due_at = row.not_before if row.state == READY else row.lease_until
             if row.state == HELD:
                 _log(session, row, now, StepEventKind.LOST, _LOST_WORKER)
             if row.attempts >= self._maximum_attempts:
@@ -117,7 +118,7 @@ class DatabaseSteps:
             row.state, row.holder, row.lease_until = HELD, holder, now + self._lease
             row.attempts += 1
             row.started_at = now
-            return _step(row)
+            return replace(_step(row), due_at=due_at)
 
     def _claim_telling(self, row: StepRow, holder: str, now: datetime) -> Step | None:
         """A failure that was not told to the end; the telling is given up after as many attempts as the step was."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy.exc import StatementError
 
@@ -59,6 +61,26 @@ def test_an_extended_lease_stays(steps, clock):
     steps.extend(step, "a")
     clock.advance(50)
     assert steps.claim(step_id, "b") is None
+
+
+def test_a_step_says_since_when_it_was_due(steps, clock):
+    step_id = steps.open(STUDY, 1, StepName.RECOGNISE)
+    opened_at = clock.now()
+    clock.advance(7)
+    step = steps.claim(step_id, "a")
+    assert step.due_at == opened_at
+    steps.settle(step, "a", Wait(20, "not yet"))
+    ready_at = clock.now() + timedelta(seconds=20)
+    clock.advance(25)
+    assert steps.claim(step_id, "a").due_at == ready_at
+
+
+def test_a_step_whose_worker_was_lost_is_due_since_the_end_of_the_lease(steps, clock):
+    step_id = steps.open(STUDY, 1, StepName.RECOGNISE)
+    steps.claim(step_id, "a")
+    lost_at = clock.now() + timedelta(seconds=60)
+    clock.advance(75)
+    assert steps.claim(step_id, "b").due_at == lost_at
 
 
 def forsaken(steps, clock, step_id) -> None:
