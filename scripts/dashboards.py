@@ -276,6 +276,12 @@ DASHBOARDS = (
                 "s",
                 now("plumbline_outbox_lag_seconds", "queue"),
             ),
+            Panel(
+                "Spans of traces",
+                "A minute; empty where traces are off. Lost: tried in vain. Made and neither: waits, or dropped.",
+                "short",
+                rate("plumbline_trace_spans_total", "outcome", per_s=60),
+            ),
         ),
     ),
     Dashboard(

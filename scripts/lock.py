@@ -28,6 +28,7 @@ def dependency_digest(pyproject: str) -> str:
     lists = {
         "python": settings["project"]["requires-python"],
         "run": sorted(settings["project"]["dependencies"]),
+        "options": settings["project"].get("optional-dependencies", {}),
         "groups": settings.get("dependency-groups", {}),
         "build": sorted(settings["build-system"]["requires"]),
     }
@@ -46,7 +47,7 @@ def faults(lock: str, pyproject: str) -> list[str]:
 
 def write() -> int:
     """Resolve both again for every supported platform, keeping versions that still fit."""
-    return _resolve(LOCK, "--group", "dev", "pyproject.toml") or _resolve(
+    return _resolve(LOCK, "--group", "dev", "--all-extras", "pyproject.toml") or _resolve(
         BENCHMARK_LOCK, "--group", "benchmark", "--constraint", LOCK.name
     )
 

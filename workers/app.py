@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 import structlog
-from celery.signals import setup_logging, worker_init
+from celery.signals import setup_logging, worker_init, worker_process_shutdown
 
 from plumbline.adapters.queue.celery_app import (
     RECONCILE,
@@ -22,6 +22,7 @@ from plumbline.adapters.queue.celery_app import (
 from plumbline.errors import Misconfigured, Unavailable
 from plumbline.observability.exposure import expose_metrics
 from plumbline.observability.logging import configure_logging
+from plumbline.observability.tracing import require_packages
 from plumbline.pipeline.late_news import open_told_exams
 from plumbline.pipeline.processing import accept_pushed
 from plumbline.pipeline.readiness import send_canaries as send_canaries_where_due
@@ -47,10 +48,14 @@ def _configure(**_: object) -> None:
 
 
 @worker_init.connect
-def _expose_metrics(**_: object) -> None:
-    """Show the metrics of this worker and its children; Celery swallows errors here, but not the end of the process."""
+def _prepare(**_: object) -> None:
+    """Show the metrics of this worker and its children, and see that these can trace.
+
+    Celery swallows errors here, but not the end of the process.
+    """
     try:
         expose_metrics(settings.metrics.host, settings.metrics.port)
+        require_packages(settings.tracing)
     except Misconfigured as error:
         raise SystemExit(str(error)) from error
 
@@ -59,6 +64,13 @@ def _expose_metrics(**_: object) -> None:
 def worker() -> Worker:
     """This process's worker, made on first use: after the fork."""
     return build_worker(settings, app)
+
+
+@worker_process_shutdown.connect
+def _hand_on_traces(**_: object) -> None:
+    """Let the collector have what this child still keeps."""
+    if worker.cache_info().currsize and (tracing := worker().tracing) is not None:
+        tracing.stop()
 
 
 @app.task(name=RUN_STEP)

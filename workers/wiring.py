@@ -33,13 +33,14 @@ from plumbline.adapters.spool.journal import Journal
 from plumbline.exams.identity import IdentityPolicy
 from plumbline.observability.clock import SystemClock
 from plumbline.observability.metrics import LoggingObserver
+from plumbline.observability.tracing import TracedSteps, Tracing, open_tracing
 from plumbline.pipeline.archive_ports import RemoteArchive
 from plumbline.pipeline.fetch import Fetcher
 from plumbline.pipeline.ports import Clock, PathPorts, Spool
 from plumbline.pipeline.processing import Processing
 from plumbline.pipeline.readiness import Canaries, CanaryPost
 from plumbline.pipeline.retention import Retention
-from plumbline.pipeline.runner import Runner
+from plumbline.pipeline.runner import Runner, StepObserver
 from plumbline.pipeline.steps import path_functions, tell_failure
 from plumbline.settings import DicomWebRemote, DimseRemote, Settings
 from plumbline.site_policy import ReloadedPolicy
@@ -59,6 +60,7 @@ class Worker:
     policies: ReloadedPolicy
     canaries: Canaries
     canary_post: CanaryPost
+    tracing: Tracing | None
 
 
 def build_ports(settings: Settings, store: Store) -> PathPorts:
@@ -112,12 +114,16 @@ def build_worker(settings: Settings, app: Celery) -> Worker:
     ports = build_ports(settings, store)
     doorbell = CeleryDoorbell(app)
     policies = ReloadedPolicy(settings)
+    tracing = open_tracing(settings.tracing, process="worker")
+    observer: StepObserver = LoggingObserver()
+    if tracing is not None:
+        observer = TracedSteps(observer, tracing, ports.exams.exam, ports.clock)
     runner = Runner(
         steps=ports.steps,
         doorbell=doorbell,
         functions=path_functions(ports, policies.current),
         holder=f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
-        observer=LoggingObserver(),
+        observer=observer,
         extend_every_s=settings.path.lease_s / 4,
         on_failure=lambda step, sentence: tell_failure(step, sentence, ports, policies.current()),
     )
@@ -130,4 +136,5 @@ def build_worker(settings: Settings, app: Celery) -> Worker:
         policies=policies,
         canaries=DatabaseCanaries(store),
         canary_post=CeleryCanaryPost(app),
+        tracing=tracing,
     )

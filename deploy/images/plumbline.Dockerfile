@@ -16,8 +16,9 @@ COPY services services
 COPY --from=pages /build/dist services/worklist_api/web/dist
 COPY workers workers
 # Only what runs is installed; the lock holds each package to its version and hash, and the build backend too.
+# Traces are in the image, so that a site has them by a setting alone; nothing of them is loaded until then.
 RUN uv pip install --no-cache --python /opt/plumbline/bin/python \
-      --constraint requirements.lock --build-constraint requirements.lock .
+      --constraint requirements.lock --build-constraint requirements.lock ".[tracing]"
 
 FROM python:3.11.9-slim-bookworm
 # pg_dump and pg_restore, for plumbline backup; point updates of Debian's release are wanted.

@@ -21,7 +21,8 @@ from plumbline.errors import PlumblineError
 from plumbline.observability.clock import SystemClock
 from plumbline.observability.exposure import expose_metrics
 from plumbline.observability.logging import configure_logging
-from plumbline.pipeline.outbox import Delivery, Dispatcher
+from plumbline.observability.tracing import TracedDeliveries, Tracing, open_tracing
+from plumbline.pipeline.outbox import Delivery, DeliveryObserver, Dispatcher
 from plumbline.settings import Settings
 from plumbline.site_policy import site_policy
 from services.dispatcher.destinations import Surroundings, build_destination
@@ -42,6 +43,9 @@ class LoggingDeliveryObserver:
 
     def __init__(self) -> None:
         self._log = structlog.get_logger("plumbline.dispatcher")
+
+    def started(self, delivery: Delivery) -> None:
+        """See ``DeliveryObserver.started``."""
 
     def delivered(self, delivery: Delivery) -> None:
         """See ``DeliveryObserver.delivered``."""
@@ -65,13 +69,16 @@ def _words(delivery: Delivery) -> dict[str, object]:
     }
 
 
-def build_dispatchers(settings: Settings) -> list[Dispatcher]:
+def build_dispatchers(settings: Settings, tracing: Tracing | None = None) -> list[Dispatcher]:
     """A dispatcher for each destination of the settings; raise ``Misconfigured`` where one cannot be made."""
     site_policy(settings)  # names in routing rules that are wrong are told at start
     store, clock = open_store(settings.store_url), SystemClock()
     commitments = AwaitedCommitments()
     around = Surroundings(settings.listener.ae_title, clock, DatabaseWorkitems(store, clock), commitments)
     outbox, results = DatabaseOutbox(store, clock), DatabaseResults(store, clock)
+    observer: DeliveryObserver = LoggingDeliveryObserver()
+    if tracing is not None:
+        observer = TracedDeliveries(observer, tracing, clock)
     if settings.commitment_reports_port is not None:
         ReportListener(
             settings.listener.ae_title, settings.listener.host, settings.commitment_reports_port, commitments
@@ -84,7 +91,7 @@ def build_dispatchers(settings: Settings) -> list[Dispatcher]:
             objects_of=results.objects,
             clock=clock,
             holder=f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
-            observer=LoggingDeliveryObserver(),
+            observer=observer,
         )
         for each in settings.destinations
     ]
@@ -94,12 +101,13 @@ def serve(settings: Settings) -> None:
     """Deliver until SIGTERM or SIGINT; what is under way is finished first."""
     configure_logging(settings.log_level, process="dispatcher")
     expose_metrics(settings.metrics.host, settings.metrics.port)
+    tracing = open_tracing(settings.tracing, process="dispatcher")
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     threads = [
         threading.Thread(target=deliver_until, args=(dispatcher, stopping), name=dispatcher.name, daemon=True)
-        for dispatcher in build_dispatchers(settings)
+        for dispatcher in build_dispatchers(settings, tracing)
     ]
     for thread in threads:
         thread.start()
@@ -110,6 +118,8 @@ def serve(settings: Settings) -> None:
         stopping.wait(HEARTBEAT_S)
     for thread in threads:
         thread.join()
+    if tracing is not None:
+        tracing.stop()
 
 
 def deliver_until(dispatcher: Dispatcher, stopping: threading.Event) -> None:

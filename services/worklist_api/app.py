@@ -25,6 +25,7 @@ from plumbline.adapters.orthanc.pixels import OrthancPixels
 from plumbline.adapters.queue.canary import Broker
 from plumbline.exams.identity import IdentityPolicy
 from plumbline.observability.clock import SystemClock
+from plumbline.observability.tracing import open_tracing
 from plumbline.pipeline.readiness import queue_probes
 from plumbline.settings import Settings
 from plumbline.site_policy import site_policy
@@ -32,6 +33,7 @@ from services.worklist_api import deliveries
 from services.worklist_api.assembly import serve
 from services.worklist_api.context import Context, Records
 from services.worklist_api.standing import StoreStanding
+from services.worklist_api.tracing import RequestTraces
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -42,9 +44,10 @@ def create_app(settings: Settings) -> FastAPI:
     Unavailable
         When the database does not answer.
     Misconfigured
-        When the triage rules or a threshold are wrong.
+        When the triage rules or a threshold are wrong, or traces are on and their packages missing.
     """
     policy = site_policy(settings)
+    tracing = open_tracing(settings.tracing, process="worklist-api") if settings.tracing.has_requests else None
     store = open_store(settings.store_url)
     archive = OrthancArchive(settings.orthanc)
     pixels = OrthancPixels(settings.orthanc)
@@ -92,7 +95,11 @@ def create_app(settings: Settings) -> FastAPI:
         archive.close()
         broker.close()
         store.engine.dispose()
+        if tracing is not None:
+            tracing.stop()
 
     app = serve(context, on_stop=stop)
     deliveries.install(app, outbox)
+    if tracing is not None:
+        app.add_middleware(RequestTraces, tracing=tracing, now=clock.now)
     return app

@@ -362,6 +362,35 @@ class ReadinessSettings(_Section):
         return {"path": self.path_within_s, "measure": self.measure_within_s}
 
 
+class TracingSettings(_Section):
+    """Traces over OTLP/HTTP (OpenTelemetry); needs the packages of ``plumbline[tracing]``."""
+
+    endpoint: str | None = None
+    """Where the collector takes traces, e.g. http://collector:4318; ``/v1/traces`` is added where the address has no
+    path. Off where null: nothing is loaded then."""
+    token_file: Path | None = None
+    """File with the bearer token that the collector asks for; null where it asks for none."""
+    timeout_s: float = Field(default=5.0, gt=0)
+    """Longest time that one batch is tried; no work waits for it."""
+    maximum_waiting: int = Field(default=2048, ge=1)
+    """Spans that a process keeps while the collector is away; the oldest are dropped, for work must not wait. An exam
+    makes about a dozen."""
+    has_requests: bool = True
+    """Whether requests to the worklist API are traced, too: one span each, by route and status."""
+
+    @field_validator("endpoint")
+    @classmethod
+    def _whole_address(cls, endpoint: str | None) -> str | None:
+        if endpoint is None:
+            return None
+        parts = urlsplit(endpoint)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("it should be an address such as http://collector:4318")
+        if parts.username is not None or parts.query or parts.fragment:
+            raise ValueError("it should hold no user, password or query; a token belongs into token_file")
+        return endpoint if parts.path not in ("", "/") else urlunsplit(parts._replace(path="/v1/traces"))
+
+
 class SettingsFile(PydanticBaseSettingsSource):
     """The settings file named by ``PLUMBLINE_SETTINGS``, where there is one."""
 
@@ -422,6 +451,8 @@ class Settings(BaseSettings):
     """The worklist API."""
     metrics: MetricsSettings = MetricsSettings()
     """Metrics of the processes that listen on no port of their own."""
+    tracing: TracingSettings = TracingSettings()
+    """Traces of exams, deliveries and requests; off unless a collector is named."""
     readiness: ReadinessSettings = ReadinessSettings()
     """When the system counts as able to process an exam."""
     path: PathSettings = PathSettings()

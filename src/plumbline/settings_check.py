@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from pydantic_settings.exceptions import SettingsError
 
 from plumbline.errors import Misconfigured
+from plumbline.observability.tracing import require_packages
 from plumbline.settings import SETTINGS_FILE_VARIABLE, Settings, SettingsFile
 from plumbline.settings_problems import Problem, nearest, problems_in
 from plumbline.site_policy import policy_faults
@@ -120,6 +121,10 @@ def _beyond_the_model(settings: Settings) -> Iterator[Problem]:
     )
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         yield Problem("data_dir", f"{folder} is no folder that this user may write to")
+    try:
+        require_packages(settings.tracing)
+    except Misconfigured as error:
+        yield Problem("tracing.endpoint", error.what, error.remedy)
     for fault in policy_faults(settings):
         yield Problem(fault.where or "site", fault.what, (fault.remedy or "").rstrip(".") or None)
 

@@ -312,8 +312,9 @@ RARE = {
     "plumbline_listener_quarantined",
     "plumbline_listener_rejected_associations",
     "plumbline_publish_failures",
+    "plumbline_trace_spans",
 }
-"""Counted only when it happens: orders, other destinations, and what goes wrong."""
+"""Counted only when it happens: orders, other destinations, traces, and what goes wrong."""
 
 
 def test_the_running_stack_exposes_what_the_dashboards_ask_for(moved, stack):

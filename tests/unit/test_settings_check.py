@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from plumbline.errors import Misconfigured
+from plumbline.observability import tracing
 from plumbline.settings import Settings, load_settings
 from plumbline.settings_check import SettingsReport, check_settings
 
@@ -191,3 +192,27 @@ def test_the_exit_code_says_whether_all_is_right(tmp_path, settings, code):
     )
     assert done.returncode == code, done.stderr
     assert bool(json.loads(done.stdout)["problems"]) is bool(code)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["collector:4318", "grpc://collector:4317", "http://", "http://me:secret@collector:4318", "http://c/?k=1"]
+)
+def test_a_collector_without_a_whole_address_or_with_a_secret_in_it_is_told(site, wrong):
+    problem = told(site({"tracing": {"endpoint": wrong}}))["tracing.endpoint"]
+    assert "it should" in problem
+    assert "secret" not in problem
+
+
+def test_traces_without_their_packages_are_told(site, monkeypatch):
+    monkeypatch.setattr(tracing, "LIBRARY", "not_installed.exporter")
+    problems = told(site({"tracing": {"endpoint": "http://collector:4318"}}))
+    assert list(problems) == ["tracing.endpoint"]
+    assert "Install plumbline[tracing]" in problems["tracing.endpoint"]
+
+
+def test_the_usual_path_is_added_to_a_collectors_address(site):
+    report = site({"tracing": {"endpoint": "https://collector:4318/"}})
+    assert report.problems == ()
+    assert {each.key: each.value for each in report.effective}["tracing.endpoint"] == (
+        '"https://collector:4318/v1/traces"'
+    )

@@ -1,4 +1,4 @@
-"""Logs and metrics, without patient data.
+"""Logs, metrics and traces, without patient data.
 
 Metrics of all processes lie in one folder, a file for each process. Containers share the folder but not their
 process ids (each has a process 1), so a file is named after the host too. This stands here because it must

@@ -24,6 +24,7 @@ HOMES = {
     "hl7": ("src/plumbline/adapters/hl7",),
     "httpx": ("src/plumbline/adapters", "src/plumbline/demo"),
     "kombu": ("src/plumbline/adapters/queue",),
+    "opentelemetry": ("src/plumbline/observability/otlp.py",),
     "psycopg": ("src/plumbline/adapters/database",),
     "pydicom": ("src/plumbline/adapters", "src/plumbline/reports", "src/plumbline/phantom", "src/plumbline/demo"),
     "pynetdicom": ("src/plumbline/adapters/dimse",),
