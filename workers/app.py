@@ -30,6 +30,7 @@ from plumbline.pipeline.reconcile import reconcile as reconcile_archive
 from plumbline.pipeline.retention import release_safe
 from plumbline.pipeline.sweep import open_quiet_exams, ring_for_owed
 from plumbline.settings import Settings, load_settings
+from workers.pace import rested
 from workers.wiring import Worker, build_worker
 
 settings: Settings = load_settings()
@@ -40,6 +41,8 @@ app = create_celery(
     canary_every_s=settings.readiness.canary_every_s,
 )
 RECONCILE_LIMIT = 100
+TICK_SHARE, RECONCILE_SHARE = 0.25, 0.5
+"""Of the time of a worker; the rest is for exams, and for canaries, which take next to none."""
 
 
 @setup_logging.connect
@@ -83,6 +86,7 @@ def run_step(step_id: int) -> None:
 
 
 @app.task(name=TICK)
+@rested(TICK_SHARE)
 def tick() -> None:
     """Count quiet exams, judge what came late, accept pushed tasks, and ring for whatever nobody holds."""
     here = worker()
@@ -121,6 +125,7 @@ def return_canary(queue: str, sent_at: str) -> None:
 
 
 @app.task(name=RECONCILE)
+@rested(RECONCILE_SHARE)
 def reconcile() -> None:
     """Fetch what the archive has and never arrived; give back the images of exams that are over and safe there."""
     here = worker()

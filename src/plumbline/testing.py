@@ -202,12 +202,20 @@ class RecordingDoorbell:
 
     rung: list[tuple[int, StepName]] = field(default_factory=list)
     is_away: bool = False
+    untaken: Mapping[str, int] = field(default_factory=dict)
+    """Messages that wait, by queue."""
 
     def ring(self, step_id: int, name: StepName) -> None:
         """See ``Doorbell.ring``."""
         if self.is_away:
             raise Unavailable("the message broker does not answer")
         self.rung.append((step_id, name))
+
+    def waiting(self, queue: str) -> int:
+        """See ``Doorbell.waiting``."""
+        if self.is_away:
+            raise Unavailable("the message broker does not answer")
+        return self.untaken.get(queue, 0)
 
 
 @dataclass

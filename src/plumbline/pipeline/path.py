@@ -21,6 +21,8 @@ PATH_QUEUE = "path"
 MEASURE_QUEUE = "measure"
 """Steps that keep a core busy."""
 
+QUEUES = (PATH_QUEUE, MEASURE_QUEUE)
+
 
 def next_step(name: StepName) -> StepName | None:
     """The step after this one, or None after the last."""
@@ -31,3 +33,8 @@ def next_step(name: StepName) -> StepName | None:
 def queue_of(name: StepName) -> str:
     """Queue that carries the doorbell of a step."""
     return MEASURE_QUEUE if name is StepName.COMPARE else PATH_QUEUE
+
+
+def steps_of(queue: str) -> tuple[StepName, ...]:
+    """Steps whose doorbell a queue carries."""
+    return tuple(name for name in PATH if queue_of(name) == queue)

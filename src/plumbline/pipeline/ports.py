@@ -5,7 +5,7 @@ Nothing here names a library. Datasets that only travel through (for reports) ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -250,7 +250,7 @@ class Exams(Protocol):
     def quiet_since(self, moment: datetime) -> list[str]:
         """Study Instance UIDs that are receiving (or have grown) and got nothing after ``moment``.
 
-        Studies held as references are not among them.
+        Studies held as references are not among them, nor those whose next count is opened already.
         """
         ...
 
@@ -340,8 +340,13 @@ class Steps(Protocol):
         """A yes or no that steps of many studies found under ``key``: the newest of the first step that has one."""
         ...
 
-    def owed(self, *, unheard_for_s: float, limit: int) -> list[tuple[int, StepName]]:
-        """Steps that are due, or failed and untold, and that nobody holds, for the sweeper to ring again."""
+    def owed(
+        self, *, unheard_for_s: float, limit: int, names: Collection[StepName] = tuple(StepName)
+    ) -> list[tuple[int, StepName]]:
+        """Steps of these names that are due, or failed and untold, and that nobody holds, the longest due first.
+
+        For the sweeper, which rings again.
+        """
         ...
 
     def rung(self, step_ids: Sequence[int]) -> None:
@@ -354,6 +359,10 @@ class Doorbell(Protocol):
 
     def ring(self, step_id: int, name: StepName) -> None:
         """Ring once; raise ``Unavailable`` when the broker does not answer."""
+        ...
+
+    def waiting(self, queue: str) -> int:
+        """Messages in a queue that no worker has taken; raise ``Unavailable`` when the broker does not answer."""
         ...
 
 

@@ -12,10 +12,9 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from plumbline.errors import Unavailable
-from plumbline.pipeline.path import MEASURE_QUEUE, PATH_QUEUE
+from plumbline.pipeline.path import PATH_QUEUE, QUEUES
 from plumbline.pipeline.ports import Clock
 
-QUEUES = (PATH_QUEUE, MEASURE_QUEUE)
 NEVER_S = float("inf")
 
 

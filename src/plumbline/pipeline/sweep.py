@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from plumbline.errors import Unavailable
+from plumbline.pipeline.path import QUEUES, steps_of
 from plumbline.pipeline.ports import Clock, Doorbell, Exams, StepName, Steps
 
-SWEEP_LIMIT = 500
+ENOUGH = 500
+"""Messages in one queue beyond which the sweeper adds none."""
 
 
 def open_quiet_exams(exams: Exams, steps: Steps, clock: Clock, *, quiet_period_s: float) -> int:
@@ -23,14 +25,25 @@ def open_quiet_exams(exams: Exams, steps: Steps, clock: Clock, *, quiet_period_s
 def ring_for_owed(steps: Steps, doorbell: Doorbell, *, unheard_for_s: float) -> int:
     """Ring again for steps that are due and that nobody holds; return how many.
 
+    A queue in which ``ENOUGH`` messages wait needs no more: its workers are busy, and each message less makes room.
+    Else a day's backlog would be rung for every few seconds, and the workers would drown in messages.
+
     Raises
     ------
     Unavailable
         When the broker does not answer; what was rung for until then is noted.
     """
+    return sum(_ring_in(queue, steps, doorbell, unheard_for_s) for queue in QUEUES)
+
+
+def _ring_in(queue: str, steps: Steps, doorbell: Doorbell, unheard_for_s: float) -> int:
+    owed = steps.owed(unheard_for_s=unheard_for_s, limit=ENOUGH, names=steps_of(queue))
+    room = ENOUGH - doorbell.waiting(queue) if owed else 0
+    if room <= 0:
+        return 0
     rung: list[int] = []
     try:
-        for step_id, name in steps.owed(unheard_for_s=unheard_for_s, limit=SWEEP_LIMIT):
+        for step_id, name in owed[:room]:
             doorbell.ring(step_id, name)
             rung.append(step_id)
     except Unavailable:

@@ -13,6 +13,7 @@ from plumbline.adapters.database.steps import DatabaseSteps
 from plumbline.errors import AnalysisFailed, InvalidInput, Unavailable
 from plumbline.exams.study import PatientIdentity
 from plumbline.pipeline import runner as runner_module
+from plumbline.pipeline import sweep
 from plumbline.pipeline.ports import (
     End,
     ExamState,
@@ -35,22 +36,7 @@ class World:
     def __init__(self, url: str) -> None:
         self.clock = ManualClock()
         self.store = open_store(url)
-        DatabaseInstanceIndex(self.store).record(
-            [
-                ReceivedInstance(
-                    sop_instance_uid="2.25.3",
-                    sop_class_uid="1.2",
-                    transfer_syntax_uid="1.2.840.10008.1.2.1",
-                    study_instance_uid=STUDY,
-                    series_instance_uid="2.25.2",
-                    patient=PatientIdentity("P1"),
-                    sha256="0" * 64,
-                    location=Location("s", 0, 1),
-                    sender="ORTHANC",
-                    received_at=self.clock.now(),
-                )
-            ]
-        )
+        self.receive(STUDY)
         self.exams = DatabaseExams(self.store)
         self.steps = DatabaseSteps(self.store, self.clock, lease_s=60, maximum_attempts=3)
         self.doorbell = RecordingDoorbell()
@@ -66,6 +52,21 @@ class World:
             extend_every_s=15,
             on_failure=self._tell,
         )
+
+    def receive(self, study_instance_uid: str) -> None:
+        instance = ReceivedInstance(
+            sop_instance_uid=f"{study_instance_uid}.3",
+            sop_class_uid="1.2",
+            transfer_syntax_uid="1.2.840.10008.1.2.1",
+            study_instance_uid=study_instance_uid,
+            series_instance_uid="2.25.2",
+            patient=PatientIdentity("P1"),
+            sha256="0" * 64,
+            location=Location("s", 0, 1),
+            sender="ORTHANC",
+            received_at=self.clock.now(),
+        )
+        DatabaseInstanceIndex(self.store).record([instance])
 
     tells = None
 
@@ -242,3 +243,39 @@ def test_a_quiet_exam_is_counted_once(world):
 def test_a_busy_exam_is_not_counted(world):
     world.clock.moment += timedelta(seconds=1)
     assert open_quiet_exams(world.exams, world.steps, world.clock, quiet_period_s=3) == 0
+
+
+def test_an_exam_that_waits_to_be_counted_costs_the_clock_nothing(world):
+    world.clock.advance(5)
+    open_quiet_exams(world.exams, world.steps, world.clock, quiet_period_s=3)
+    assert world.exams.quiet_since(world.clock.now()) == []
+    ((step_id, _),) = world.steps.owed(unheard_for_s=1, limit=9)
+    assert world.steps.claim(step_id, "worker-1") is not None
+    assert world.exams.quiet_since(world.clock.now()) == [], "nor one that is being counted"
+
+
+def begin_many(world, count: int, name: StepName) -> None:
+    for number in range(count):
+        world.receive(f"2.25.9{number}")
+        world.steps.open(f"2.25.9{number}", 1, name)
+
+
+def test_a_queue_that_is_full_enough_is_not_rung_for(world, monkeypatch):
+    monkeypatch.setattr(sweep, "ENOUGH", 5)
+    begin_many(world, 9, StepName.COMPARE)
+    world.doorbell.untaken = {"measure": 3}
+    assert ring_for_owed(world.steps, world.doorbell, unheard_for_s=10) == 2
+    world.doorbell.untaken = {"measure": 5}
+    assert ring_for_owed(world.steps, world.doorbell, unheard_for_s=10) == 0
+    world.doorbell.untaken = {}
+    assert ring_for_owed(world.steps, world.doorbell, unheard_for_s=10) == 5
+    assert len({step_id for step_id, _ in world.doorbell.rung}) == 7, "nothing is rung for twice at once"
+
+
+def test_a_backlog_of_one_queue_does_not_hide_what_is_due_in_another(world, monkeypatch):
+    monkeypatch.setattr(sweep, "ENOUGH", 5)
+    begin_many(world, 9, StepName.COMPARE)
+    world.doorbell.untaken = {"measure": 50}
+    step_id = world.begin(StepName.MATCH)
+    assert ring_for_owed(world.steps, world.doorbell, unheard_for_s=10) == 1
+    assert world.doorbell.rung == [(step_id, StepName.MATCH)]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from plumbline.adapters.database.engine import Store
 from plumbline.adapters.database.instances import patient_document, patient_from_document
-from plumbline.adapters.database.tables import ExamRow, InstanceRow
+from plumbline.adapters.database.tables import OPEN_STATES, ExamRow, InstanceRow, StepRow
 from plumbline.errors import InvalidInput
 from plumbline.exams.study import Study
-from plumbline.pipeline.ports import Exam, ExamState
+from plumbline.pipeline.ports import Exam, ExamState, StepName
 
 
 class DatabaseExams:
@@ -38,9 +38,18 @@ class DatabaseExams:
 
     def quiet_since(self, moment: datetime) -> list[str]:
         """See ``Exams.quiet_since``."""
+        is_counted = exists().where(
+            StepRow.study_instance_uid == ExamRow.study_instance_uid,
+            StepRow.revision == ExamRow.revision + 1,
+            StepRow.name == StepName.COMPLETE.value,
+            StepRow.state.in_(OPEN_STATES),
+        )
         with self._store.read() as session:
             query = select(ExamRow.study_instance_uid).where(
-                ExamRow.has_grown, ExamRow.last_instance_at <= moment, ExamRow.state != ExamState.REFERENCE.value
+                ExamRow.has_grown,
+                ExamRow.last_instance_at <= moment,
+                ExamRow.state != ExamState.REFERENCE.value,
+                ~is_counted,
             )
             return list(session.scalars(query.order_by(ExamRow.last_instance_at)))
 

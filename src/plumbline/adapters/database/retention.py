@@ -10,14 +10,21 @@ from sqlalchemy.orm import Session
 
 from plumbline.adapters.database.engine import Store
 from plumbline.adapters.database.instances import batched_uids, patient_from_document
-from plumbline.adapters.database.tables import CursorRow, ExamRow, InstanceRow, PublicationRow, QuarantineRow, StepRow
+from plumbline.adapters.database.tables import (
+    OPEN_STATES,
+    CursorRow,
+    ExamRow,
+    InstanceRow,
+    PublicationRow,
+    QuarantineRow,
+    StepRow,
+)
 from plumbline.pipeline.ports import ExamState, PublicationState
 from plumbline.pipeline.receive import CURSOR_PREFIX, FINISHED
 
 _OVER = (ExamState.DONE.value, ExamState.NOT_APPLICABLE.value, ExamState.REFERENCE.value)
 """A failed exam is not over: somebody may have it repeated."""
 _UNDER_WAY = (ExamState.RECEIVING.value, ExamState.COMPLETE.value)
-_STEP_LEFT = ("ready", "held")
 
 
 class DatabaseRetention:
@@ -71,7 +78,7 @@ class DatabaseRetention:
 
 
 def _is_over(quiet_since: datetime) -> tuple[ColumnElement[bool], ...]:
-    step_left = exists().where(StepRow.study_instance_uid == ExamRow.study_instance_uid, StepRow.state.in_(_STEP_LEFT))
+    step_left = exists().where(StepRow.study_instance_uid == ExamRow.study_instance_uid, StepRow.state.in_(OPEN_STATES))
     is_owed = exists().where(
         PublicationRow.study_instance_uid == ExamRow.study_instance_uid,
         PublicationRow.state == PublicationState.OWED.value,

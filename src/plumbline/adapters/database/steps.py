@@ -7,7 +7,7 @@ has a lease, too, as long as its reader has not been told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -239,12 +239,16 @@ class DatabaseSteps:
                         found[uid] = (rank, bool(value))
         return {uid: value for uid, (_, value) in found.items()}
 
-    def owed(self, *, unheard_for_s: float, limit: int) -> list[tuple[int, StepName]]:
+    def owed(
+        self, *, unheard_for_s: float, limit: int, names: Collection[StepName] = tuple(StepName)
+    ) -> list[tuple[int, StepName]]:
         """See ``Steps.owed``."""
         now = self._clock.now()
         unheard = or_(StepRow.rung_at.is_(None), StepRow.rung_at < now - timedelta(seconds=unheard_for_s))
         is_due = or_(and_(StepRow.state == READY, StepRow.not_before <= now), _is_forsaken(now))
-        query = select(StepRow.step_id, StepRow.name).where(is_due, unheard)
+        query = select(StepRow.step_id, StepRow.name).where(
+            is_due, unheard, StepRow.name.in_([each.value for each in names])
+        )
         with self._store.read() as session:
             rows = session.execute(query.order_by(StepRow.not_before).limit(limit))
             return [(step_id, StepName(name)) for step_id, name in rows]

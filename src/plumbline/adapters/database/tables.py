@@ -115,6 +115,10 @@ class CursorRow(Base):
     value: Mapped[str] = mapped_column(Text)
 
 
+OPEN_STATES = ("ready", "held")
+"""States of steps that are still to be carried out."""
+
+
 class StepRow(Base):
     """One step of one revision of one exam; claimed by a lease."""
 

@@ -36,6 +36,9 @@ def create_celery(redis_url: str, *, tick_s: float, reconcile_every_s: float, ca
         broker_transport_options={
             "socket_timeout": 10,
             "socket_connect_timeout": 5,
+            # Whoever rings does not wait for a Redis that is away, for the sweeper rings again; workers wait for it.
+            "max_retries": 1,
+            "interval_start": 0.2,
             "priority_steps": [0, STEP_PRIORITY],
             "queue_order_strategy": "priority",
         },

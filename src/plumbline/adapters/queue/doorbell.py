@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from celery import Celery
-from kombu.exceptions import OperationalError
+from kombu.exceptions import ChannelError, OperationalError
+from redis.exceptions import RedisError
 
 from plumbline.errors import Unavailable
 from plumbline.pipeline.path import queue_of
@@ -34,4 +35,14 @@ class CeleryDoorbell:
                 retry=False,
             )
         except (OperationalError, OSError) as error:
+            raise Unavailable("the message broker does not answer") from error
+
+    def waiting(self, queue: str) -> int:
+        """See ``Doorbell.waiting``."""
+        try:
+            with self._app.connection_for_read() as connection:
+                return connection.default_channel.queue_declare(queue, passive=True).message_count
+        except ChannelError:  # Redis keeps no empty lists
+            return 0
+        except (OperationalError, RedisError, OSError) as error:
             raise Unavailable("the message broker does not answer") from error
