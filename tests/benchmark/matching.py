@@ -27,8 +27,7 @@ from sqlalchemy import insert
 
 from plumbline.adapters.database.engine import Store, open_store
 from plumbline.adapters.database.tables import ExamRow, InstanceRow, StepRow
-from plumbline.exams.region_text import forget_descriptions
-from plumbline.exams.spine_text import forget_texts
+from plumbline.exams.plain_text import forget_texts
 from plumbline.exams.study import Instance, PatientIdentity, Series, Study
 from plumbline.pipeline.archive_ports import ArchiveStudy, FetchedInstance
 from plumbline.pipeline.match import match_step
@@ -127,7 +126,6 @@ def match_repeatedly(ports: PathPorts, policy: SitePolicy, current: Study, queri
     own, wall, asked = [], [], []
     for revision in range(1, RUNS + 1):
         forget_texts()
-        forget_descriptions()
         queries.clear()
         began, began_own = time.perf_counter(), time.process_time()
         _match_once(ports, policy, current.study_instance_uid, revision)

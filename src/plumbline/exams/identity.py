@@ -94,7 +94,8 @@ def same_patients(
         One answer for each of ``others``, in their order.
     """
     policy = policy or IdentityPolicy()
-    answers = [same_patient(current, other, policy) for other in others]
+    answer_to = {other: same_patient(current, other, policy) for other in set(others)}
+    answers = [answer_to[other] for other in others]
     sharing = [o for o, answer in zip(others, answers, strict=True) if answer.answer is not SamePatient.DIFFERENT]
     contested = [
         read

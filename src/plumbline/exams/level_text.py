@@ -14,7 +14,7 @@ from functools import cache, cached_property
 from itertools import pairwise
 
 from plumbline.anatomy.levels import Level, Vertebra, usual_spine
-from plumbline.exams.plain_text import words
+from plumbline.exams.plain_text import remembered, words
 
 _LARGEST = {"C": 7, "T": 13, "L": 6, "S": 5}
 _SACRUM = "S1"
@@ -211,6 +211,7 @@ class _Whole:
         return _WEIGHTING.search(self.text) is not None
 
 
+@remembered
 def read_levels(plain_text: str) -> LevelText:
     """Levels and single vertebrae named in a text that ``plain_text.plain`` has prepared."""
     whole = _Whole(plain_text)

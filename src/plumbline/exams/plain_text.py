@@ -7,7 +7,28 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any, TypeVar
+
+_REMEMBERED_TEXTS = 4096
+"""By each reader. The texts of a patient come again with each of the patient's exams, and hospitals use few words."""
+_forgetting: list[Callable[[], None]] = []
+Reader = TypeVar("Reader", bound=Callable[..., Any])
+
+
+def remembered(read: Reader) -> Reader:
+    """A reader that reads a text only once, as long as it is among the last so many."""
+    once = lru_cache(maxsize=_REMEMBERED_TEXTS)(read)
+    _forgetting.append(once.cache_clear)
+    return once  # type: ignore[return-value]
+
+
+def forget_texts() -> None:
+    """Have every text read anew, as in a process that has just begun; for measurements."""
+    for forget in _forgetting:
+        forget()
+
 
 _ONE_CHARACTER = str.maketrans(
     {
@@ -45,6 +66,7 @@ _MANGLED_UTF8 = re.compile("[\u00c2\u00c3][\u0080-\u00bf\u0152-\u0192\u02c6-\u21
 """A letter of UTF-8 that was read as two of Windows-1252, as "Ã¤" for "ä"."""
 
 
+@remembered
 def plain(text: str) -> str:
     """``text`` in lower case, without accents and ligatures, with one kind of dash, quote and space.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import cache
 
 from plumbline.anatomy.levels import usual_spine
 from plumbline.exams.level_text import read_levels
-from plumbline.exams.plain_text import plain, words
+from plumbline.exams.plain_text import plain, remembered, words
 
 _SPINE_BY_REGION = {
     "C": words(
@@ -121,8 +121,6 @@ _POSITIONS = {
         r"neutral\w*|neutre|neutro",
     ),
 }
-_REMEMBERED_DESCRIPTIONS = 4096
-"""A hospital describes its exams in few words; those of one patient come again with each of the patient's exams."""
 _LATERAL_WITHIN_DEG = 15.0
 _FRONTAL_WITHIN_DEG = 15.0
 """Degrees that a positioner may be off and still make a lateral or a frontal view."""
@@ -131,7 +129,7 @@ _FRONTAL_VIEWS = frozenset({"AP", "PA"})
 _OBLIQUE_VIEWS = frozenset({"LAO", "RAO", "LPO", "RPO", "LLO", "RLO", "OBL"})
 
 
-@lru_cache(maxsize=_REMEMBERED_DESCRIPTIONS)
+@remembered
 def spine_regions(text: str) -> tuple[str, ...] | None:
     """Region letters (``C``, ``T``, ``L``) of the spine that a description or body part names.
 
@@ -157,18 +155,13 @@ def regions_of_code(value: str, scheme: str) -> tuple[str, ...] | None:
     return _REGION_OF_CPT.get(value.strip()) if scheme.strip().upper() in _CPT_SCHEMES else None
 
 
-@lru_cache(maxsize=_REMEMBERED_DESCRIPTIONS)
+@remembered
 def names_other_body_part(text: str) -> bool:
     """Whether a description names a part of the body that is not the spine."""
     return _OTHER_BODY.search(plain(text).replace("_", " ")) is not None
 
 
-def forget_descriptions() -> None:
-    """Read every description anew; for measurements."""
-    spine_regions.cache_clear()
-    names_other_body_part.cache_clear()
-
-
+@remembered
 def names_trauma_survey(text: str) -> bool:
     """Whether a description is of a trauma or whole-body survey, in which the spine is one part of many."""
     return _TRAUMA.search(plain(text)) is not None
@@ -213,6 +206,7 @@ def projection_of(
     return _projection_in_words(description)
 
 
+@remembered
 def _projection_in_words(text: str) -> str | None:
     said = _BENDING.sub(" ", plain(text).replace("_", " "))
     named = [projection for projection, pattern in _PROJECTIONS.items() if pattern.search(said)]
@@ -229,6 +223,7 @@ def _turned(angles_deg: tuple[float, float] | None) -> str | None:
     return "oblique" if _FRONTAL_WITHIN_DEG < turn < 90.0 - _LATERAL_WITHIN_DEG else None
 
 
+@remembered
 def position_of(description: str) -> str | None:
     """``standing``, ``supine``, ``prone``, ``flexion``, ``extension``, ``bending``, ``sitting`` or ``neutral``.
 

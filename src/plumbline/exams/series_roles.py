@@ -124,7 +124,7 @@ def judge_series(series: Series, policy: SeriesPolicy | None = None) -> SeriesRo
 def without_localisers(series: Series) -> Series:
     """The series without the localisers that some scanners file among its slices; itself where there are no others."""
     others = tuple(each for each in series.instances if "LOCALIZER" not in each.image_type)
-    return replace(series, instances=others) if others else series
+    return replace(series, instances=others) if others and len(others) < len(series.instances) else series
 
 
 def kernel_kind(kernel: str | None) -> str | None:

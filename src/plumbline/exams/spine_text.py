@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
 
 from plumbline.anatomy.levels import Level, Vertebra
 from plumbline.exams.facts import RedFlag, SourceKind
 from plumbline.exams.level_text import read_levels
-from plumbline.exams.plain_text import clauses, plain
+from plumbline.exams.plain_text import clauses, plain, remembered
 from plumbline.exams.red_flag_text import read_red_flags
 from plumbline.exams.surgery_dates import SurgeryDate, read_surgery_date
 from plumbline.exams.surgery_text import (
@@ -31,10 +30,6 @@ from plumbline.exams.surgery_text import (
 
 _TAKES_OUT = "HARDWARE_REMOVAL"
 """What is taken out, even if only planned, was put in by an operation before."""
-
-
-_REMEMBERED_TEXTS = 1024
-"""Recognition and history read the same words of the same exam; so many texts are read only once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,26 +117,19 @@ def read_spine_text(text: str, *, source: SourceKind, reference_date: date | Non
     return _read(text, source, reference_date if _tells_of_operation(text) else None)
 
 
-def forget_texts() -> None:
-    """Read every text anew; for measurements."""
-    _read.cache_clear()
-    _tells_of_operation.cache_clear()
-    _red_flags.cache_clear()
-
-
-@lru_cache(maxsize=_REMEMBERED_TEXTS)
+@remembered
 def _red_flags(text: str) -> tuple[RedFlag, ...]:
     return read_red_flags(plain(text))
 
 
-@lru_cache(maxsize=_REMEMBERED_TEXTS)
+@remembered
 def _tells_of_operation(text: str) -> bool:
     """Whether a text speaks of an operation at all: where it does not, the day of writing changes nothing."""
     whole = plain(text)
     return read_tense(whole) is not Tense.UNSTATED or names_procedure(whole) or names_operation(whole)
 
 
-@lru_cache(maxsize=_REMEMBERED_TEXTS)
+@remembered
 def _read(text: str, source: SourceKind, reference_date: date | None) -> SpineText:
     whole = plain(text)
     named = read_levels(whole)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from plumbline.exams.plain_text import any_of, words
+from plumbline.exams.plain_text import any_of, remembered, words
 
 
 class Tense(StrEnum):
@@ -280,14 +280,20 @@ _SIDES = {
 }
 
 
+@remembered
 def read_procedures(plain_text: str) -> tuple[str, ...]:
     """Canonical procedure words in a text, in the order in which they are written, each once.
 
     A procedure that the text denies ("no fusion", "without instrumentation") is not among them.
     """
-    if not _ANY_PROCEDURE.search(plain_text):
+    first = _ANY_PROCEDURE.search(plain_text)
+    if first is None:
         return ()
-    found = {name: position for name in PROCEDURES if (position := _first_affirmed(name, plain_text)) is not None}
+    found = {
+        name: position
+        for name in PROCEDURES
+        if (position := _first_affirmed(name, plain_text, first.start())) is not None
+    }
     if any(name in found for name in _FUSIONS_BY_NAME):
         found.pop("FUSION", None)
     if "ACDF" in found:
@@ -295,6 +301,7 @@ def read_procedures(plain_text: str) -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda name: found[name]))
 
 
+@remembered
 def read_side(plain_text: str) -> str | None:
     """``left``, ``right`` or ``bilateral``; both sides named is bilateral, none is None."""
     named = [side for side, pattern in _SIDES.items() if pattern.search(plain_text)]
@@ -303,6 +310,7 @@ def read_side(plain_text: str) -> str | None:
     return named[0] if len(named) == 1 else "bilateral"
 
 
+@remembered
 def read_tense(plain_text: str) -> Tense:
     """Whether the operation of one statement was done, is planned, or is denied."""
     if _DENIED.search(plain_text):
@@ -319,6 +327,8 @@ def read_tense(plain_text: str) -> Tense:
 
 def _tense_by_lead(plain_text: str) -> Tense:
     """Tense that the words before any procedure give: "control at one month of ..."."""
+    if not names_procedure(plain_text):
+        return Tense.UNSTATED
     for found in _ANY_PROCEDURE.finditer(plain_text):
         before = plain_text[max(0, found.start() - _WORDS_BEFORE) : found.start()]
         if _LEADS_TO_PLANNED.search(before):
@@ -338,16 +348,19 @@ def denies_operation(plain_text: str) -> bool:
     return _DENIED.search(plain_text) is not None
 
 
+@remembered
 def names_procedure(plain_text: str) -> bool:
     """Whether a text has the word of any procedure, denied or not."""
     return _ANY_PROCEDURE.search(plain_text) is not None
 
 
+@remembered
 def names_operation(plain_text: str) -> bool:
     """Whether a text speaks of an operation without saying which."""
     return _OPERATION_NOUNS.search(plain_text) is not None
 
 
+@remembered
 def names_implants(plain_text: str) -> bool:
     """Whether a text speaks of implants as present."""
     return any(
@@ -356,8 +369,8 @@ def names_implants(plain_text: str) -> bool:
     )
 
 
-def _first_affirmed(name: str, plain_text: str) -> int | None:
-    for found in PROCEDURES[name].finditer(plain_text):
+def _first_affirmed(name: str, plain_text: str, begin: int) -> int | None:
+    for found in PROCEDURES[name].finditer(plain_text, begin):
         if not _NOT_DONE_BEFORE.search(plain_text[max(0, found.start() - _WORDS_BEFORE) : found.start()]):
             return found.start()
     return None

@@ -21,12 +21,12 @@ from plumbline.pipeline.fetch import INDEX_DELAY_S
 from plumbline.pipeline.patient_record import others_of
 from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import PathPorts, Proceed, Step, StepName, StepOutcome, Wait
-from plumbline.pipeline.recognise import listed_studies, story_document, story_of
+from plumbline.pipeline.recognise import listed_studies, story_as_told, story_document
 from plumbline.pipeline.reference_fetch import ReferenceFetch, advance, begin_fetches
 from plumbline.pipeline.remote import RemoteFinds, RemoteStudy, ask_remotes
 from plumbline.pipeline.story import Story, days_since_surgery, tell_story
 from plumbline.priors.choice import Candidate, ReferenceChoice
-from plumbline.priors.matching import choose_references
+from plumbline.priors.matching import ReferenceChooser
 
 _PROMPT = timedelta(seconds=5)
 """How long after asking for instances their arrival is looked for often."""
@@ -68,18 +68,15 @@ class _Listed:
 
 def match_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome:
     """Step function: choose, make whole what was chosen, and proceed when every instance was counted."""
-    story, local = story_of(step, ports, policy), listed_studies(step, ports)
+    recognised = ports.steps.result(step.study_instance_uid, step.revision, StepName.RECOGNISE)
+    story, local = story_as_told(step, recognised, ports, policy), listed_studies(recognised)
     found = ask_remotes(ports.remotes, RemoteFinds.from_document(step.kept.get("remote", {})), story, local, policy)
     fetches = {uid: ReferenceFetch.from_document(each) for uid, each in step.kept.get("fetches", {}).items()}
     if any(remote.name not in found.answered for remote in ports.remotes):
         return Wait(policy.remote_retry_after_s, "A remote archive does not answer.", _kept(found, fetches))
     listed = _Listed(local, found.studies)
     story = _told_again(story, listed, found, ports, policy)
-    seen = ports.steps.latest_flags(
-        (each.study.study_instance_uid for each in listed.studies),
-        (StepName.COMPARE, StepName.RECOGNISE),
-        "hardware_seen",
-    )
+    seen = ports.steps.hardware_seen(each.study.study_instance_uid for each in listed.studies)
     archives = listed.archives
     candidates = [_candidate(each, seen, archives, story) for each in listed.studies]
     choice, fetches = _choose_and_count(story, candidates, listed, fetches, ports, policy)
@@ -143,9 +140,10 @@ def _choose_and_count(
     sources = listed.sources
     by_uid = {each.study.study_instance_uid: each for each in candidates}
     looked_at = _LookedAt(story, ports)
+    chooser = ReferenceChooser(story.study, story.recognition, story.history, policy.priors)
     while True:
         known = [looked_at.known(each, fetches) for each in candidates]
-        choice = choose_references(story.study, story.recognition, known, story.history, policy.priors)
+        choice = chooser.choose(known)
         chosen = [each.study_instance_uid for each in choice.considered if each.role is not None]
         room = policy.maximum_priors - len(fetches)
         new = [uid for uid in chosen if uid not in fetches][: max(room, 0)]

@@ -334,10 +334,8 @@ class Steps(Protocol):
         """Result of a step in the newest revision that has one; empty where there is none."""
         ...
 
-    def latest_flags(
-        self, study_instance_uids: Iterable[str], names: Sequence[StepName], key: str
-    ) -> Mapping[str, bool]:
-        """A yes or no that steps of many studies found under ``key``: the newest of the first step that has one."""
+    def hardware_seen(self, study_instance_uids: Iterable[str]) -> Mapping[str, bool]:
+        """Whether the path saw metal in the spines of many studies: by comparing, else by recognising, the newest."""
         ...
 
     def owed(

@@ -6,7 +6,7 @@ step's result, and the later steps tell the same story from there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -98,7 +98,11 @@ def story_document(story: Story) -> dict[str, Any]:
 
 def story_of(step: Step, ports: PathPorts, policy: SitePolicy, *, told_by: StepName = StepName.RECOGNISE) -> Story:
     """The story again, for a later step, as recognising left it, or matching with what archives elsewhere added."""
-    recognised = ports.steps.result(step.study_instance_uid, step.revision, told_by)
+    return story_as_told(step, ports.steps.result(step.study_instance_uid, step.revision, told_by), ports, policy)
+
+
+def story_as_told(step: Step, recognised: Mapping[str, Any], ports: PathPorts, policy: SitePolicy) -> Story:
+    """The story from the result of the step that told it."""
     study = known_study(step.study_instance_uid, ports)
     orders = orders_of(study, ports, policy)
     return Story(
@@ -113,7 +117,6 @@ def story_of(step: Step, ports: PathPorts, policy: SitePolicy, *, told_by: StepN
     )
 
 
-def listed_studies(step: Step, ports: PathPorts) -> tuple[ArchiveStudy, ...]:
-    """What the archive listed of the patient when the exam was recognised."""
-    recognised = ports.steps.result(step.study_instance_uid, step.revision, StepName.RECOGNISE)
+def listed_studies(recognised: Mapping[str, Any]) -> tuple[ArchiveStudy, ...]:
+    """What the archive listed of the patient when the exam was recognised; ``recognised`` is that step's result."""
     return tuple(archive_study_from_document(each) for each in recognised["listed"])

@@ -16,7 +16,7 @@ from plumbline.pipeline.marked import landmarks_of
 from plumbline.pipeline.patient_record import archived_studies, known_study, orders_of
 from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import Exam, PathPorts, Step, StepName
-from plumbline.pipeline.recognise import listed_studies, story_from, story_of
+from plumbline.pipeline.recognise import listed_studies, story_as_told, story_from
 from plumbline.pipeline.story import Story
 from plumbline.priors.choice import Candidate, ReferenceChoice
 from plumbline.priors.matching import choose_references
@@ -37,11 +37,11 @@ def what_changed(exam: Exam, ports: PathPorts, policy: SitePolicy) -> list[str]:
     except Conflict:
         return [NEVER_RECOGNISED]
     matched = _matched(uid, revision, ports)
-    judge, story = _Judge(ports, policy, _unfit(matched)), story_of(step, ports, policy)
+    judge, story = _Judge(ports, policy, _unfit(matched)), story_as_told(step, recognised, ports, policy)
     then = judge.inputs(
         story,
         recognised.get("orders", {}),
-        listed_studies(step, ports),
+        listed_studies(recognised),
         landmarks=recognised.get("landmarks", ""),
     )
     now = judge.inputs_now(uid, story.hardware_seen)
@@ -79,7 +79,7 @@ class _Judge:
     def _choice(self, story: Story, listed: Sequence[Study]) -> ReferenceChoice:
         """The references that would be chosen if each listed exam were whole."""
         uids = [each.study_instance_uid for each in listed]
-        seen = self.ports.steps.latest_flags(uids, (StepName.COMPARE, StepName.RECOGNISE), "hardware_seen")
+        seen = self.ports.steps.hardware_seen(uids)
         candidates = [
             Candidate(
                 each,

@@ -8,21 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from datetime import date, datetime
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from plumbline.exams.study import PatientIdentity, Series, Study
 from plumbline.pipeline.archive_ports import ArchiveStudy
-
-_MOMENTS = ("performed_at", "acquired_at")
 
 
 def archive_study_document(listed: ArchiveStudy) -> dict[str, Any]:
     """JSON form of one listed study; attributes that say nothing are left out."""
     study = listed.study
     return {
-        **_said(study, "patient", "series"),
+        **_said(study, _NOT_OF_STUDY),
         "patient": _said(study.patient),
-        "series": [_said(series, "instances") for series in study.series],
+        "series": [_said(series, _NOT_OF_SERIES) for series in study.series],
         "instance_count": listed.instance_count,
         "modalities": list(listed.modalities),
     }
@@ -30,28 +30,33 @@ def archive_study_document(listed: ArchiveStudy) -> dict[str, Any]:
 
 def archive_study_from_document(document: Mapping[str, Any]) -> ArchiveStudy:
     """Inverse of ``archive_study_document``."""
-    said = {name: _value(name, value) for name, value in document.items() if name not in _PARTS}
-    patient = {name: _value(name, value) for name, value in document["patient"].items()}
-    series = tuple(_series(each) for each in document["series"])
-    study = Study(**{**said, "patient": PatientIdentity(**patient), "series": series})
+    patient = PatientIdentity(**_values(document["patient"]))
+    series = tuple(Series(**_values(each), instances=()) for each in document["series"])
+    said = {name: value for name, value in document.items() if name not in _PARTS}
+    study = Study(**_values(said), patient=patient, series=series)
     return ArchiveStudy(study, document["instance_count"], tuple(document["modalities"]))
 
 
-_PARTS = ("patient", "series", "instance_count", "modalities")
+_PARTS = frozenset({"patient", "series", "instance_count", "modalities"})
+_NOT_OF_STUDY = frozenset({"patient", "series"})
+_NOT_OF_SERIES = frozenset({"instances"})
 
 
-def _series(document: Mapping[str, Any]) -> Series:
-    said = {name: _value(name, value) for name, value in document.items()}
-    return Series(**{**said, "instances": ()})
+@cache
+def _fields(kind: type, without: frozenset[str]) -> tuple[tuple[str, ...], tuple[Any, ...], attrgetter[Any]]:
+    """Names and defaults of the fields of a record, and what gets them all at once."""
+    kept = [each for each in fields(kind) if each.name not in without]
+    names = tuple(each.name for each in kept)
+    return names, tuple(each.default for each in kept), attrgetter(*names)
 
 
-def _said(record: Any, *without: str) -> dict[str, Any]:
+def _said(record: Any, without: frozenset[str] = frozenset()) -> dict[str, Any]:
     """The fields of a record that differ from their defaults."""
+    names, defaults, values_of = _fields(type(record), without)
     return {
-        each.name: _plain(value)
-        for each in fields(record)
-        if each.name not in without
-        and ((value := getattr(record, each.name)) != each.default or each.default is MISSING)
+        name: value if value.__class__ is str else _plain(value)
+        for name, default, value in zip(names, defaults, values_of(record), strict=True)
+        if value is not default and (value != default or default is MISSING)
     }
 
 
@@ -61,13 +66,16 @@ def _plain(value: Any) -> Any:
     return [_plain(each) for each in value] if isinstance(value, tuple) else value
 
 
-def _value(name: str, written: Any) -> Any:
-    if name in _MOMENTS:
-        return datetime.fromisoformat(written)
-    if name == "birth_date":
-        return date.fromisoformat(written)
-    return _tupled(written)
+def _values(said: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _READ.get(name, _tupled)(written) for name, written in said.items()}
 
 
 def _tupled(written: Any) -> Any:
     return tuple(_tupled(each) for each in written) if isinstance(written, list) else written
+
+
+_READ = {
+    "performed_at": datetime.fromisoformat,
+    "acquired_at": datetime.fromisoformat,
+    "birth_date": date.fromisoformat,
+}

@@ -51,40 +51,80 @@ def choose_references(
     history: SurgicalHistory,
     policy: PriorPolicy | None = None,
 ) -> ReferenceChoice:
-    """Choose the references of the current exam.
+    """Choose the references of the current exam, see ``ReferenceChooser``."""
+    return ReferenceChooser(current, current_recognition, history, policy).choose(candidates)
+
+
+class ReferenceChooser:
+    """Chooses the references of one exam, and again when more is known of some candidates.
+
+    A candidate that is handed in unchanged is not judged again: a patient may have hundreds of exams, of which
+    three are looked at more closely.
 
     Parameters
     ----------
-    candidates
-        Exams that might be references, in any order; also ones that must be rejected (of other
-        patients, later ones, the current exam itself).
+    current, recognition
+        The exam that is to be compared.
     history
-        Surgical history of the current exam's patient.
-
-    Returns
-    -------
-    ReferenceChoice
-        ``considered`` has one entry for each distinct candidate, chosen ones first, then by score. An
-        exam has one role only; where the baseline is also the last exam before this one, the prior is
-        missing and says so.
+        Surgical history of its patient.
     """
-    policy = policy or PriorPolicy()
-    distinct = {candidate.study.study_instance_uid: candidate for candidate in reversed(candidates)}
-    operation, earlier = operation_that_counts(history, current, current_recognition)
-    answers = same_patients(current.patient, [one.study.patient for one in distinct.values()], policy.identity)
-    identities = dict(zip(distinct, answers, strict=True))
-    refused = {uid: reason for uid, one in distinct.items() if (reason := _refusal(current, one, identities[uid]))}
-    admissible = [one for uid, one in distinct.items() if uid not in refused]
-    standings = _standings(current, current_recognition, admissible, operation, earlier, policy)
-    roles = _roles(standings, current_recognition, operation, policy)
-    entries = [_reference(one, roles, current, operation, policy) for one in standings]
-    entries += [_refused(distinct[uid], reason) for uid, reason in refused.items()]
-    return ReferenceChoice(
-        considered=tuple(sorted(entries, key=_rank)),
-        missing=_missing(roles, standings, current, current_recognition, operation),
-        notes=tuple(_notes(operation, history)),
-        conflicts=tuple(_conflicts(answers)),
-    )
+
+    def __init__(
+        self, current: Study, recognition: Recognition, history: SurgicalHistory, policy: PriorPolicy | None = None
+    ) -> None:
+        self._current = current
+        self._recognition = recognition
+        self._history = history
+        self._policy = policy or PriorPolicy()
+        self._operation, self._earlier = operation_that_counts(history, current, recognition)
+        self._judged: dict[str, tuple[Candidate, int, Comparability]] = {}
+
+    def choose(self, candidates: Sequence[Candidate]) -> ReferenceChoice:
+        """Choose among exams in any order; also ones that must be rejected (of other patients, later ones, itself).
+
+        Returns
+        -------
+        ReferenceChoice
+            ``considered`` has one entry for each distinct candidate, chosen ones first, then by score. An
+            exam has one role only; where the baseline is also the last exam before this one, the prior is
+            missing and says so.
+        """
+        current, recognition, operation, policy = self._current, self._recognition, self._operation, self._policy
+        distinct = {candidate.study.study_instance_uid: candidate for candidate in reversed(candidates)}
+        answers = same_patients(current.patient, [one.study.patient for one in distinct.values()], policy.identity)
+        identities = dict(zip(distinct, answers, strict=True))
+        refused = {uid: reason for uid, one in distinct.items() if (reason := _refusal(current, one, identities[uid]))}
+        standings = self._standings([one for uid, one in distinct.items() if uid not in refused])
+        roles = _roles(standings, recognition, operation, policy)
+        entries = [_reference(one, roles, current, operation, policy) for one in standings]
+        entries += [_refused(distinct[uid], reason) for uid, reason in refused.items()]
+        return ReferenceChoice(
+            considered=tuple(sorted(entries, key=_rank)),
+            missing=_missing(roles, standings, current, recognition, operation),
+            notes=tuple(_notes(operation, self._history)),
+            conflicts=tuple(_conflicts(answers)),
+        )
+
+    def _standings(self, admissible: Sequence[Candidate]) -> list[_Standing]:
+        """The admissible candidates, the oldest first, each placed before or after the operation."""
+        ordered = sorted(admissible, key=lambda one: (_moment(one.study), one.study.study_instance_uid))
+        operated = is_operated(self._recognition, self._operation)
+        known = [is_postoperative(one, self._operation, self._earlier) if operated else None for one in ordered]
+        return [
+            _Standing(
+                candidate=one, performed_at=_moment(one.study), is_after=after, conditions=self._conditions(one, after)
+            )
+            for one, after in zip(ordered, settle_by_order(known), strict=True)
+        ]
+
+    def _conditions(self, candidate: Candidate, after: bool | None) -> Comparability:
+        uid = candidate.study.study_instance_uid
+        days_away = _days_away(candidate.study, self._current, self._operation, after)
+        judged = self._judged.get(uid)
+        if judged is None or judged[0] is not candidate or judged[1] != days_away:
+            conditions = compare_conditions(self._recognition, candidate, self._operation, days_away, self._policy)
+            judged = self._judged[uid] = (candidate, days_away, conditions)
+        return judged[2]
 
 
 def _refusal(current: Study, candidate: Candidate, identity: IdentityAnswer) -> str | None:
@@ -101,31 +141,6 @@ def _refusal(current: Study, candidate: Candidate, identity: IdentityAnswer) -> 
     if earlier is None:
         return "It is of the same day and the times do not tell which exam was first."
     return None if earlier else "It is later than the current exam."
-
-
-def _standings(
-    current: Study,
-    recognition: Recognition,
-    admissible: Sequence[Candidate],
-    operation: Operation | None,
-    earlier: Sequence[Operation],
-    policy: PriorPolicy,
-) -> list[_Standing]:
-    """The admissible candidates, the oldest first, each placed before or after the operation."""
-    ordered = sorted(admissible, key=lambda one: (_moment(one.study), one.study.study_instance_uid))
-    operated = is_operated(recognition, operation)
-    known = [is_postoperative(one, operation, earlier) if operated else None for one in ordered]
-    return [
-        _Standing(
-            candidate=one,
-            performed_at=_moment(one.study),
-            is_after=after,
-            conditions=compare_conditions(
-                recognition, one, operation, _days_away(one.study, current, operation, after), policy
-            ),
-        )
-        for one, after in zip(ordered, settle_by_order(known), strict=True)
-    ]
 
 
 def _days_away(study: Study, current: Study, operation: Operation | None, after: bool | None) -> int:

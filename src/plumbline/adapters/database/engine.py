@@ -45,7 +45,17 @@ def json_text(document: object) -> str:
     PostgreSQL's text has no NUL and no half of a surrogate pair; both come from broken headers and are dropped. A
     number that JSON does not have (NaN) raises ``ValueError``.
     """
-    return _NOT_KEPT.sub(r"\1", json.dumps(document, ensure_ascii=False, allow_nan=False))
+    written = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    return written if _is_kept_as_it_is(written) else _NOT_KEPT.sub(r"\1", written)
+
+
+def _is_kept_as_it_is(written: str) -> bool:
+    """Whether a text has nothing to drop; told faster than by going through it letter by letter."""
+    try:
+        written.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return "\\u0000" not in written
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select, tuple_, union_all
 from sqlalchemy.orm import Session
 
 from plumbline.adapters.database.engine import Store
@@ -45,6 +45,9 @@ def _neighbours(session: Session, identifiers: Iterable[Identifier]) -> Iterable
     surviving = (PatientLinkRow.surviving_id, PatientLinkRow.surviving_issuer)
     retired = (PatientLinkRow.retired_id, PatientLinkRow.retired_issuer)
     asked = sorted(identifiers)
-    for known, other in ((surviving, retired), (retired, surviving)):
-        for row in session.execute(select(*other).where(tuple_(*known).in_(asked))):
-            yield row[0], row[1]
+    either_way = (
+        select(*other).where(tuple_(*known).in_(asked))
+        for known, other in ((surviving, retired), (retired, surviving))
+    )
+    for row in session.execute(union_all(*either_way)):
+        yield row[0], row[1]

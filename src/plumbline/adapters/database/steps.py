@@ -221,22 +221,18 @@ class DatabaseSteps:
             rows = session.scalars(query.order_by(StepRow.revision.desc()))
             return next((row.result for row in rows if row.result is not None), {})
 
-    def latest_flags(
-        self, study_instance_uids: Iterable[str], names: Sequence[StepName], key: str
-    ) -> Mapping[str, bool]:
-        """See ``Steps.latest_flags``; only the flag is read, not the results it stands in."""
-        flag = StepRow.result[key].as_boolean()
-        order = {name.value: position for position, name in enumerate(names)}
-        found: dict[str, tuple[tuple[int, int], bool]] = {}
+    def hardware_seen(self, study_instance_uids: Iterable[str]) -> Mapping[str, bool]:
+        """See ``Steps.hardware_seen``."""
+        found: dict[str, tuple[tuple[bool, int], bool]] = {}
         with self._store.read() as session:
             for chunk in batched_uids(study_instance_uids):
-                query = select(StepRow.study_instance_uid, StepRow.name, StepRow.revision, flag).where(
-                    StepRow.study_instance_uid.in_(chunk), StepRow.name.in_(list(order)), StepRow.state.in_(_SETTLED)
+                query = select(StepRow.study_instance_uid, StepRow.name, StepRow.revision, StepRow.hardware_seen).where(
+                    StepRow.study_instance_uid.in_(chunk), StepRow.hardware_seen.is_not(None)
                 )
                 for uid, name, revision, value in session.execute(query):
-                    rank = (order[name], -revision)
-                    if value is not None and (uid not in found or rank < found[uid][0]):
-                        found[uid] = (rank, bool(value))
+                    rank = (name == StepName.COMPARE.value, revision)
+                    if uid not in found or rank > found[uid][0]:
+                        found[uid] = (rank, value)
         return {uid: value for uid, (_, value) in found.items()}
 
     def owed(
@@ -315,6 +311,7 @@ def _put_back(row: StepRow, not_before: datetime, reason: str) -> None:
 
 def _finish(row: StepRow, state: str, now: datetime, result: Mapping[str, Any]) -> None:
     row.state, row.finished_at, row.result, row.error = state, now, dict(result), None
+    row.hardware_seen = result.get("hardware_seen")
 
 
 def _log(session: Session, row: StepRow, now: datetime, kind: StepEventKind, sentence: str) -> None:

@@ -143,6 +143,8 @@ class StepRow(Base):
     """When the doorbell was last rung for it; a ready step that was never rung is the outbox."""
     error: Mapped[str | None] = mapped_column(Text)
     result: Mapped[dict[str, Any] | None] = mapped_column(Document)
+    hardware_seen: Mapped[bool | None] = mapped_column()
+    """What its result says under that name: matching asks it of hundreds of exams, and results are long."""
     created_at: Mapped[datetime] = mapped_column(Moment)
     started_at: Mapped[datetime | None] = mapped_column(Moment)
     finished_at: Mapped[datetime | None] = mapped_column(Moment)

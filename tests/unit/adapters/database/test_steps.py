@@ -216,7 +216,7 @@ def test_what_a_waiting_step_keeps_is_there_when_it_is_taken_again(steps, clock)
     assert steps.latest_result(STUDY, StepName.MATCH) == {}
 
 
-def test_a_flag_is_the_newest_of_the_first_step_that_found_one(steps):
+def test_metal_was_seen_where_the_newest_step_that_looked_saw_it(steps):
     for revision, name, result in (
         (1, StepName.RECOGNISE, {"hardware_seen": True}),
         (2, StepName.RECOGNISE, {"hardware_seen": False}),
@@ -224,9 +224,15 @@ def test_a_flag_is_the_newest_of_the_first_step_that_found_one(steps):
     ):
         step_id = steps.open(STUDY, revision, name)
         steps.settle(steps.claim(step_id, "a"), "a", End(ExamState.DONE, "", result))
-    names = (StepName.COMPARE, StepName.RECOGNISE)
-    assert steps.latest_flags([STUDY, "2.25.404"], names, "hardware_seen") == {STUDY: False}
-    assert steps.latest_flags([], names, "hardware_seen") == {}
+    assert steps.hardware_seen([STUDY, "2.25.404"]) == {STUDY: False}
+    assert steps.hardware_seen([]) == {}
+
+
+def test_metal_that_comparing_saw_counts_more_than_what_recognising_did(steps):
+    for revision, name, seen in ((1, StepName.COMPARE, True), (2, StepName.RECOGNISE, False)):
+        step_id = steps.open(STUDY, revision, name)
+        steps.settle(steps.claim(step_id, "a"), "a", End(ExamState.DONE, "", {"hardware_seen": seen}))
+    assert steps.hardware_seen([STUDY]) == {STUDY: True}
 
 
 def test_a_result_is_kept_without_what_postgresql_has_no_place_for(steps):
