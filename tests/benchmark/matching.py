@@ -34,6 +34,7 @@ from plumbline.pipeline.match import match_step
 from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import PathPorts, Proceed, Step, StepName
 from plumbline.pipeline.recognise import recognise_step
+from plumbline.pipeline.study_documents import archive_study_document
 from plumbline.settings import OrthancSettings, Settings
 from plumbline.site_policy import site_policy
 from plumbline.testing import MemoryArchive
@@ -150,12 +151,16 @@ def _match_once(ports: PathPorts, policy: SitePolicy, uid: str, revision: int) -
     assert not any(each["partial"] for each in chosen)
 
 
-def hold(store: Store, held: Sequence[Study]) -> None:
-    """Put studies into the store as the indexer would: an exam, an instance and a recognition of each."""
+def hold(store: Store, held: Sequence[Study], *, is_listed: bool = False) -> None:
+    """Put studies into the store as the path would: an exam, an instance and a recognition of each.
+
+    With ``is_listed`` each recognition keeps, as the path's do, what the archive listed of the patient by then.
+    """
     now = datetime.now(UTC)
     patient = {"patient_id": "", "issuer": "NORTH", "birth_date": "1960-01-02", "sex": "F", "other_ids": []}
     exams, instances, steps = [], [], []
-    for each in held:
+    listing = [archive_study_document(ArchiveStudy(_without_instances(each), 1)) for each in held] if is_listed else []
+    for number, each in enumerate(held):
         uid = each.study_instance_uid
         exams.append(
             {
@@ -194,7 +199,8 @@ def hold(store: Store, held: Sequence[Study]) -> None:
                 "attempts": 1,
                 "not_before": now,
                 "created_at": now,
-                "result": {"hardware_seen": True},
+                "result": {"hardware_seen": True, "listed": listing[:number]},
+                "hardware_seen": True,
             }
         )
     with store.begin() as session:
@@ -218,14 +224,17 @@ def in_the_database(others: int) -> Matching:
     own = studies(STUDIES_OF_THE_PATIENT)
     archive, queries = MemoryArchive(), []
     for each in own:
-        series = tuple(replace(one, instances=()) for one in each.series)
-        archive.studies.append(ArchiveStudy(replace(each, series=series), 1))
+        archive.studies.append(ArchiveStudy(_without_instances(each), 1))
         archive.instances[each.study_instance_uid] = [FetchedInstance(b"", "", f"{each.study_instance_uid}.1.0", "")]
     with tempfile.TemporaryDirectory() as folder, _ports(Path(folder), own) as (ports, policy, store):
-        hold(store, own)
+        hold(store, own, is_listed=True)
         for start in range(0, others, 10_000):
             hold(store, [_stranger(number) for number in range(start, min(start + 10_000, others))])
         return match_repeatedly(replace(ports, archive=archive), policy, own[-1], queries)
+
+
+def _without_instances(study: Study) -> Study:
+    return replace(study, series=tuple(replace(one, instances=()) for one in study.series))
 
 
 def _stranger(number: int) -> Study:
@@ -244,7 +253,7 @@ def in_orthanc() -> Matching:
                 for each in own if number == 0 else studies(18, patient):
                     client.post(f"{server.url}/instances", content=as_file(each)).raise_for_status()
         with _ports(Path(folder) / "data", own, url=server.url) as (ports, policy, store):
-            hold(store, own)
+            hold(store, own, is_listed=True)
             queries: list[Any] = []
             ports.archive._client._api.event_hooks["request"].append(queries.append)  # type: ignore[attr-defined]
             return match_repeatedly(ports, policy, own[-1], queries)

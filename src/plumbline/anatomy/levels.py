@@ -7,7 +7,6 @@ wrote or a labelling proposed; whether they are right is the business of ``anato
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cache, total_ordering
 
@@ -16,7 +15,8 @@ from plumbline.errors import InvalidInput
 _REGION_COUNTS = {"C": 7, "T": 13, "L": 6, "S": 1}
 _REGION_ORDER = "CTLS"
 _USUAL_COUNTS = {"C": 7, "T": 12, "L": 5, "S": 1}
-_NAME = re.compile(r"^([CTLS])(\d{1,2})$")
+_NAMES = tuple(f"{region}{number}" for region in _REGION_ORDER for number in range(1, _REGION_COUNTS[region] + 1))
+_RANKS = {name: rank for rank, name in enumerate(_NAMES, start=1)}
 
 
 @total_ordering
@@ -33,8 +33,7 @@ class Vertebra:
     name: str
 
     def __post_init__(self) -> None:
-        match = _NAME.match(self.name)
-        if match is None or not 1 <= int(match[2]) <= _REGION_COUNTS[match[1]]:
+        if self.name not in _RANKS:
             raise InvalidInput(f"{self.name!r} is not the name of a vertebra", remedy="Write it like L4 or S1.")
 
     @property
@@ -50,8 +49,7 @@ class Vertebra:
     @property
     def rank(self) -> int:
         """Position in the cranio-caudal order over all possible names (T13 and L6 included)."""
-        before = sum(_REGION_COUNTS[r] for r in _REGION_ORDER[: _REGION_ORDER.index(self.region)])
-        return before + self.number
+        return _RANKS[self.name]
 
     def __lt__(self, other: Vertebra) -> bool:
         return self.rank < other.rank
@@ -60,6 +58,7 @@ class Vertebra:
         return self.name
 
 
+@cache
 def usual_spine() -> tuple[Vertebra, ...]:
     """C1 to S1 of a spine with the usual 7, 12 and 5 presacral vertebrae, cranial to caudal."""
     return tuple(Vertebra(f"{region}{n}") for region in _REGION_ORDER for n in range(1, _USUAL_COUNTS[region] + 1))

@@ -324,6 +324,7 @@ def _pair_end(above: Vertebra | None, written: str) -> Vertebra | None:
     return Vertebra(_SACRUM) if written == "s1" else _numbered_after(above, int(written))
 
 
+@cache
 def _vertebra(region: str, number: str) -> Vertebra | None:
     """The vertebra named, None where there is no such; S2 and below stand for the sacrum's first."""
     letter = _REGION_LETTER.get(region, region)

@@ -46,8 +46,7 @@ def _neighbours(session: Session, identifiers: Iterable[Identifier]) -> Iterable
     retired = (PatientLinkRow.retired_id, PatientLinkRow.retired_issuer)
     asked = sorted(identifiers)
     either_way = (
-        select(*other).where(tuple_(*known).in_(asked))
-        for known, other in ((surviving, retired), (retired, surviving))
+        select(*other).where(tuple_(*known).in_(asked)) for known, other in ((surviving, retired), (retired, surviving))
     )
     for row in session.execute(union_all(*either_way)):
         yield row[0], row[1]

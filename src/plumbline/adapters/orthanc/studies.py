@@ -164,12 +164,18 @@ def _texts(dataset: Json, tag: str) -> tuple[str, ...]:
 
 
 def _text(dataset: Json, tag: str) -> str:
-    return next(iter(_texts(dataset, tag)), "")
+    """The first value that says something; read some forty times of each study, so none of the others is made."""
+    element = dataset.get(tag)
+    for value in element.get("Value", ()) if element else ():
+        if value is not None and (text := str(value).strip()):
+            return text
+    return ""
 
 
 def _number(dataset: Json, tag: str) -> float | None:
+    text = _text(dataset, tag)
     try:
-        return float(_text(dataset, tag))
+        return float(text) if text else None
     except ValueError:
         return None
 
