@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
@@ -287,6 +287,34 @@ class DicomWebRemote(_Section):
     """Instances that it hands out in a second at least; with their number it bounds how long a series may take."""
 
 
+class ScoreWeightSettings(_Section):
+    """How much each named part counts in a candidate's score; only their ratios matter, and at least one must count.
+
+    The score puts the rejected exams in order for the reader; conditions, not the score, decide what is comparable.
+    """
+
+    modality: float = Field(default=3.0, ge=0)
+    """Whether it is of the same modality."""
+    region: float = Field(default=2.0, ge=0)
+    """Share of the current exam's regions of the spine that it shows."""
+    levels: float = Field(default=2.0, ge=0)
+    """Share of the operated levels that it shows."""
+    view: float = Field(default=2.0, ge=0)
+    """Whether projection and position agree."""
+    time: float = Field(default=1.0, ge=0)
+    """How near it is to the operation, or to the current exam where none is dated."""
+    geometry: float = Field(default=1.0, ge=0)
+    """How near the slice distances are to each other."""
+    quality: float = Field(default=1.0, ge=0)
+    """How well its best series can be measured."""
+
+    @model_validator(mode="after")
+    def _one_counts(self) -> ScoreWeightSettings:
+        if not any(getattr(self, name) for name in type(self).model_fields):
+            raise ValueError("at least one part must count")
+        return self
+
+
 class PriorSettings(_Section):
     """What the site asks of an earlier exam, and where else such exams may be."""
 
@@ -306,6 +334,8 @@ class PriorSettings(_Section):
     """Last day of the intermediate phase."""
     maximum_instances: int = Field(default=5000, ge=1)
     """A larger exam is not fetched."""
+    score_weights: ScoreWeightSettings = ScoreWeightSettings()
+    """What the scores of candidates are made of."""
     remotes: tuple[Annotated[DimseRemote | DicomWebRemote, Field(discriminator="kind")], ...] = ()
     """Archives elsewhere, asked in this order for exams that our own does not have, or has only in part."""
     maximum_remote_studies: int = Field(default=12, ge=1)

@@ -22,7 +22,7 @@ from plumbline.exams.identity import IdentityPolicy
 from plumbline.pipeline.outbox import DeliveryKind
 from plumbline.pipeline.outgoing import Routing
 from plumbline.pipeline.policy import SitePolicy
-from plumbline.priors.choice import PriorPolicy
+from plumbline.priors.choice import PriorPolicy, ScoreWeights
 from plumbline.settings import Settings
 from plumbline.triage.rule_file import default_rules, read_rules
 from plumbline.triage.rules import RuleSet
@@ -80,6 +80,7 @@ def _priors(settings: Settings) -> PriorPolicy:
     asked = settings.priors
     return PriorPolicy(
         identity=IdentityPolicy(settings.site.default_issuer_of_patient_id),
+        weights=ScoreWeights(**asked.score_weights.model_dump()),
         maximum_slice_mm=asked.maximum_slice_mm,
         maximum_baseline_delay_days=asked.maximum_baseline_delay_days,
         must_agree_on_position=asked.must_agree_on_position,

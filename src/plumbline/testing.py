@@ -143,7 +143,8 @@ class MemoryArchive:
 class MemoryRemoteArchive:
     """``RemoteArchive`` in dictionaries, delivering into a spool.
 
-    ``withheld`` are listed and never delivered; ``failures`` is how many calls raise ``Unavailable`` first.
+    ``withheld`` are listed and never delivered; ``failures`` is how many calls raise ``Unavailable`` first. One that
+    does not list instances refuses to be asked for them.
     """
 
     spool: Spool
@@ -151,6 +152,7 @@ class MemoryRemoteArchive:
     instances: dict[str, list[FetchedInstance]] = field(default_factory=dict)
     withheld: set[str] = field(default_factory=set)
     failures: int = 0
+    lists_instances: bool = True
     name: str = "ELSEWHERE"
     sender: str = "remote:ELSEWHERE"
     calls: list[str] = field(default_factory=list)
@@ -172,6 +174,8 @@ class MemoryRemoteArchive:
     def instances_of(self, study: Study) -> tuple[ArchiveInstance, ...]:
         """See ``RemoteArchive.instances_of``."""
         self._called("instances_of")
+        if not self.lists_instances:
+            raise InvalidInput("it cannot be asked for instances", where=self.name)
         held = self.instances.get(study.study_instance_uid, [])
         return tuple(ArchiveInstance(each.sop_instance_uid, "", each.sop_instance_uid) for each in held)
 

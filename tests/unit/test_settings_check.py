@@ -12,8 +12,11 @@ import yaml
 
 from plumbline.errors import Misconfigured
 from plumbline.observability import tracing
-from plumbline.settings import Settings, load_settings
+from plumbline.priors.choice import ScoreWeights
+from plumbline.priors.comparability import score
+from plumbline.settings import PriorSettings, ScoreWeightSettings, Settings, load_settings
 from plumbline.settings_check import SettingsReport, check_settings
+from plumbline.site_policy import site_policy
 
 
 @pytest.fixture
@@ -43,6 +46,22 @@ def test_settings_that_are_right_have_no_problem_and_name_their_sources(site, tm
     assert found["listener.port"] == ("104", str(tmp_path / "plumbline.yaml"))
     assert found["api.port"] == ("8081", "PLUMBLINE_API__PORT")
     assert found["hl7.port"] == ("2575", "default")
+
+
+def test_weights_of_the_choice_are_checked_and_one_of_them_has_to_count(site):
+    parts = ("modality", "region", "levels", "view", "time", "geometry", "quality")
+    wrong = told(site({"priors": {"score_weights": {"levels": -1, "colour": 2}}}))
+    assert set(wrong) == {"priors.score_weights.levels", "priors.score_weights.colour"}
+    none = site({"priors": {"score_weights": dict.fromkeys(parts, 0)}})
+    assert "at least one part must count" in str(none.problems[0])
+
+
+def test_weights_of_the_site_make_the_scores_of_candidates():
+    settings = Settings(priors=PriorSettings(score_weights=ScoreWeightSettings(time=5)))
+    policy = site_policy(settings).priors
+    assert policy.weights == ScoreWeights(time=5)
+    far, near = ({"modality": 1.0, "time": time} for time in (0.2, 0.8))
+    assert score(near, policy) - score(far, policy) == pytest.approx(0.6 * 5 / 8)
 
 
 def test_everything_that_is_wrong_is_told_at_once(site):

@@ -60,7 +60,7 @@ def study_answer(answer: Dataset, issuer: str | None = None) -> ArchiveStudy:
         study_id=_text(answer, "StudyID"),
         procedure_codes=tuple(_code(item) for item in answer.get("ProcedureCodeSequence") or ()),
     )
-    count = _whole(answer, "NumberOfStudyRelatedInstances") or 0
+    count = _whole(answer, "NumberOfStudyRelatedInstances") or None
     return ArchiveStudy(study, count, _texts(answer, "ModalitiesInStudy"))
 
 

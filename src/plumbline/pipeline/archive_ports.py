@@ -46,7 +46,8 @@ class ArchiveStudy:
     """A study of the archive: headers at study and series level (series without instances) and its count."""
 
     study: Study
-    instance_count: int
+    instance_count: int | None
+    """None where the archive does not say how many it holds: Number of Study Related Instances is optional."""
     modalities: tuple[str, ...] = ()
     """Modalities in Study (0008,0061), where the archive lists no series."""
 

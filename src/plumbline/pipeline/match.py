@@ -78,7 +78,7 @@ def match_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome:
     story = _told_again(story, listed, found, ports, policy)
     seen = ports.steps.hardware_seen(each.study.study_instance_uid for each in listed.studies)
     archives = listed.archives
-    candidates = [_candidate(each, seen, archives, story) for each in listed.studies]
+    candidates = [_candidate(each, seen, archives, found.uncounted, story) for each in listed.studies]
     choice, fetches = _choose_and_count(story, candidates, listed, fetches, ports, policy)
     if under_way := [each for each in fetches.values() if not each.is_settled]:
         count = sum(each.listed_count - each.held_count for each in under_way)
@@ -113,7 +113,13 @@ def _told_again(story: Story, listed: _Listed, found: RemoteFinds, ports: PathPo
     return replace(told, order_notes=story.order_notes)
 
 
-def _candidate(listed: ArchiveStudy, seen: Mapping[str, bool], archives: Mapping[str, str], story: Story) -> Candidate:
+def _candidate(
+    listed: ArchiveStudy,
+    seen: Mapping[str, bool],
+    archives: Mapping[str, str],
+    uncounted: Mapping[str, str],
+    story: Story,
+) -> Candidate:
     """A listed study as a candidate; what the path found in its images earlier is not looked for again."""
     uid = listed.study.study_instance_uid
     return Candidate(
@@ -121,6 +127,7 @@ def _candidate(listed: ArchiveStudy, seen: Mapping[str, bool], archives: Mapping
         recognition=recognise(listed.study, history=story.history),
         hardware_seen=seen.get(uid),
         archive=archives.get(uid),
+        uncounted_by=uncounted.get(uid),
     )
 
 
@@ -162,7 +169,9 @@ def _not_fetched(chosen: Sequence[tuple[ArchiveStudy, str | None]], policy: Site
     """What is beyond the number of exams that are fetched for one comparison."""
     why = f"at most {policy.maximum_priors} exams are fetched for one comparison"
     return {
-        each.study.study_instance_uid: ReferenceFetch((), max(each.instance_count, 1), is_settled=True, shortfall=why)
+        each.study.study_instance_uid: ReferenceFetch(
+            (), max(each.instance_count or 0, 1), is_settled=True, shortfall=why
+        )
         for each, _ in chosen
     }
 

@@ -142,12 +142,12 @@ def _begin_remote(listed: ArchiveStudy, remote: RemoteArchive) -> ReferenceFetch
         return _listed(remote.instances_of(listed.study), listed, remote.name)
     except PlumblineError as error:
         shortfall = f"the archive {remote.name}: {error.what}"
-        return ReferenceFetch((), max(listed.instance_count, 1), remote.name, is_settled=True, shortfall=shortfall)
+        return ReferenceFetch((), max(listed.instance_count or 0, 1), remote.name, is_settled=True, shortfall=shortfall)
 
 
 def _listed(instances: Sequence[ArchiveInstance], listed: ArchiveStudy, archive: str | None) -> ReferenceFetch:
     foreign = tuple(each for each in instances if not each.is_own)
-    count = max(len(foreign), listed.instance_count)
+    count = max(len(foreign), listed.instance_count or 0)
     shortfall = "the archive does not list the others one by one" if count > len(foreign) else ""
     return ReferenceFetch(foreign, count, archive, shortfall=shortfall)
 

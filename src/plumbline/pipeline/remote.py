@@ -8,10 +8,10 @@ of chosen ones only.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from plumbline.errors import PlumblineError
+from plumbline.errors import InvalidInput, PlumblineError
 from plumbline.exams.identity import same_patient
 from plumbline.exams.region_text import names_other_body_part, spine_regions
 from plumbline.exams.series_roles import RADIOGRAPH_MODALITIES
@@ -38,6 +38,8 @@ class RemoteFinds:
     notes: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
     attempts: Mapping[str, int] = field(default_factory=dict)
+    uncounted: Mapping[str, str] = field(default_factory=dict)
+    """Studies that our archive has and that another one, by its name, has perhaps more of: it cannot be asked."""
 
     def as_document(self) -> dict[str, Any]:
         """JSON form, for a waiting step."""
@@ -46,6 +48,7 @@ class RemoteFinds:
             "notes": list(self.notes),
             "answered": list(self.answered),
             "attempts": dict(self.attempts),
+            "uncounted": dict(self.uncounted),
         }
 
     @staticmethod
@@ -56,7 +59,8 @@ class RemoteFinds:
             for each in document.get("studies", ())
         )
         notes, answered = document.get("notes", ()), document.get("answered", ())
-        return RemoteFinds(studies, tuple(notes), tuple(answered), document.get("attempts", {}))
+        attempts, uncounted = document.get("attempts", {}), document.get("uncounted", {})
+        return RemoteFinds(studies, tuple(notes), tuple(answered), attempts, uncounted)
 
 
 def ask_remotes(
@@ -74,46 +78,75 @@ def ask_remotes(
         if remote.name in found.answered:
             continue
         try:
-            found = _answered(found, remote.name, *_ask(remote, story, local, policy))
+            found = _answered(found, remote.name, _ask(remote, story, local, policy))
         except PlumblineError as error:
             found = _failed(found, remote.name, error, policy)
     return found
 
 
-def _ask(
-    remote: RemoteArchive, story: Story, local: Sequence[ArchiveStudy], policy: SitePolicy
-) -> tuple[tuple[RemoteStudy, ...], tuple[str, ...]]:
-    here = {each.study.study_instance_uid: each.instance_count for each in local}
-    listed = [each for each in remote.studies_of(story.study.patient) if _has_more(each, story, here)]
+def _ask(remote: RemoteArchive, story: Story, local: Sequence[ArchiveStudy], policy: SitePolicy) -> RemoteFinds:
+    """What one archive has that ours lacks."""
+    here = {each.study.study_instance_uid: each.instance_count or 0 for each in local}
+    listed = [each for each in remote.studies_of(story.study.patient) if _may_have_more(each, story, here)]
     worth_asking = sorted(
         (each for each in listed if _may_be_reference(each, story, policy)), key=lambda each: _rank(each, story)
     )
     asked = worth_asking[: policy.maximum_remote_studies]
-    with_series = [remote.with_series(each) for each in asked]
-    studies = tuple(RemoteStudy(remote.name, each) for each in with_series if _has_more(each, story, here))
+    counted = [_counted(remote.with_series(each), remote, here) for each in asked]
     left = len(worth_asking) - len(asked)
     note = f"{left} more exams of the archive {remote.name} were not looked at: at most {len(asked)} are."
-    return studies, (note,) if left else ()
+    return RemoteFinds(
+        tuple(
+            RemoteStudy(remote.name, each)
+            for each in counted
+            if _may_have_more(each, story, here) and not _is_uncounted(each, here)
+        ),
+        (note,) if left else (),
+        uncounted={each.study.study_instance_uid: remote.name for each in counted if _is_uncounted(each, here)},
+    )
 
 
-def _has_more(listed: ArchiveStudy, story: Story, here: Mapping[str, int]) -> bool:
-    """Whether a study other than the exam itself is not in our archive, or arrived there only in part."""
-    uid = listed.study.study_instance_uid
-    return uid != story.study.study_instance_uid and (uid not in here or listed.instance_count > here[uid])
+def _may_have_more(listed: ArchiveStudy, story: Story, here: Mapping[str, int]) -> bool:
+    """Whether a study other than the exam itself is not in our archive, or may have arrived there only in part."""
+    uid, count = listed.study.study_instance_uid, listed.instance_count
+    return uid != story.study.study_instance_uid and (uid not in here or count is None or count > here[uid])
 
 
-def _answered(found: RemoteFinds, name: str, studies: tuple[RemoteStudy, ...], notes: tuple[str, ...]) -> RemoteFinds:
+def _is_uncounted(listed: ArchiveStudy, here: Mapping[str, int]) -> bool:
+    return listed.instance_count is None and listed.study.study_instance_uid in here
+
+
+def _counted(listed: ArchiveStudy, remote: RemoteArchive, here: Mapping[str, int]) -> ArchiveStudy:
+    """The study with its count: one that our archive has, too, and the other does not count is listed to be counted."""
+    if not _is_uncounted(listed, here):
+        return listed
+    try:
+        instances = remote.instances_of(listed.study)
+    except InvalidInput:
+        return listed  # it cannot be asked for instances
+    return replace(listed, instance_count=sum(not each.is_own for each in instances) or None)
+
+
+def _answered(found: RemoteFinds, name: str, answer: RemoteFinds) -> RemoteFinds:
     known = {each.listed.study.study_instance_uid for each in found.studies}
-    new = tuple(each for each in studies if each.listed.study.study_instance_uid not in known)
-    return RemoteFinds((*found.studies, *new), (*found.notes, *notes), (*found.answered, name), found.attempts)
+    return replace(
+        found,
+        studies=(
+            *found.studies,
+            *(each for each in answer.studies if each.listed.study.study_instance_uid not in known),
+        ),
+        notes=(*found.notes, *answer.notes),
+        answered=(*found.answered, name),
+        uncounted={**answer.uncounted, **found.uncounted},
+    )
 
 
 def _failed(found: RemoteFinds, name: str, error: PlumblineError, policy: SitePolicy) -> RemoteFinds:
     attempts = {**found.attempts, name: found.attempts.get(name, 0) + 1}
     if attempts[name] < policy.remote_attempts:
-        return RemoteFinds(found.studies, found.notes, found.answered, attempts)
+        return replace(found, attempts=attempts)
     note = f"Exams that only the archive {name} may have were not considered: {error.what}."
-    return RemoteFinds(found.studies, (*found.notes, note), (*found.answered, name), attempts)
+    return replace(found, notes=(*found.notes, note), answered=(*found.answered, name), attempts=attempts)
 
 
 def _may_be_reference(listed: ArchiveStudy, story: Story, policy: SitePolicy) -> bool:

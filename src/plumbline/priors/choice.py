@@ -41,12 +41,16 @@ class Candidate:
     """Name of the archive elsewhere that has it; None for our own."""
     shortfall: str = ""
     """Why instances are missing, as a clause, where it is known."""
+    uncounted_by: str | None = None
+    """Name of an archive elsewhere that has it, too, and does not tell how many instances."""
     unreadable: str = ""
     """Why its images cannot be read as one exam of one patient, as a clause; empty where they can."""
 
     @property
     def is_partial(self) -> bool:
-        """Whether fewer instances are held than the archive lists."""
+        """Whether fewer instances are held than the archive lists, or an archive may have more."""
+        if self.uncounted_by is not None:
+            return True
         if self.held_instances is None or self.archive_instances is None:
             return False
         return self.held_instances < self.archive_instances

@@ -78,15 +78,24 @@ def _objections(current: Recognition, candidate: Candidate, policy: PriorPolicy)
         yield f"Its slices of {thickness:.1f} mm are too thick to compare with ({limit})."
     if other.series and not other.measurable_series:
         yield f"None of its series can be measured: {_first_lower(other.series[0].reason)}"
-    if candidate.is_partial and (not policy.allows_partial or not candidate.held_instances):
+    if candidate.is_partial and (not policy.allows_partial or candidate.held_instances == 0):
         yield partial_sentence(candidate)
 
 
 def partial_sentence(candidate: Candidate) -> str:
-    """That fewer instances are held than the archive lists."""
+    """That fewer instances are held than the archive lists, or that this cannot be known."""
+    if candidate.uncounted_by is not None and not _lacks_instances(candidate):
+        return (
+            f"It may not be whole: the archive {candidate.uncounted_by} has it, too, and does not say how much of it."
+        )
     held = f"Only {candidate.held_instances}" if candidate.held_instances else "None"
     why = f" ({candidate.shortfall})" if candidate.shortfall else ""
     return f"{held} of the archive's {candidate.archive_instances} instances are held{why}."
+
+
+def _lacks_instances(candidate: Candidate) -> bool:
+    held, listed = candidate.held_instances, candidate.archive_instances
+    return held is not None and listed is not None and held < listed
 
 
 def _same_modality(current: Recognition, other: Recognition) -> bool:

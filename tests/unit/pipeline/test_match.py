@@ -47,7 +47,7 @@ ORDER = order_from_text(
 )
 
 
-def listed(one: Study, count: int = 3) -> ArchiveStudy:
+def listed(one: Study, count: int | None = 3) -> ArchiveStudy:
     """As an archive lists it: series without their instances."""
     series = tuple(replace(each, instances=()) for each in one.series)
     return ArchiveStudy(replace(one, series=series), count)
@@ -378,6 +378,35 @@ def test_an_archive_elsewhere_that_has_less_is_not_asked(world):
     remote = world.elsewhere(BASELINE, count=2)
     assert not considered(world.match(), BASELINE)["partial"]
     assert remote.calls == ["studies_of"]
+
+
+def test_an_archive_elsewhere_that_does_not_count_is_counted_by_its_instances(world):
+    world.hold_in_archive(BASELINE, count=2)
+    remote = world.elsewhere(BASELINE, count=3)
+    remote.studies = [listed(BASELINE, None)]
+    result = world.match()
+    assert not considered(result, BASELINE)["partial"]
+    assert result["counted"] == {"2.25.1": 3}
+
+
+def test_an_archive_elsewhere_that_does_not_count_and_has_no_more_changes_nothing(world):
+    world.hold_in_archive(BASELINE, count=3)
+    remote = world.elsewhere(BASELINE, count=3)
+    remote.studies = [listed(BASELINE, None)]
+    assert not considered(world.match(), BASELINE)["partial"]
+    assert "retrieve" not in remote.calls
+
+
+@pytest.mark.parametrize("allows_partial", [True, False])
+def test_an_exam_of_which_another_archive_may_have_more_is_not_taken_for_whole(world, allows_partial):
+    world.hold_in_archive(BASELINE, count=2)
+    remote = world.elsewhere(BASELINE, count=3)
+    remote.studies, remote.lists_instances = [listed(BASELINE, None)], False
+    policy = replace(POLICY, priors=replace(POLICY.priors, allows_partial=allows_partial))
+    reference = considered(world.match(policy), BASELINE)
+    assert reference["partial"]
+    assert any("the archive ELSEWHERE has it, too, and does not say" in reason for reason in reference["reasons"])
+    assert reference["comparable"] is allows_partial
 
 
 def test_an_archive_elsewhere_that_fails_once_is_asked_again(world):

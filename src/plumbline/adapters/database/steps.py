@@ -231,7 +231,7 @@ class DatabaseSteps:
                 )
                 for uid, name, revision, value in session.execute(query):
                     rank = (name == StepName.COMPARE.value, revision)
-                    if uid not in found or rank > found[uid][0]:
+                    if value is not None and (uid not in found or rank > found[uid][0]):
                         found[uid] = (rank, value)
         return {uid: value for uid, (_, value) in found.items()}
 
