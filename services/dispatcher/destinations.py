@@ -12,7 +12,7 @@ from plumbline.adapters.dimse.workitem_out import WorkitemForwarder
 from plumbline.adapters.fhir.results_out import FhirReports
 from plumbline.adapters.hl7.results_out import ResultSender
 from plumbline.adapters.modality_worklist.files import WorklistFiles
-from plumbline.adapters.webhooks.sender import WebhookSender, read_secret
+from plumbline.adapters.webhooks.sender import WebhookSender, signing_secret
 from plumbline.destination_settings import (
     DestinationSettings,
     DicomDestination,
@@ -23,9 +23,9 @@ from plumbline.destination_settings import (
     WebhookDestination,
     WorkitemDestination,
 )
-from plumbline.errors import Misconfigured
 from plumbline.pipeline.outbox import Destination
 from plumbline.pipeline.ports import Clock
+from plumbline.text_files import read_secret
 from plumbline.worklist.desk import Worklist
 
 
@@ -65,7 +65,7 @@ def _of_results(
         case ModalityWorklistDestination():
             return WorklistFiles(settings.directory, settings.station_ae_title)
         case WebhookDestination():
-            secret = read_secret(settings.secret_file)
+            secret = signing_secret(settings.secret_file)
             return WebhookSender(settings.url, secret, around.clock.now, timeout_s=settings.timeout_s)
         case WorkitemDestination():
             dialect = Dialect(settings.dialect)
@@ -88,9 +88,4 @@ def _store_node(settings: DicomDestination) -> StoreNode:
 
 
 def _secret(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise Misconfigured("the file cannot be read", where=str(path), remedy=str(error.strerror)) from error
+    return None if path is None else read_secret(path, what="the file", where=str(path))

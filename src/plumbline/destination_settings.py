@@ -7,11 +7,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from plumbline.settings_values import AeTitle, BaseUrl, Host, HttpUrl
+
 
 class _Destination(BaseModel):
     """What every destination has."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     """What routing rules, metrics and operators call it."""
@@ -24,7 +26,7 @@ class DicomWebDestination(_Destination):
 
     kind: Literal["dicomweb"]
     """Objects by STOW-RS."""
-    url: str
+    url: BaseUrl
     """Base URL of the DICOMweb service, without ``/studies``."""
     username: str | None = None
     """Who we are there, by HTTP basic authentication."""
@@ -37,9 +39,9 @@ class DicomDestination(_Destination):
 
     kind: Literal["dicom"]
     """Objects by C-STORE."""
-    ae_title: str = Field(min_length=1, max_length=16)
+    ae_title: AeTitle
     """Its AE Title."""
-    host: str
+    host: Host
     """Its address or name."""
     port: int = Field(ge=1, le=65535)
     """Its port."""
@@ -54,7 +56,7 @@ class Hl7Destination(_Destination):
 
     kind: Literal["hl7"]
     """Results by ORU^R01 over MLLP."""
-    host: str
+    host: Host
     """Its address or name."""
     port: int = Field(ge=1, le=65535)
     """Its port."""
@@ -71,7 +73,7 @@ class ModalityWorklistDestination(_Destination):
     """A worklist file an exam."""
     directory: Path
     """Folder that the plugin reads."""
-    station_ae_title: str = Field(default="READING", min_length=1, max_length=16)
+    station_ae_title: AeTitle = "READING"
     """Scheduled Station AE Title (0040,0001): who asks the worklist for readings."""
 
 
@@ -80,7 +82,7 @@ class WebhookDestination(_Destination):
 
     kind: Literal["webhook"]
     """Results as signed JSON."""
-    url: str
+    url: HttpUrl
     """Where results are posted."""
     secret_file: Path
     """File with the secret that signs them, by the Standard Webhooks scheme."""
@@ -91,9 +93,9 @@ class WorkitemDestination(_Destination):
 
     kind: Literal["ups"]
     """The reading workitem by UPS Push."""
-    ae_title: str = Field(min_length=1, max_length=16)
+    ae_title: AeTitle
     """Its AE Title."""
-    host: str
+    host: Host
     """Its address or name."""
     port: int = Field(ge=1, le=65535)
     """Its port."""
@@ -106,7 +108,7 @@ class FhirDestination(_Destination):
 
     kind: Literal["fhir"]
     """A DiagnosticReport."""
-    url: str
+    url: BaseUrl
     """Base URL of the FHIR server."""
     bearer_token_file: Path | None = None
     """File with a bearer token; null where the server asks for none."""

@@ -3,32 +3,50 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
 from plumbline.destination_settings import DestinationSettings
 from plumbline.errors import Misconfigured
 from plumbline.settings_problems import problems_in
+from plumbline.settings_values import AeTitle, BaseUrl, DatabaseUrl, HeaderName, Host, MessageType, Network, RedisUrl
+from plumbline.text_files import read_mapping, read_secret
 
 SETTINGS_FILE_VARIABLE = "PLUMBLINE_SETTINGS"
 """Environment variable that names the settings file."""
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+def _at_least(value: float, other: str, info: ValidationInfo) -> float:
+    """The value, which must not be below that of another key of its section; where that is wrong, it is told alone."""
+    least = info.data.get(other)
+    if least is not None and value < least:
+        raise ValueError(f"it should not be less than {other}, which is {least:g}")
+    return value
 
 
 class OrthancSettings(_Section):
     """How to reach the archive."""
 
-    url: str = "http://127.0.0.1:8042"
+    url: BaseUrl = "http://127.0.0.1:8042"
     """Root of its REST API; DICOMweb is below it."""
     username: str | None = None
     """Who Plumbline is there; null where Orthanc asks nobody who they are."""
@@ -46,11 +64,11 @@ class Peer(_Section):
     only on the association on which it asked.
     """
 
-    ae_title: str
+    ae_title: AeTitle
     """Calling AE Title."""
-    addresses: tuple[str, ...] = ()
+    addresses: tuple[Network, ...] = ()
     """Addresses and networks that it may call from; any where empty."""
-    host: str | None = None
+    host: Host | None = None
     """Where it listens; the address that it called from where null."""
     port: int | None = Field(default=None, ge=1, le=65535)
     """Port on which it listens; null where it is told on the association on which it asked."""
@@ -80,18 +98,23 @@ class CommitmentSettings(_Section):
     """How long an instance that is asked for may still be on its way in, before it is called missing."""
     first_retry_s: float = Field(default=5.0, gt=0)
     """Wait before the first repeat of a report to a requester that is away."""
-    longest_retry_s: float = Field(default=900.0, gt=0)
+    longest_retry_s: float = Field(default=900.0, gt=0, validate_default=True)
     """Waits between repeats double from the first to this one."""
     keep_days: float = Field(default=14.0, gt=0)
     """Age at which a report that could never be delivered is given up, and said so in the log."""
+
+    @field_validator("longest_retry_s")
+    @classmethod
+    def _not_shorter_than_the_first(cls, longest_s: float, info: ValidationInfo) -> float:
+        return _at_least(longest_s, "first_retry_s", info)
 
 
 class ListenerSettings(_Section):
     """The DICOM listener."""
 
-    ae_title: str = "PLUMBLINE"
+    ae_title: AeTitle = "PLUMBLINE"
     """Our AE Title; who calls another one is rejected."""
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """Address to listen on; 0.0.0.0 for every one of the machine's."""
     port: int = Field(default=11112, ge=1, le=65535)
     """Port for DICOM, the one registered for it with IANA."""
@@ -134,15 +157,22 @@ class ListenerSettings(_Section):
     commitment: CommitmentSettings = CommitmentSettings()
     """Storage commitment."""
 
+    @field_validator("tls")
+    @classmethod
+    def _on_a_port_of_its_own(cls, tls: TlsSettings | None, info: ValidationInfo) -> TlsSettings | None:
+        if tls is not None and tls.port == info.data.get("port"):
+            raise ValueError("its port is that of the listener; leave it out where the listener is to speak TLS only")
+        return tls
+
 
 class Hl7Settings(_Section):
     """The HL7 v2 listener: orders and merges over MLLP."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """Address to listen on."""
     port: int = Field(default=2575, ge=1, le=65535)
     """Port for MLLP, the one registered for HL7 with IANA."""
-    addresses: tuple[str, ...] = ("127.0.0.1", "::1")
+    addresses: tuple[Network, ...] = ("127.0.0.1", "::1")
     """Addresses and networks that may connect; everybody where empty."""
     maximum_connections: int = Field(default=64, ge=1)
     """Connections at once; interface engines open one or two each."""
@@ -156,9 +186,9 @@ class Hl7Settings(_Section):
     """How long a shutdown waits for messages that are being stored."""
     charset: Literal["ascii", "utf-8", "iso-8859-1", "iso-8859-15"] = "utf-8"
     """Character set of messages that leave MSH-18 empty."""
-    processing_ids: tuple[str, ...] = ("P",)
+    processing_ids: tuple[Literal["P", "T", "D"], ...] = ("P",)
     """MSH-11 that are taken; training (T) and debugging (D) messages are rejected unless named."""
-    passed_over: tuple[str, ...] = ()
+    passed_over: tuple[MessageType, ...] = ()
     """Types of message (MSH-9, such as SIU^S12) that are acknowledged and not used, beside patient messages (ADT) that
     change nothing here; all others are rejected."""
     accession_from: tuple[Literal["IPC-1", "OBR-18", "OBR-3", "ORC-3", "OBR-2", "ORC-2"], ...] = (
@@ -171,18 +201,19 @@ class Hl7Settings(_Section):
 
 VIEWER_LINK_PLACES = frozenset({"current", "reference", "studies"})
 """What an address of another viewer may leave to be filled in."""
+_RUN_BY_BROWSERS = ("javascript:", "data:", "vbscript:")
 
 
 class ApiSettings(_Section):
     """The worklist API."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """Address to listen on."""
     port: int = Field(default=8080, ge=1, le=65535)
     """Port for pages, UPS-RS, JSON, FHIR, metrics and health."""
     title: str = "Plumbline worklist"
     """What the pages and the OpenAPI document call it."""
-    reader_header: str | None = None
+    reader_header: HeaderName | None = None
     """Header in which a proxy that signs readers on names them, e.g. X-Remote-User. It has to be one that the proxy
     removes from what comes in. Where None, readers name themselves, unverified."""
     viewer_links: dict[str, str] = {}
@@ -193,6 +224,8 @@ class ApiSettings(_Section):
     @classmethod
     def _known_places(cls, links: dict[str, str]) -> dict[str, str]:
         for name, address in links.items():
+            if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", address) or address.lower().startswith(_RUN_BY_BROWSERS):
+                raise ValueError(f"the address of {name} should begin with a scheme, such as https://HOST/")
             unknown = {place for _, place, _, _ in Formatter().parse(address) if place} - VIEWER_LINK_PLACES
             if unknown:
                 known = ", ".join(sorted(VIEWER_LINK_PLACES))
@@ -248,17 +281,17 @@ class DimseRemote(_Section):
     """Query and retrieve by C-FIND, and C-GET or C-MOVE."""
     name: str = Field(min_length=1, max_length=40)
     """What the reasons of a choice call it."""
-    ae_title: str = Field(min_length=1, max_length=16)
+    ae_title: AeTitle
     """Its AE Title."""
-    host: str
+    host: Host
     """Its address or name."""
     port: int = Field(ge=1, le=65535)
     """Its port."""
-    calling_ae_title: str = Field(default="PLUMBLINE", min_length=1, max_length=16)
+    calling_ae_title: AeTitle = "PLUMBLINE"
     """AE Title under which we ask."""
     retrieve: Literal["get", "move"] = "get"
     """Whether images come on our own association (C-GET) or to our listener (C-MOVE)."""
-    move_destination: str = "PLUMBLINE"
+    move_destination: AeTitle = "PLUMBLINE"
     """AE Title of our listener as the archive knows it, for C-MOVE; the archive must be among its peers."""
     issuer_of_patient_id: str | None = None
     """Issuer (0010,0021) of its patient IDs where its answers do not say."""
@@ -273,7 +306,7 @@ class DicomWebRemote(_Section):
     """Query and retrieve by QIDO-RS and WADO-RS."""
     name: str = Field(min_length=1, max_length=40)
     """What the reasons of a choice call it."""
-    url: str
+    url: BaseUrl
     """Root of its DICOMweb services."""
     username: str | None = None
     """Who we are there, by HTTP basic authentication."""
@@ -330,8 +363,8 @@ class PriorSettings(_Section):
     """Whether an exam that could not be fetched whole is compared with, marked as partial, or refused."""
     postoperative_days: int = Field(default=42, ge=1)
     """Last day of the postoperative phase."""
-    intermediate_days: int = Field(default=183, ge=1)
-    """Last day of the intermediate phase."""
+    intermediate_days: int = Field(default=183, ge=1, validate_default=True)
+    """Last day of the intermediate phase, not before that of the postoperative one."""
     maximum_instances: int = Field(default=5000, ge=1)
     """A larger exam is not fetched."""
     score_weights: ScoreWeightSettings = ScoreWeightSettings()
@@ -344,6 +377,21 @@ class PriorSettings(_Section):
     """How often a remote archive that does not answer is asked before the exam goes on without it."""
     remote_retry_after_s: float = Field(default=20.0, gt=0)
     """Wait between two of these attempts."""
+
+    @field_validator("intermediate_days")
+    @classmethod
+    def _phases_in_order(cls, days: int, info: ValidationInfo) -> int:
+        return int(_at_least(days, "postoperative_days", info))
+
+    @field_validator("remotes")
+    @classmethod
+    def _names_of_their_own(
+        cls, remotes: tuple[DimseRemote | DicomWebRemote, ...]
+    ) -> tuple[DimseRemote | DicomWebRemote, ...]:
+        names = [each.name for each in remotes]
+        if len(set(names)) < len(names):
+            raise ValueError("two of them have the same name")
+        return remotes
 
 
 class SiteSettings(_Section):
@@ -360,16 +408,16 @@ class SiteSettings(_Section):
     """YAML rules; the packaged default set where None."""
     time_zone: str = "UTC"
     """IANA name of the zone of the modalities' clocks, e.g. Europe/Berlin, for studies that do not name theirs."""
-    dicomweb_url: str | None = None
+    dicomweb_url: BaseUrl | None = None
     """Base URL of the archive's DICOMweb service as viewers reach it; workitems name it."""
-    public_url: str | None = None
+    public_url: BaseUrl | None = None
     """Where readers reach the pages of the worklist, for links in messages."""
 
 
 class MetricsSettings(_Section):
     """Where processes show metrics that no other process shows for them."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """Address to listen on."""
     port: int | None = Field(default=None, ge=1, le=65535)
     """Port for the metrics of a worker, the HL7 listener or the dispatcher; null where all processes of a machine share
@@ -381,10 +429,15 @@ class ReadinessSettings(_Section):
 
     canary_every_s: float = Field(default=5.0, gt=0)
     """How often a canary is sent through each queue: twelve small tasks a minute."""
-    path_within_s: float = Field(default=20.0, gt=0)
+    path_within_s: float = Field(default=20.0, gt=0, validate_default=True)
     """Silence of the queue of quick steps after which the system is not ready: longer than any of its steps takes."""
-    measure_within_s: float = Field(default=180.0, gt=0)
+    measure_within_s: float = Field(default=180.0, gt=0, validate_default=True)
     """The same for the queue of measurements, where a canary waits until one of the workers has finished an exam."""
+
+    @field_validator("path_within_s", "measure_within_s")
+    @classmethod
+    def _longer_than_between_canaries(cls, within_s: float, info: ValidationInfo) -> float:
+        return _at_least(within_s, "canary_every_s", info)
 
     @property
     def within_s(self) -> dict[str, float]:
@@ -431,20 +484,7 @@ class SettingsFile(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         """What the file has; raise ``Misconfigured`` where it cannot be read or is no mapping."""
         named = os.environ.get(SETTINGS_FILE_VARIABLE)
-        if not named:
-            return {}
-        path = Path(named)
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise Misconfigured("the settings file cannot be read", where=named, remedy=str(error.strerror)) from error
-        except yaml.YAMLError as error:
-            raise Misconfigured(f"the settings file is not YAML ({error})", where=named) from error
-        if content is None:
-            return {}
-        if not isinstance(content, dict):
-            raise Misconfigured("the settings file must hold sections such as 'listener:'", where=named)
-        return content
+        return read_mapping(Path(named), what="the settings file") if named else {}
 
 
 class Settings(BaseSettings):
@@ -457,15 +497,16 @@ class Settings(BaseSettings):
         frozen=True,
         secrets_dir=None,
         use_attribute_docstrings=True,
+        allow_inf_nan=False,
     )
 
     data_dir: Path = Path("var")
     """Spool, embedded database and pictures."""
-    database_url: str | None = None
+    database_url: DatabaseUrl | None = None
     """SQLAlchemy URL without a password, postgresql+psycopg://USER@HOST/NAME; SQLite in ``data_dir`` where null."""
     database_password_file: Path | None = None
     """File with the password of the user in ``database_url``; where null, libpq looks for one itself (PGPASSFILE)."""
-    redis_url: str = "redis://127.0.0.1:6379/0"
+    redis_url: RedisUrl = "redis://127.0.0.1:6379/0"
     """Redis, the doorbell of the workers, without a password."""
     redis_password_file: Path | None = None
     """File with the password of Redis; null where it asks for none."""
@@ -556,10 +597,7 @@ def _with_password(url: str, file: Path | None, *, key: str) -> str:
     """
     if file is None:
         return url
-    try:
-        password = file.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise Misconfigured(f"the file with the password cannot be read ({error.strerror})", where=key) from error
+    password = read_secret(file, what="the file with the password", where=key)
     parts = urlsplit(url)
     user, _, address = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{quote(password, safe='')}@{address}"))

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
@@ -20,7 +19,7 @@ from pydantic_settings.exceptions import SettingsError
 
 from plumbline.errors import Misconfigured
 from plumbline.observability.tracing import require_packages
-from plumbline.settings import SETTINGS_FILE_VARIABLE, Settings, SettingsFile
+from plumbline.settings import SETTINGS_FILE_VARIABLE, DimseRemote, Settings, SettingsFile
 from plumbline.settings_problems import Problem, nearest, problems_in
 from plumbline.site_policy import policy_faults
 
@@ -30,8 +29,15 @@ NOT_SETTINGS = frozenset({"SETTINGS", "HOST", "PORT", "AET", "MODALITY", "ROUTER
 OF_TESTS = ("TEST_", "FUZZ_", "KILL_", "STOP_")
 DEFAULT = "default"
 SECRET_SUFFIXES = ("password_file", "secret_file", "token_file", "tls.key")
+TEXT_SUFFIXES = ("password_file", "token_file")
+"""Files that are read as text; keys, certificates and what signs webhooks are bytes, and rules are read whole below."""
 OTHER_FILES = ("tls.certificate", "tls.authorities", "site.triage_rules")
-STORES = ("sqlite", "postgresql+psycopg")
+_PASSWORD_FILES = {
+    "database_url": "database_password_file",
+    "redis_url": "redis_password_file",
+    "orthanc.url": "orthanc.password_file",
+}
+_EVERY_ADDRESS = ("0.0.0.0", "::")
 _OTHERS_MAY_READ = 0o004
 _PASSWORD_IN_URL = re.compile(r"(://[^/@:]*:)[^/@]+@")
 
@@ -116,6 +122,7 @@ def _beyond_the_model(settings: Settings) -> Iterator[Problem]:
     yield from _files(settings)
     yield from _urls(settings)
     yield from _ports(settings)
+    yield from _peers(settings)
     folder = next(
         each for each in (settings.data_dir.absolute(), *settings.data_dir.absolute().parents) if each.exists()
     )
@@ -135,14 +142,24 @@ def _files(settings: Settings) -> Iterator[Problem]:
         if not is_secret and not key.endswith(OTHER_FILES):
             continue
         try:
-            text = path.read_bytes()
+            content = path.read_bytes()
         except OSError as error:
             yield Problem(key, f"{path} cannot be read ({error.strerror})", "Write it, or give this user the right")
             continue
-        if not text.strip():
+        if key.endswith(TEXT_SUFFIXES) and not _is_utf_8(content):
+            yield Problem(key, f"{path} is not UTF-8", "Save it as UTF-8")
+        if not content.strip():
             yield Problem(key, f"{path} is empty")
         if is_secret and path.stat().st_mode & _OTHERS_MAY_READ:
             yield Problem(key, f"{path} holds a secret and everybody may read it", f"chmod o= {path}")
+
+
+def _is_utf_8(content: bytes) -> bool:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _paths(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Path]]:
@@ -160,29 +177,54 @@ def _paths(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Path]]:
 
 
 def _urls(settings: Settings) -> Iterator[Problem]:
-    database, redis = settings.database_url, settings.redis_url
-    if database is not None and urlsplit(database).scheme not in STORES:
-        yield Problem("database_url", f"it should begin with one of {', '.join(f'{each}://' for each in STORES)}")
-    for key, url in (("database_url", database), ("redis_url", redis), ("orthanc.url", settings.orthanc.url)):
-        if url is not None and _PASSWORD_IN_URL.search(url):
-            file = key.replace("_url", "_password_file").replace(".url", ".password_file")
-            yield Problem(key, "it has a password in it, which shows in lists of processes and logs", f"Use {file}")
+    for key, text in _texts(settings.model_dump(mode="json")):
+        if _PASSWORD_IN_URL.search(text):
+            remedy = f"Use {_PASSWORD_FILES[key]}" if key in _PASSWORD_FILES else "Name a file that holds it"
+            yield Problem(key, "it has a password in it, which shows in lists of processes and logs", remedy)
+    if settings.database_password_file is not None and settings.database_url is None:
+        yield Problem(
+            "database_password_file", "nothing asks for it: database_url is not set", "Set it, or leave it out"
+        )
+
+
+def _texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in a value with its key, also those in lists."""
+    if isinstance(value, str):
+        yield key, value
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in items:
+        yield from _texts(item, f"{key}.{name}" if key else str(name))
 
 
 def _ports(settings: Settings) -> Iterator[Problem]:
-    taken: dict[int, str] = {}
-    for key, port in (
-        ("listener.port", settings.listener.port),
-        ("listener.metrics_port", settings.listener.metrics_port),
-        ("listener.tls.port", settings.listener.tls.port if settings.listener.tls else None),
-        ("hl7.port", settings.hl7.port),
-        ("api.port", settings.api.port),
-        ("commitment_reports_port", settings.commitment_reports_port),
-    ):
-        if port in taken:
-            yield Problem(key, f"port {port} is that of {taken[port]} already")
-        elif port is not None:
-            taken[port] = key
+    """Two that listen on one port of one machine. Which machine each is on, only their addresses say."""
+    listener, hosts = settings.listener, settings.listener.host
+    faces: list[tuple[str, str, int | None]] = [
+        ("listener.port", hosts, listener.port),
+        ("listener.metrics_port", settings.metrics.host, listener.metrics_port),
+        ("listener.tls.port", hosts, listener.tls.port if listener.tls else None),
+        ("hl7.port", settings.hl7.host, settings.hl7.port),
+        ("api.port", settings.api.host, settings.api.port),
+        ("metrics.port", settings.metrics.host, settings.metrics.port),
+        ("commitment_reports_port", hosts, settings.commitment_reports_port),
+    ]
+    for number, (key, host, port) in enumerate(faces):
+        for other, its_host, its_port in faces[:number]:
+            if port is not None and port == its_port and _may_be_one(host, its_host):
+                yield Problem(key, f"port {port} is that of {other} already", "Choose another")
+
+
+def _may_be_one(host: str, other: str) -> bool:
+    return host == other or not {host, other}.isdisjoint(_EVERY_ADDRESS)
+
+
+def _peers(settings: Settings) -> Iterator[Problem]:
+    """Archives that are to send to our listener have to be let in there."""
+    titles = {each.ae_title.strip() for each in settings.listener.peers}
+    for number, remote in enumerate(settings.priors.remotes):
+        if isinstance(remote, DimseRemote) and remote.retrieve == "move" and remote.ae_title.strip() not in titles:
+            what = "it sends images to our listener (C-MOVE), which does not let it in"
+            yield Problem(f"priors.remotes.{number}.retrieve", what, "Name it among listener.peers, or use get")
 
 
 def _effective(settings: Settings, sources: Mapping[str, str]) -> Iterator[EffectiveSetting]:

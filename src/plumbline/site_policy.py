@@ -24,6 +24,7 @@ from plumbline.pipeline.outgoing import Routing
 from plumbline.pipeline.policy import SitePolicy
 from plumbline.priors.choice import PriorPolicy, ScoreWeights
 from plumbline.settings import Settings
+from plumbline.text_files import read_text_file
 from plumbline.triage.rule_file import default_rules, read_rules
 from plumbline.triage.rules import RuleSet
 
@@ -178,7 +179,4 @@ class ReloadedPolicy:
 
 def read_rule_file(path: Path) -> RuleSet:
     """Rules from a YAML file; raise ``Misconfigured`` with the line and the reason where they are wrong."""
-    try:
-        return read_rules(path.read_text(encoding="utf-8"), origin=str(path))
-    except OSError as error:
-        raise Misconfigured("the triage rules cannot be read", where=str(path), remedy=str(error.strerror)) from error
+    return read_rules(read_text_file(path, what="the file of triage rules", where=str(path)), origin=str(path))

@@ -33,9 +33,9 @@ from opentelemetry.trace import (
 )
 
 from plumbline import __version__
-from plumbline.errors import Misconfigured
 from plumbline.observability.tracing import SPANS, Place, Span
 from plumbline.settings import TracingSettings
+from plumbline.text_files import read_secret
 
 FLUSH_WITHIN_S = 5.0
 """How long a process that ends tries to hand on its spans."""
@@ -160,10 +160,5 @@ def _resource(process: str) -> Resource:
 def _headers(settings: TracingSettings) -> dict[str, str] | None:
     if settings.token_file is None:
         return None
-    try:
-        token = settings.token_file.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise Misconfigured(
-            f"the file with the token cannot be read ({error.strerror})", where="tracing.token_file"
-        ) from error
+    token = read_secret(settings.token_file, what="the file with the token", where="tracing.token_file")
     return {"Authorization": f"Bearer {token}"}

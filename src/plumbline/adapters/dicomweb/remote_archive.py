@@ -35,6 +35,7 @@ from plumbline.exams.study import PatientIdentity, Study
 from plumbline.pipeline.archive_ports import ArchiveInstance, ArchiveStudy
 from plumbline.pipeline.ports import Spool
 from plumbline.settings import DicomWebRemote
+from plumbline.text_files import read_secret
 
 Answer = TypeVar("Answer")
 for _chatty in ("retrying", "dicomweb_client", "urllib3"):
@@ -167,9 +168,4 @@ def _credentials(settings: DicomWebRemote) -> AuthBase | None:
 
 def _secret(settings: DicomWebRemote) -> str:
     assert settings.secret_file is not None
-    try:
-        return settings.secret_file.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise Misconfigured(
-            f"the file with its secret cannot be read ({error.strerror})", where=settings.name
-        ) from error
+    return read_secret(settings.secret_file, what="the file with its secret", where=settings.name)

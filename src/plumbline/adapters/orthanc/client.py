@@ -15,6 +15,7 @@ from pyorthanc import Orthanc
 
 from plumbline.errors import InvalidInput, Misconfigured, OutOfCapacity, Unavailable
 from plumbline.settings import OrthancSettings
+from plumbline.text_files import read_secret
 
 ATTEMPTS = 3
 FIRST_WAIT_S = 0.2
@@ -133,12 +134,7 @@ class OrthancClient:
 def _password(settings: OrthancSettings) -> str | None:
     if settings.password_file is None:
         return None
-    try:
-        return settings.password_file.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise Misconfigured(
-            f"the file with Orthanc's password cannot be read ({error.strerror})", where="orthanc.password_file"
-        ) from error
+    return read_secret(settings.password_file, what="the file with Orthanc's password", where="orthanc.password_file")
 
 
 def _raw(response: object) -> httpx.Response:

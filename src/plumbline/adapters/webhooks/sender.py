@@ -30,7 +30,7 @@ _NAMESPACE = uuid.UUID("3f0b1a52-6d0e-5c0c-8a3b-70b1a7d86c11")
 _TRY_LATER = frozenset({408, 425, 429})
 
 
-def read_secret(path: Path) -> bytes:
+def signing_secret(path: Path) -> bytes:
     """Secret of a webhook from its file; raise ``Misconfigured`` where it cannot be read or is too short."""
     try:
         secret = path.read_bytes().strip()

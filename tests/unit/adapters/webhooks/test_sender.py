@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from plumbline.adapters.webhooks.sender import WebhookSender, read_secret, signature, verify
+from plumbline.adapters.webhooks.sender import WebhookSender, signature, signing_secret, verify
 from plumbline.errors import InvalidInput, Misconfigured, Unavailable
 from tests.unit.pipeline.outbox_cases import delivery
 
@@ -96,7 +96,7 @@ def test_a_refusal_is_final(status):
 def test_a_secret_that_is_short_or_missing_is_refused_at_start(tmp_path):
     (tmp_path / "short").write_bytes(b"secret\n")
     (tmp_path / "good").write_bytes(SECRET + b"\n")
-    assert read_secret(tmp_path / "good") == SECRET
+    assert signing_secret(tmp_path / "good") == SECRET
     for name in ("short", "missing"):
         with pytest.raises(Misconfigured, match=name):
-            read_secret(tmp_path / name)
+            signing_secret(tmp_path / name)
