@@ -7,6 +7,7 @@ from kombu.entity import Queue
 
 from plumbline.adapters.queue.canary import RETURN_CANARY
 from plumbline.adapters.queue.doorbell import RUN_STEP, STEP_PRIORITY
+from plumbline.adapters.queue.requests import PlumblineTask
 from plumbline.pipeline.path import MEASURE_QUEUE, PATH_QUEUE
 
 TICK = "plumbline.tick"
@@ -21,7 +22,7 @@ def create_celery(redis_url: str, *, tick_s: float, reconcile_every_s: float, ca
     acknowledgement would only run a step twice (docs/adr). What the clock rings for, and canaries, overtake
     the steps of exams that wait: a long queue is no dead one.
     """
-    app = Celery("plumbline", broker=redis_url)
+    app = Celery("plumbline", broker=redis_url, task_cls=PlumblineTask)
     app.conf.update(
         task_queues=(Queue(PATH_QUEUE), Queue(MEASURE_QUEUE)),
         task_default_queue=PATH_QUEUE,
@@ -36,6 +37,7 @@ def create_celery(redis_url: str, *, tick_s: float, reconcile_every_s: float, ca
         broker_transport_options={
             "socket_timeout": 10,
             "socket_connect_timeout": 5,
+            "retry_on_timeout": True,
             # Whoever rings does not wait for a Redis that is away, for the sweeper rings again; workers wait for it.
             "max_retries": 1,
             "interval_start": 0.2,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from plumbline.adapters.dimse.listener import AllowList
-from plumbline.errors import Misconfigured
 from plumbline.settings import ListenerSettings, Peer
 
 
@@ -50,5 +50,5 @@ def test_a_title_named_twice_has_the_addresses_of_both():
 
 
 def test_what_is_no_address_is_refused_at_the_start():
-    with pytest.raises(Misconfigured, match="listener"):
+    with pytest.raises(ValidationError, match="an IP address or a network"):
         allow_list(Peer(ae_title="CT1", addresses=("the-scanner",)))
