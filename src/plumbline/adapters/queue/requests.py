@@ -29,7 +29,8 @@ class AcknowledgedRequest(Request):
 
 def _see_to_it(message: Message) -> None:
     """Raised in the worker's loop, this error has its consumer connect again; what is lost so is rung for again."""
-    if not message.acknowledged and not message.channel.closed:
+    is_connected = message.channel is not None and not message.channel.closed
+    if is_connected and not message.acknowledged:
         raise ConnectionError("a message could not be acknowledged")
 
 
