@@ -368,12 +368,12 @@ class MemoryWorkitemStore:
         except KeyError:
             raise WorkitemInvalid(Refusal.NO_SUCH_WORKITEM, where=workitem_uid) from None
 
-    def replace(self, workitem: Workitem, reports: Sequence[EventReport] = ()) -> bool:
+    def replace(self, before: Workitem, after: Workitem, reports: Sequence[EventReport] = ()) -> bool:
         """See ``WorkitemStore.replace``."""
         with self._lock:
-            if self.get(workitem.workitem_uid).version != workitem.version:
+            if self.get(before.workitem_uid).version != before.version:
                 return False
-            self._workitems[workitem.workitem_uid] = replace(workitem, version=workitem.version + 1)
+            self._workitems[before.workitem_uid] = replace(after, version=before.version + 1)
             self.tell(reports)
             return True
 

@@ -285,7 +285,7 @@ class Worklist:
             dataset = {**changed.dataset, tags.MODIFIED: datetime_element(now)}
             told = reports(stored.dataset, dataset) if reports else _usual(workitem_uid, stored.dataset, dataset)
             changed = replace(changed, dataset=dataset, updated_at=now)
-            if self._store.replace(changed, tuple(told)):
+            if self._store.replace(stored, changed, tuple(told)):
                 return replace(changed, version=changed.version + 1)
         raise OutOfCapacity("the workitem is being changed too often to be changed now", where=workitem_uid)
 

@@ -101,10 +101,10 @@ class WorkitemStore(Protocol):
         """One workitem; raise ``WorkitemInvalid`` (NO_SUCH_WORKITEM) where there is none."""
         ...
 
-    def replace(self, workitem: Workitem, reports: Sequence[EventReport] = ()) -> bool:
+    def replace(self, before: Workitem, after: Workitem, reports: Sequence[EventReport] = ()) -> bool:
         """Store the next version of a workitem and tell its events, both or neither.
 
-        False where ``workitem.version`` is no longer the stored one.
+        False where ``before``, whole as ``get`` gave it, is no longer the stored version.
         """
         ...
 

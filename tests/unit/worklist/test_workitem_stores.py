@@ -5,7 +5,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, event
 
 from plumbline.adapters.database.engine import open_store
 from plumbline.adapters.database.subscriptions import note_change
@@ -65,7 +65,7 @@ def claim(store, uid: str, transaction_uid: str = "2.25.1") -> Workitem:
     found = store.get(uid)
     dataset = {**found.dataset, tags.STATE: element("CS", "IN PROGRESS")}
     claimed = Workitem(uid, dataset, found.created_at, found.updated_at, transaction_uid, found.version)
-    assert store.replace(claimed)
+    assert store.replace(found, claimed)
     return store.get(uid)
 
 
@@ -124,8 +124,8 @@ def test_search_can_keep_to_some_states(store, worklist, clock):
 
 def test_only_the_version_that_was_read_can_be_replaced(store, worklist, clock):
     found = store.get(put(worklist, 1, clock))
-    assert store.replace(found)
-    assert not store.replace(found)
+    assert store.replace(found, found)
+    assert not store.replace(found, found)
     assert store.get(found.workitem_uid).version == found.version + 1
 
 
@@ -297,3 +297,20 @@ def test_what_was_erased_and_comes_again_is_another_edition(tmp_path, clock):
     assert after.editions[0][:2] == before.editions[0][:2]
     assert after.datasets.keys() == set(after.editions)
     assert after.change_number > before.change_number
+
+
+def test_long_sequences_are_written_only_where_they_change(tmp_path, clock):
+    opened = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    worklist = Worklist(DatabaseWorkitemStore(opened, clock), clock.now)
+    uid = put(worklist, 1, clock)
+    inputs = worklist.retrieve(uid).dataset[tags.INPUTS]
+    statements: list[str] = []
+    event.listen(opened.engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
+    worklist.update(uid, {tags.LABEL: element("LO", "Changed")})
+    changes = [each for each in statements if each.startswith("UPDATE workitems")]
+    assert len(changes) == 1 and '"references"' not in changes[0]
+    assert worklist.retrieve(uid).dataset[tags.INPUTS] == inputs
+    fewer = {**inputs, "Value": inputs["Value"][:1]}
+    worklist.update(uid, {tags.INPUTS: fewer})
+    assert worklist.retrieve(uid).dataset[tags.INPUTS] == fewer
+    opened.engine.dispose()

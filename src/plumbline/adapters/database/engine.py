@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from threading import Lock
 
 from alembic import command
 from alembic.config import Config
@@ -17,6 +18,8 @@ from sqlalchemy.orm import Session
 from plumbline.errors import Unavailable
 
 _BUSY_TIMEOUT_S = 30
+_CONNECTIONS_KEPT = 40
+"""Of an embedded database: as many as a web server has threads, for each new one is prepared anew."""
 _ONLY_READS = "plumbline_only_reads"
 _NOT_KEPT = re.compile(r"((?<!\\)(?:\\\\)*)\\u0000|[\ud800-\udfff]")
 """In JSON text: an escape of NUL (and not a backslash before ``u0000``), or half of a surrogate pair."""
@@ -33,7 +36,8 @@ def create_store_engine(url: str) -> Engine:
     database = url.partition("sqlite:///")[2]
     if database:
         Path(database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S}, json_serializer=json_text)
+    several = {"pool_size": _CONNECTIONS_KEPT} if database and database != ":memory:" else {}
+    engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S}, json_serializer=json_text, **several)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -81,6 +85,24 @@ def migrate(url: str) -> None:
         raise Unavailable("the database does not answer", remedy="Check database_url and that it runs") from error
 
 
+class _Turns:
+    """Lets the threads of this process write to an embedded database one after another.
+
+    SQLite itself lets whoever finds it locked sleep, ever longer and up to 100 ms, and try again: under a stream of
+    changes the lock goes to whoever just woke up and some threads wait for seconds. Other processes still wait so.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=_BUSY_TIMEOUT_S):
+            raise Unavailable("the database is being written to for too long")
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 class Store:
     """Transactions on one engine.
 
@@ -91,11 +113,12 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._reading_engine = engine.execution_options(**{_ONLY_READS: True})
+        self._turns: AbstractContextManager[object] = _Turns() if engine.dialect.name == "sqlite" else nullcontext()
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
         """One transaction that may write."""
-        with self._transaction(self.engine) as session:
+        with self._turns, self._transaction(self.engine) as session:
             yield session
 
     @contextmanager

@@ -33,6 +33,14 @@ def row_of(workitem: Workitem) -> WorkitemRow:
     )
 
 
+def changed_columns(workitem: Workitem, before: Workitem) -> dict[str, object]:
+    """Columns of a changed workitem; without its long sequences where they are what they were."""
+    columns = changeable_columns(workitem)
+    if all(workitem.dataset.get(tag) == before.dataset.get(tag) for tag in REFERENCES):
+        del columns["references"]
+    return columns
+
+
 def changeable_columns(workitem: Workitem) -> dict[str, object]:
     """Columns of everything that may change after creation."""
     dataset = workitem.dataset

@@ -12,7 +12,7 @@ from plumbline.adapters.database.change_number import glance_at
 from plumbline.adapters.database.engine import Store
 from plumbline.adapters.database.subscriptions import note_change, subscribe_to_new, tell_subscribers
 from plumbline.adapters.database.tables import WorkitemRow, WorklistChangeRow
-from plumbline.adapters.database.workitem_rows import changeable_columns, row_of, workitem_of
+from plumbline.adapters.database.workitem_rows import changed_columns, row_of, workitem_of
 from plumbline.adapters.database.workitem_search import (
     found_editions,
     found_workitems,
@@ -48,9 +48,10 @@ class DatabaseWorkitemStore:
 
     def add(self, workitem: Workitem, reports: Sequence[EventReport] = ()) -> None:
         """See ``WorkitemStore.add``."""
+        row = row_of(workitem)
         try:
             with self._store.begin() as session:
-                session.add(row_of(workitem))
+                session.add(row)
                 session.flush()
                 subscribe_to_new(session, workitem)
                 tell_subscribers(session, reports, self._clock.now)
@@ -66,14 +67,14 @@ class DatabaseWorkitemStore:
                 raise WorkitemInvalid(Refusal.NO_SUCH_WORKITEM, where=workitem_uid)
             return workitem_of(row, row.references)
 
-    def replace(self, workitem: Workitem, reports: Sequence[EventReport] = ()) -> bool:
+    def replace(self, before: Workitem, after: Workitem, reports: Sequence[EventReport] = ()) -> bool:
         """See ``WorkitemStore.replace``."""
+        statement = (  # made before the transaction: others wait for its end
+            update(WorkitemRow)
+            .where(WorkitemRow.workitem_uid == before.workitem_uid, WorkitemRow.version == before.version)
+            .values(**changed_columns(after, before), version=before.version + 1)
+        )
         with self._store.begin() as session:
-            statement = (
-                update(WorkitemRow)
-                .where(WorkitemRow.workitem_uid == workitem.workitem_uid, WorkitemRow.version == workitem.version)
-                .values(**changeable_columns(workitem), version=workitem.version + 1)
-            )
             if session.connection().execute(statement).rowcount != 1:
                 return False
             tell_subscribers(session, reports, self._clock.now)
