@@ -45,7 +45,10 @@ _ONE_CHARACTER = str.maketrans(
     }
 )
 
-_ABBREVIATIONS = "z n st zust v a f u o b re li bds ca bek izq der izda dcha postop wdh vd sd"
+_ABBREVIATIONS = (
+    "z n st zust v a f u o b re li bds ca bek izq der izda dcha postop wdh vd sd mo wo mon j approx"
+    " jan feb mar apr jun jul aug sep sept oct okt nov dec dez"
+)
 CLAUSE_BREAK = re.compile(
     r"[;\n]|\.(?=\s|$)"
     + "".join(rf"(?<!\b{short}\.)" for short in _ABBREVIATIONS.split())

@@ -18,9 +18,9 @@ from plumbline.exams.plain_text import words
 _OLDEST_YEAR = 1950
 _CENTURY_PIVOT = 70
 """Two-digit years up to this one are of 2000, later ones of 1900."""
-_RELATIVE_SLACK = {"hour": 1, "day": 0, "week": 3, "month": 15, "year": 183}
+_RELATIVE_SLACK = {"hour": 1, "day": 0, "week": 3, "month": 15, "half year": 60, "year": 183}
 """Days to either side that "3 months ago" leaves open: half of its unit."""
-_DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 30.44, "year": 365.25}
+_DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 30.44, "half year": 182.6, "year": 365.25}
 
 _WHOLE_YEAR_DAYS = 364
 """From the first to the last day of a year."""
@@ -55,15 +55,15 @@ _MONTH = (
 )
 _NAMED_DAY = re.compile(
     rf"(?<![a-z0-9/-])(?P<day>\d{{1,2}})(?:st|nd|rd|th"
-    rf"|er)?\.?\s*-?(?:de )?(?P<month>{_MONTH})\.?,?\s*-?(?:de )?(?P<year>(?:19|20)\d\d)(?!\d)"
+    rf"|er)?\.?\s*-?(?:de )?(?P<month>{_MONTH})\.?,?\s*-?(?:del? )?(?P<year>(?:19|20)\d\d|'?\d\d)(?![\d:/])"
     rf"|(?<![a-z0-9])(?P<month2>{_MONTH})\.? (?P<day2>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<year2>(?:19|20)\d\d)(?!\d)"
 )
 _NAMED_MONTH = re.compile(
-    rf"(?<![a-z0-9])(?P<month>{_MONTH})\.?,? (?:de )?(?P<year>(?:19|20)\d\d)(?!\d)"
+    rf"(?<![a-z0-9])(?P<month>{_MONTH})\.?,? (?:del? )?(?P<year>(?:19|20)\d\d|'\d\d)(?!\d)"
     r"|(?<![0-9/.-])(?P<number>0?[1-9]|1[0-2])[/.](?P<year2>(?:19|20)\d\d)(?!\d)"
     r"|(?<![0-9/.-])(?P<number3>0[1-9]|1[0-2])/(?P<year3>1[3-9]|2\d)(?![\d/])"
 )
-_YEAR = re.compile(r"(?<![0-9/.\-a-z])(?P<year>(?:19|20)\d\d)(?![0-9/-]|\.\d)")
+_YEAR = re.compile(r"(?<![0-9/.\-a-z])(?P<year>(?:19|20)\d\d|'\d\d)(?![0-9/-]|\.\d)")
 _COUNT_WORDS = {
     **dict.fromkeys(("one", "a", "an", "ein", "einem", "einer", "einen", "un", "une", "una"), 1),
     **dict.fromkeys(("two", "zwei", "deux", "dos"), 2),
@@ -79,7 +79,7 @@ _COUNT_WORDS = {
 }
 _COUNT = rf"\d{{1,3}}|(?:{'|'.join(sorted(_COUNT_WORDS, key=len, reverse=True))})(?=[ -])"
 _UNIT = (
-    r"days?|d|tage?n?|jours?|dias?|weeks?|wks?|w|wochen?|wo|semaines?|sem|semanas?|months?|mos?|m|monate?n?|mon|mois"
+    r"halfyears?|days?|d|tage?n?|jours?|dias?|weeks?|wks?|w|wochen?|wo|semaines?|sem|semanas?|months?|mths?|mos?|m|monate?n?|mon|mois"
     r"|mes(?:es)?"
     r"|years?|yrs?|y|jahre?n?|ans?|annees?|anos?|hours?|hrs?|h|heures?|horas?"
 )
@@ -104,20 +104,95 @@ _ACCIDENT = (
     r"|infiltration|infiltracion|onset)"
 )
 _RELATIVE = (
-    re.compile(rf"(?<![a-z0-9]){_AMOUNT} (?:ago|earlier|back|zuvor|her|auparavant|atras|antes|out from)(?![a-z])"),
+    re.compile(
+        rf"(?<![a-z0-9]){_AMOUNT} (?:ago|earlier|prior(?! to)|back|zuvor|her|auparavant|atras|antes|out from)(?![a-z])"
+    ),
     re.compile(rf"(?<![a-z0-9]){_AMOUNT} de (?=[tpao]lif|acdf|\w*(?:tom|plast|arthrod|artrod|fusion|cirug))"),
     re.compile(rf"(?<![a-z0-9])(?:vor|v\.|il y a|hace|depuis|seit|a los|a las|a|at)\s+{_AMOUNT}(?![a-z])"),
 )
 _RELATIVE_TO_SURGERY = (
     re.compile(rf"(?<![a-z0-9]){_AMOUNT}\.? ?-?{_POSTOP_WORD}(?![a-z])(?! {_ACCIDENT})"),
-    re.compile(rf"(?<![a-z0-9])(?:post[- ]?op\w*|postoperat\w*|s/p|pop) ?,?:? {_AMOUNT}(?![a-z])"),
+    re.compile(
+        rf"(?<![a-z0-9])(?:post[- ]?op\w*|postoperat\w*|postquirurg\w*|s/p|pop) ?,?:? (?:de )?{_AMOUNT}(?![a-z])"
+    ),
+    re.compile(
+        r"(?<![a-z0-9])(?:post|s/p)[- ]?\w*(?:lif|acdf|tomy|tomie|tomia|fusion|pression|plasty|esis|ese),? "
+        rf"{_AMOUNT}(?![a-z])"
+    ),
+    re.compile(rf"(?<![a-z])(?:suivi|recul|controle) (?:de |a )?{_AMOUNT}(?![a-z])"),
 )
 _ONE_UNIT_AGO = re.compile(
-    r"(?<![a-z0-9])(?:(?:last|letzte[nrs]?) (?P<unit>week|month|year|woche|monat|jahr)"
-    r"|l[ae] (?P<unit2>semaine|mois) derni\w+"
-    r"|l?[ae]l? (?P<unit3>semana|mes|ano) pasad[oa]|al (?P<unit4>mes) de)(?![a-z])"
+    r"(?<![a-z0-9])(?:(?:last|past|(?:letzte|vorige|vergangene)[nrs]?) (?P<unit>week|month|year|woche|monat|jahr)"
+    r"|l(?:[ae] |')(?P<unit2>semaine|mois|an|annee) (?:derni|passe)\w+"
+    r"|l?[ae]l? (?P<unit3>semana|mes|ano) pasad[oa]|al (?P<unit4>mes|ano) de)(?![a-z])"
 )
 """Last week, letzte Woche, la semaine dernière, al mes de."""
+_WEEKDAYS = (
+    r"monday|montag|lundi|lunes",
+    r"tuesday|dienstag|mardi|martes",
+    r"wednesday|mittwoch|mercredi|miercoles",
+    r"thursday|donnerstag|jeudi|jueves",
+    r"friday|freitag|vendredi|viernes",
+    r"saturday|samstag|samedi|sabado",
+    r"sunday|sonntag|dimanche|domingo",
+)
+_LAST_WEEKDAY = tuple(
+    words(rf"(?:last|(?:letzte|vorige|vergangene)[nrs]?|pasado) (?:{names})|(?:{names}) (?:dernier|passe|pasado)")
+    for names in _WEEKDAYS
+)
+"""Last Friday, vendredi dernier; in the order of ``date.weekday``."""
+_SPELLED_OUT = tuple(
+    (words(written), meant)
+    for written, meant in (
+        (r"(?:half a|(?:ein(?:em|en|es)? )?halbe[nsm]?|1/2|une? demi[- ]|medio) ?-?(?:year|jahre?s?|annee|ano)",
+         "1 halfyear"),
+        (r"(?:(?:an? )?year and a half|(?:one|1) and a half years|(?:anderthalb|eineinhalb|1 1/2) jahren?"
+         r"|1[.,]5 (?:years?|jahren?|ans?|anos?)|(?:un )?an et demi|(?:un )?ano y medio)", "3 halfyears"),
+        (r"(?:zweieinhalb|2 1/2) jahren?|2[.,]5 (?:years?|jahren?|ans?|anos?)|two and a half years"
+         r"|(?:deux|2) ans et demi|(?:dos|2) anos y medio", "5 halfyears"),
+        (r"(?:an? |one )?fortnight", "2 weeks"),
+        (r"(?:the )?week before last|(?:der )?vorletzte[nr]? woche|(?:la )?semaine avant-derniere", "2 weeks ago"),
+        (r"(?:une )?quinzaine de jours|quinze jours|(?:una )?quincena|quince dias", "15 days"),
+        (r"(?:une )?dizaine de jours", "10 days"),
+        (r"(?:une )?huitaine de jours|huit jours|ocho dias|acht tagen", "8 days"),
+        (r"(?:a )?couple(?: of)?(?= (?:day|week|wk|month|year))|(?:un )?par de(?= (?:dia|semana|mes|ano))", "2"),
+        (r"(?<=vor )(?:ein )?paar(?= (?:wochen|tagen|monaten))", "3"),
+        (r"(?P<n>\d{1,2}) ?j\.?(?= (?:nach|post)(?![a-z]))", r"\g<n> jahre"),
+    )
+)  # fmt: skip
+"""Amounts of time in words of their own, and in the words that amounts are read in."""
+_HEDGE = re.compile(
+    r"(?<![a-z])(?:ca\.?|circa|etwa|ungefahr|knapp|rund|gut|fast|about|approx\.?|approximately|around|roughly|nearly|almost"
+    r"|over|more than|just over|environ|a peu pres|pres de|presque|plus de|un[oa]s|aproximadamente|casi|mas de"
+    rf"|alrededor de|mehr als|uber) (?=(?:{_COUNT})[ -]?(?:{_UNIT})(?![a-z]))"
+)
+_FOLLOW_UP = re.compile(
+    rf"(?<![a-z0-9]){_AMOUNT}[ -]?(?:follow[- ]?ups?|f/?u|check(?:[- ]?up)?|review|kontrolle|verlaufskontrolle)"
+    r" (?=(?:of|after|following|post|nach|der|einer|apres|de|tras)(?![a-z]))"
+)
+"""A follow-up of an operation is counted from it; one of which nothing is said may be counted from a visit."""
+_NUMBERED_UNIT = (
+    re.compile(
+        r"(?<![a-z])(?P<unit>week|woche|semaine|semana|month|monat|mois|mes) ?#? ?(?P<count>\d{1,2})"
+        rf"(?= (?:after|following|{_POSTOP_WORD})(?![a-z]))"
+    ),
+    re.compile(
+        r"(?<![a-z])(?:post-?op\w*|postoperat\w*|pop|po) ?,?:? "
+        r"(?P<unit>week|wk|woche|semaine|semana|month|monat|mois|mes)"
+        r" ?#? ?(?P<count>\d{1,2})(?![\d/.])"
+    ),
+    re.compile(
+        r"(?<![a-z0-9])(?P<count>\d{1,2})(?:\.|st|nd|rd|th|eme|e|er|a|o)? (?:postop\w* )?"
+        r"(?P<unit>week|woche|semaine|semana|month|monat|mois|mes)(?= (?:post|after|nach|apres|tras))"
+    ),
+    re.compile(
+        r"(?<![a-z0-9])(?P<count>\d{1,2})(?:\.|st|nd|rd|th|eme|e|er|a|o) post-?op\w* "
+        r"(?P<unit>week|woche|semaine|semana|month|monat|mois|mes)(?![a-z])"
+    ),
+    re.compile(r"(?<![a-z0-9-])(?P<unit>m|s(?!1(?!\d))) ?\+? ?(?P<count>\d{1,2}) (?=post-?op)"),
+    re.compile(r"(?<![a-z0-9-])(?:a )?(?P<unit>m) ?\+? ?(?P<count>\d{1,2}) (?=d(?:'|e |u ))"),
+)
+"""The sixth week after an operation: "post-op week 6", "6ème semaine post-op", "M3 d'une arthrodèse"."""
 _LATELY = re.compile(
     r"(?:lami|tomy|tomie|tomia|lif|acdf|ese|esis|fusion|sion|plasty|plastie|plastia|(?<![a-z])op|surgery"
     r"|operation)(?![a-z])[^,;.]{0,20}"
@@ -186,6 +261,8 @@ class _Found:
     when: SurgeryDate
     is_certain: bool = False
     """The words themselves say that the time is since an operation."""
+    is_month: bool = False
+    """A whole month, of 28 or of 31 days, is what it says."""
 
 
 def read_surgery_date(statement: str, *, reference_date: date | None = None) -> SurgeryDate | None:
@@ -196,15 +273,25 @@ def read_surgery_date(statement: str, *, reference_date: date | None = None) -> 
     """
     found = [hit for hit in _absolute(statement) if not _is_of_another_event(statement, hit)]
     if not found and reference_date is not None:
-        hits = _relative(statement, reference_date)
-        found = [hit for hit in hits if hit.is_certain or not _is_of_another_event(statement, hit)]
+        spelled = _with_amounts_in_figures(statement)
+        hits = _relative(spelled, reference_date)
+        found = [hit for hit in hits if hit.is_certain or not _is_of_another_event(spelled, hit)]
     return min(found, key=_precision).when if found else None
 
 
+def _with_amounts_in_figures(statement: str) -> str:
+    """The statement with "half a year", "une quinzaine" and "about 3 months" as amounts are read."""
+    for written, meant in _SPELLED_OUT:
+        statement = written.sub(meant, statement)
+    return _HEDGE.sub("", statement)
+
+
 def _precision(found: _Found) -> tuple[int, int]:
-    """The narrower first; of two years the later, of two days the first that is written."""
+    """The narrower first; of two months or two years the later, of two days the first that is written."""
     width = (found.when.latest - found.when.earliest).days
-    return width, -found.when.latest.year if width >= _WHOLE_YEAR_DAYS else found.start
+    if width >= _WHOLE_YEAR_DAYS or found.is_month:
+        return (31 if found.is_month else _WHOLE_YEAR_DAYS), -found.when.latest.toordinal()
+    return width, found.start
 
 
 def _is_of_another_event(statement: str, found: _Found) -> bool:
@@ -236,7 +323,7 @@ def _days(statement: str) -> Iterator[_Found]:
             yield from _on(found, int(found["year"]), int(found["month"]), int(found["day"]))
     for found in _NAMED_DAY.finditer(statement):
         month = _month_number(found["month"] or found["month2"])
-        yield from _on(found, int(found["year"] or found["year2"]), month, int(found["day"] or found["day2"]))
+        yield from _on(found, _year_number(found["year"] or found["year2"]), month, int(found["day"] or found["day2"]))
 
 
 def _ambiguous_days(statement: str) -> Iterator[_Found]:
@@ -253,16 +340,16 @@ def _ambiguous_days(statement: str) -> Iterator[_Found]:
 
 def _months(statement: str) -> Iterator[_Found]:
     for found in _NAMED_MONTH.finditer(statement):
-        year = _full_year(int(found["year"] or found["year2"] or found["year3"]))
+        year = _full_year(_year_number(found["year"] or found["year2"] or found["year3"]))
         month = _month_number(found["month"]) if found["month"] else int(found["number"] or found["number3"])
         last = calendar.monthrange(year, month)[1]
         doubt = "only the month of the operation is given"
-        yield _Found(*found.span(), SurgeryDate(date(year, month, 1), date(year, month, last), doubt))
+        yield _Found(*found.span(), SurgeryDate(date(year, month, 1), date(year, month, last), doubt), is_month=True)
 
 
 def _years(statement: str) -> Iterator[_Found]:
     for found in _YEAR.finditer(statement):
-        year = int(found["year"])
+        year = _full_year(_year_number(found["year"]))
         doubt = "only the year of the operation is given"
         yield _Found(*found.span(), SurgeryDate(date(year, 1, 1), date(year, 12, 31), doubt))
 
@@ -274,6 +361,10 @@ def _on(found: re.Match[str], year: int, month: int, day: int) -> Iterator[_Foun
         return
     if when.year >= _OLDEST_YEAR:
         yield _Found(*found.span(), SurgeryDate(when, when))
+
+
+def _year_number(written: str) -> int:
+    return int(written.removeprefix("'"))
 
 
 def _full_year(year: int) -> int:
@@ -292,6 +383,14 @@ def _relative(statement: str, reference: date) -> Iterator[_Found]:
             yield _before(found, reference, _count(next(g for g in found.groups() if g)), "day", is_certain=True)
     for found in _ONE_UNIT_AGO.finditer(statement):
         yield _before(found, reference, 1, _unit(next(filter(None, found.groups()))))
+    for weekday, pattern in enumerate(_LAST_WEEKDAY):
+        for found in pattern.finditer(statement):
+            yield _before(found, reference, (reference.weekday() - weekday) % 7 or 7, "day")
+    for pattern in _NUMBERED_UNIT:
+        for found in pattern.finditer(statement):
+            yield _before(found, reference, int(found["count"]), _unit(found["unit"]), is_certain=True)
+    for found in _FOLLOW_UP.finditer(statement):
+        yield _before(found, reference, _count(found["count"]), _unit(found["unit"]))
     for found in _LATELY.finditer(statement):
         yield _before(found, reference, _DAYS_LATELY[found["word"]], "day", is_certain=True)
     for found in _BRITISH.finditer(statement):
@@ -315,6 +414,8 @@ def _count(written: str) -> int:
 
 
 def _unit(written: str) -> str:
+    if written.startswith("halfyear"):
+        return "half year"
     if written.startswith("jahr"):
         return "year"
     return _UNIT_OF[written[0]]

@@ -43,10 +43,11 @@ PROCEDURES = {
     "DISCECTOMY": words(
         r"(?:micro|mikro|sub)?-?dis[ck]{0,2}e[ck]?t?om(?:y|ie|ia)|(?:micro|mikro)?-?dis[ck]ektomie|(?:post)?nu[ck]l?eotom\w+",
         r"nukleotomie|sequest(?:r|er)ektomie|sequesterotomie|sequestrectomy|herni[eo]ctomy|herniectomi[ea]",
-        r"bandscheiben-?(?:op|operation)|(?:bs|bsv|npp|nph)-op|cure (?:chirurgicale )?(?:de "
-        r"|d')(?:la )?hernie(?: discale)?",
+        r"bandscheiben-?(?:op|operation)|(?:bs|bsv|npp|nph)-op|cure (?:chirurgicale )?(?:(?:de "
+        r"|d')(?:la )?)?(?:hernie(?: discale)?|hd)",
         r"disc surgery|(?:micro|mikro)-?dis[ck]s?|dis[ck]ect",
         r"(?:operation|operado|operee?) (?:einer |de )(?:la )?(?:bandscheibe\w*|hernia discal|hernie discale)",
+        r"oper(?:ad[oa]|ee?s?)(?: [a-z0-9/.-]+){1,6} (?:de |d')(?:la |una |une )?(?:hernia discal|hernie discale)",
     ),
     "LAMINECTOMY": words(
         r"(?:hemi|post)?-?lamin?[eo]?[ck]tom(?:y|ie|ia)s?|lam|lami|lamis",
@@ -74,11 +75,11 @@ PROCEDURES = {
         r"instrument(?:ation|ed|iert|ierung|acion|ado|ada|ee?|al fixation)|fixateurs?(?: interne)?|osteosynthese"
         r"|osteosintesis",
         r"(?:(?:trans)?pedic\w+ |posterior |internal )?fixation|fijacion(?: transpedicular)?"
-        r"|(?:dorsale )?stabilisierung|stabili[sz]ation|estabilizacion|pedicle screw fixation|verschraubung",
+        r"|(?:dorsale )?stabilisierung|stabili[sz]ation|estabilizacion|pedicle screw fixation|verschraubung|vissage\w*",
     ),
     "DISC_REPLACEMENT": words(
         r"dis[ck] (?:arthroplasty|replacement|prosthesis)|(?:cervical|lumbar|total) (?:dis[ck] )?arthroplasty",
-        r"[tac]dr|bandscheibenprothese\w*|prothese discale|protesis discal|artroplastia (?:discal|cervical)",
+        r"[tac]dr|ptd|bandscheibenprothese\w*|prothese discale|protesis discal|artroplastia (?:discal|cervical)",
     ),
     "KYPHOPLASTY": words(
         r"kypho|kypho-?plast(?:y|ie|ik)|cyphoplastie|cifoplastia|bkp",
@@ -238,6 +239,11 @@ _NOT_AN_OPERATION = re.compile(
 _OPERATION_NOUNS = words(
     r"surger(?:y|ies)|operation\w*|op|qx|cx|iq|chirurgie|intervention|cirugia|operacion|intervencion|arthroplast\w+"
     r"|artroplast\w+",
+    r"dos(?=: ?\d| \d{1,4}[-/.])|date operatoire|op-?datum",
+)
+_PUT_IN = words(
+    r"placed|inserted|implanted|placement|insertion|implantation|eingebracht|implantiert|\w*einbringung",
+    r"posee?s?|mises? en place|colocad[oa]s?|colocacion|implantad[oa]s?",
 )
 _FUTURE_ONLY_AFTER_DONE = words(
     r"planned revision|revision planned|geplante revision|revision prevue|revision programada",
@@ -356,8 +362,10 @@ def names_procedure(plain_text: str) -> bool:
 
 @remembered
 def names_operation(plain_text: str) -> bool:
-    """Whether a text speaks of an operation without saying which."""
-    return _OPERATION_NOUNS.search(plain_text) is not None
+    """Whether a text speaks of an operation without saying which, or of implants as put in."""
+    if _OPERATION_NOUNS.search(plain_text) is not None:
+        return True
+    return _PUT_IN.search(plain_text) is not None and names_implants(plain_text)
 
 
 @remembered
