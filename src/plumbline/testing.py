@@ -129,7 +129,8 @@ class MemoryArchive:
     def annotate(self, study_instance_uid: str, values: Mapping[str, str]) -> None:
         """See ``Archive.annotate``."""
         self.tell_missing()
-        self.annotations.setdefault(study_instance_uid, {}).update(values)
+        kept = {**self.annotations.get(study_instance_uid, {}), **values}
+        self.annotations[study_instance_uid] = {name: value for name, value in kept.items() if value}
 
     def stable_since(self, sequence: int, limit: int) -> tuple[tuple[ArchiveChange, ...], int, bool]:
         """See ``Archive.stable_since``."""

@@ -161,6 +161,10 @@ def test_annotations_replace_earlier_ones(server, archive):
     study = httpx.post(server.url + "/tools/lookup", content=dataset.StudyInstanceUID).json()[0]["ID"]
     kept = httpx.get(f"{server.url}/studies/{study}/metadata?expand").json()
     assert (kept["plumbline-priority"], kept["plumbline-reason"]) == ("ROUTINE", "Größer als 2 mm")
+    for _ in range(2):
+        archive.annotate(dataset.StudyInstanceUID, {"plumbline-priority": ""})
+        left = httpx.get(f"{server.url}/studies/{study}/metadata?expand").json()
+        assert "plumbline-priority" not in left and left["plumbline-reason"] == "Größer als 2 mm"
     with pytest.raises(InvalidInput):
         archive.annotate("2.25.404", {"plumbline-priority": "STAT"})
 

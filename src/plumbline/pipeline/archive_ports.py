@@ -80,7 +80,10 @@ class Archive(Protocol):
         ...
 
     def annotate(self, study_instance_uid: str, values: Mapping[str, str]) -> None:
-        """Attach short texts to a study (archive metadata), replacing earlier ones of the same keys."""
+        """Attach short texts to a study (archive metadata), replacing earlier ones of the same keys.
+
+        An empty text takes the earlier one away.
+        """
         ...
 
     def stable_since(self, sequence: int, limit: int) -> tuple[tuple[ArchiveChange, ...], int, bool]:

@@ -11,7 +11,7 @@ from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import PathPorts, Proceed, Step, StepName, StepOutcome
 from plumbline.pipeline.telling import told_of
 from plumbline.pipeline.triage import measured_facts
-from plumbline.pipeline.withdrawal import ARCHIVE, withdraw_earlier_selections
+from plumbline.pipeline.withdrawal import ARCHIVE, PRIORITY, REASON, withdraw_earlier_selections
 from plumbline.pipeline.worklist_entry import show_on_worklist
 from plumbline.triage.priority import TriageDecision
 from plumbline.triage.routing import destinations_of, routing_facts
@@ -34,9 +34,7 @@ def publish_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcom
             ports.publications.sent(uid, revision, ARCHIVE, each.sop_instance_uid)
     decision = decision_from_document(ports.steps.result(uid, revision, StepName.TRIAGE)["decision"])
     report = next(each for each in objects if each.kind == "sr")
-    ports.archive.annotate(
-        uid, {"plumbline-priority": decision.priority.value, "plumbline-reason": " ".join(decision.reasons)}
-    )
+    ports.archive.annotate(uid, {PRIORITY: decision.priority.value, REASON: " ".join(decision.reasons)})
     document = {**ports.results.document(uid, revision)}
     document["report"] = {
         "sr": f"studies/{uid}/series/{report.series_instance_uid}/instances/{report.sop_instance_uid}"

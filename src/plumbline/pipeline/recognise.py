@@ -30,7 +30,7 @@ from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import End, ExamState, PathPorts, Proceed, Step, StepName, StepOutcome
 from plumbline.pipeline.story import Story, tell_story
 from plumbline.pipeline.study_documents import archive_study_document, archive_study_from_document
-from plumbline.pipeline.withdrawal import withdraw_earlier_selections
+from plumbline.pipeline.withdrawal import withdraw_report
 
 
 def recognise_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcome:
@@ -58,8 +58,8 @@ def recognise_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutc
     if told.recognition.kind is ExamKind.POSTOPERATIVE_SPINE:
         return Proceed(result)
     withdraw_from_worklist(step, told.recognition.reasons, ports)
-    withdraw_earlier_selections(step, ports)
-    return End(ExamState.NOT_APPLICABLE, " ".join(told.recognition.reasons), result)
+    left = withdraw_report(step, ports)
+    return End(ExamState.NOT_APPLICABLE, " ".join(told.recognition.reasons), result | {"not_withdrawn": left})
 
 
 def story_from(

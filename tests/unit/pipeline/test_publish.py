@@ -14,7 +14,7 @@ from plumbline.errors import Misconfigured, Unavailable
 from plumbline.pipeline.documents import decision_document
 from plumbline.pipeline.ports import Proceed, ReportObject, Step, StepName
 from plumbline.pipeline.publish import publish_step
-from plumbline.pipeline.withdrawal import KEY_OBJECTS, withdraw_earlier_selections
+from plumbline.pipeline.withdrawal import KEY_OBJECTS, withdraw_earlier_selections, withdraw_report
 from plumbline.testing import ManualClock, MemoryArchive
 from plumbline.triage.priority import Priority, TriageDecision
 from tests.unit.pipeline import test_triage
@@ -123,3 +123,22 @@ def test_what_was_never_stored_is_not_taken_back(world):
     world.ports.publications.owe(STUDY, 1, "archive", "2.25.11", KEY_OBJECTS)
     assert withdraw_earlier_selections(Step(1, STUDY, 2, StepName.PUBLISH, 1), world.ports) == []
     assert world.told == []
+
+
+def test_an_exam_that_needs_no_report_any_more_keeps_nothing_of_the_earlier_one(world):
+    world.publish(1)
+    assert world.archive.annotations[STUDY]["plumbline-priority"] == "ROUTINE"
+    world.told.clear()
+    step = Step(1, STUDY, 2, StepName.RECOGNISE, 1)
+    assert withdraw_report(step, world.ports) == []
+    assert world.told == ["withdraw 2.25.12", "withdraw 2.25.11", "withdraw 2.25.10"], (
+        "what refers to others goes first"
+    )
+    assert world.archive.annotations[STUDY] == {}
+    world.told.clear()
+    assert withdraw_report(step, world.ports) == [] and world.told == []
+
+
+def test_a_first_revision_that_needs_no_report_leaves_the_archive_alone(world, monkeypatch):
+    monkeypatch.setattr(world.archive, "annotate", None)
+    assert withdraw_report(Step(1, STUDY, 1, StepName.RECOGNISE, 1), world.ports) == []

@@ -118,7 +118,10 @@ class OrthancArchive:
         if study is None:
             raise InvalidInput("the archive does not have this study", where=study_instance_uid)
         for name, value in values.items():
-            self._client.set_metadata(study, name, value)
+            if value:
+                self._client.set_metadata(study, name, value)
+            else:
+                self._client.delete_metadata(study, name)
 
     def stable_since(self, sequence: int, limit: int) -> tuple[tuple[ArchiveChange, ...], int, bool]:
         """See ``Archive.stable_since``; ``limit`` is of changes of any kind."""

@@ -115,6 +115,11 @@ class OrthancClient:
         """Set a user metadata of a study."""
         _patiently(lambda: self._api.put(f"{self._url}/studies/{study}/metadata/{name}", content=value.encode()))
 
+    def delete_metadata(self, study: str, name: str) -> None:
+        """Remove a user metadata of a study; one that is not there is left so."""
+        if name in _patiently(lambda: _raw(self._api.get(f"{self._url}/studies/{study}/metadata"))).json():
+            _patiently(lambda: self._api.delete(f"{self._url}/studies/{study}/metadata/{name}"))
+
     def changes(self, since: int, limit: int) -> dict[str, Any]:
         """A page of the log of changes."""
         return _patiently(lambda: _raw(self._api.get_changes(params={"since": since, "limit": limit}))).json()
