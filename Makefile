@@ -24,15 +24,15 @@ demo-once: ## The same as make demo ONCE=1
 	@$(MAKE) --no-print-directory demo ONCE=1
 
 .PHONY: test
-test: ## Run the tests that belong to every change (unit, property, conformance, integration, fuzz)
+test: ## Run the tests that belong to every change (unit, property, conformance, integration, fuzz; PROCESSES=2: at once)
 	@scripts/setup.sh test
-	$(PYTHON) -m pytest -rs -m "not slow" $(TIERS)
+	$(PYTHON) -m pytest -rs -m "not slow" $(if $(PROCESSES),--numprocesses $(PROCESSES) --dist loadgroup) $(TIERS)
 
 .PHONY: test-postgresql
 test-postgresql: ## Run the tests of stores on a real PostgreSQL in place of SQLite
 	@scripts/setup.sh test
 	PLUMBLINE_TEST_STORE=postgresql $(PYTHON) -m pytest -rs tests/unit/adapters/database tests/unit/pipeline tests/unit/worklist \
-		tests/unit/services tests/property tests/integration/test_retention.py tests/integration/test_backup.py
+		tests/unit/services tests/property tests/integration/test_retention.py
 
 .PHONY: test-browser
 test-browser: ## Run the pages in headless Chromium

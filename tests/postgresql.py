@@ -29,7 +29,11 @@ from sqlalchemy.pool import NullPool
 
 from plumbline.adapters.database import engine
 
+_migrate = engine.migrate
 STORE_VARIABLE = "PLUMBLINE_TEST_STORE"
+ONLY_ON_FILES = pytest.mark.skipif(
+    os.environ.get(STORE_VARIABLE) == "postgresql", reason="is about the file of an SQLite database"
+)
 POSTGRES_USER = "postgres"
 START_TIMEOUT_S = 60.0
 _FAST_AND_FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=400")
@@ -109,10 +113,15 @@ def redirect_stores() -> None:
 
     def create_store_engine(url: str) -> Engine:
         made = real(_database_of(url) if url.startswith("sqlite:///") else url)
-        made.pool = NullPool(made.pool._creator)  # no test leaves connections that the next ones lack
+        # No test leaves connections that the next ones lack; what a first connection is asked, these are asked, too.
+        made.pool = NullPool(made.pool._creator, _dispatch=made.pool.dispatch, dialect=made.pool._dialect)
         return made
 
-    engine.create_store_engine = create_store_engine
+    def migrate(url: str) -> None:
+        _migrated()  # before, for one migration cannot begin within another
+        _migrate(url)
+
+    engine.create_store_engine, engine.migrate = create_store_engine, migrate
 
 
 @cache
@@ -124,7 +133,7 @@ def _database_of(_sqlite_url: str) -> str:
 def _migrated() -> str:
     """Name of a database with the newest schema, to be copied: quicker than every migration each time."""
     url = new_database(_server())
-    engine.migrate(url)
+    _migrate(url)
     return url.rpartition("/")[2]
 
 

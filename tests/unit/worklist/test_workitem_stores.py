@@ -22,6 +22,7 @@ from plumbline.worklist.refusals import Refusal, WorkitemConflict, WorkitemInval
 from plumbline.worklist.rendering import rendered
 from plumbline.worklist.states import State
 from plumbline.worklist.workitem import Workitem
+from tests.postgresql import ONLY_ON_FILES
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -239,6 +240,7 @@ def test_the_change_number_at_once_is_the_newest_where_it_can_be_had(store, work
         assert store.change_number_at_once() in (None, store.change_number())
 
 
+@ONLY_ON_FILES
 def test_only_a_file_is_asked_at_once(tmp_path, clock):
     opened = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
     here, gone = DatabaseWorkitemStore(opened, clock), DatabaseWorkitemStore(opened, clock)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import inspect
 
-from plumbline.adapters.database.engine import migrate
+from plumbline.adapters.database.engine import create_store_engine, migrate
 from plumbline.errors import Conflict
 
 
@@ -20,7 +20,7 @@ def configured(url: str) -> Config:
 
 
 def tables(url: str) -> set[str]:
-    engine = create_engine(url)
+    engine = create_store_engine(url)
     try:
         return set(inspect(engine).get_table_names())
     finally:
