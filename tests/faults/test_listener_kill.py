@@ -88,7 +88,7 @@ def test_what_was_acknowledged_before_a_kill_is_there_afterwards(tmp_path, seed)
         assert listener.index.quarantined() == []
         held = listener.index.held(STUDY)
         assert len({instance.sop_instance_uid for instance in held}) == len(held)
-        assert not list(settings.spool_dir.glob("*.partial"))
+        wait_until(lambda: not list(settings.spool_dir.glob("*.partial")), "what was cut off is swept", 60)
 
 
 STOP_REPEATS = int(os.environ.get("PLUMBLINE_STOP_REPEATS", "3"))
