@@ -6,13 +6,15 @@ Not compared: how the bytes are cut into TCP segments, and when they come.
 from __future__ import annotations
 
 import gc
+import queue
 import socket
 import struct
 import time
+from types import SimpleNamespace
 
 import pytest
 
-from plumbline.adapters.dimse.association import StoreAssociation
+from plumbline.adapters.dimse.association import PatientSocket, StoreAssociation
 from tests.benchmark.store_sender import CT_IMAGE_STORAGE, command, instance, negotiate, read_pdu
 from tests.dimse_conversations import (
     ABORT,
@@ -224,3 +226,11 @@ def test_a_place_is_free_again_however_an_association_ended(tmp_path):
                 if ending:
                     connection.sendall(ending)
             wait_until(lambda: is_free(listener._places), "the place is free again")
+
+
+def test_a_connection_is_closed_even_where_its_peer_hung_up_first():
+    """It cannot be shut down any more; what is only forgotten keeps a file open until garbage is looked for."""
+    ours = socket.socket()  # as after a reset: not connected
+    association = SimpleNamespace(dul=SimpleNamespace(event_queue=queue.Queue()))
+    PatientSocket(association, client_socket=ours).close()
+    assert ours.fileno() == -1

@@ -78,6 +78,13 @@ class PatientSocket(AssociationSocket):
             received += piece
         return received
 
+    def _shutdown_socket(self) -> None:
+        """As pynetdicom's, but close it too where it cannot be shut down any more, since the peer was first."""
+        connection = self.socket
+        super()._shutdown_socket()
+        if connection is not None:
+            connection.close()
+
 
 class _RequestQueue(queue.Queue):
     """Messages for pynetdicom's services; knows whether any has not been answered yet."""
@@ -144,15 +151,8 @@ class StoreUpperLayer(DULServiceProvider):
         except Exception:  # noqa: BLE001  pynetdicom stumbles over some command sets and some orders of PDUs
             self._give_up()
         finally:
-            self._close_connection()
-
-    def _close_connection(self) -> None:
-        """Close it even where the peer was first, which pynetdicom leaves to the garbage collector."""
-        if self.socket is not None:
-            connection = self.socket.socket
-            self.socket.close()
-            if connection is not None:
-                connection.close()
+            if self.socket is not None:
+                self.socket.close()
 
     def _give_up(self) -> None:
         """Abort without the state machine, as pynetdicom does where reading breaks."""
@@ -311,6 +311,7 @@ class StoreRequestHandler(RequestHandler):
         except OSError:
             place.leave()
             self.server.turned_away(self.client_address[0], "tls")
+            self.request.close()  # type: ignore[union-attr]
             return
         self._serve(place)
 
