@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from plumbline.anatomy.transforms import VertebraFrame
 from plumbline.errors import AnalysisFailed
-from plumbline.imaging.masks import voxels_of
+from plumbline.imaging.masks import connected, voxels_of
 from plumbline.imaging.other_metal import (
     MetalPlaces,
     OtherMetalSettings,
@@ -244,24 +243,13 @@ def segment_hardware(
     return Hardware(metal, tuple(implants), (*leads, *rest.elsewhere()))
 
 
-def _connected(metal: NDArray[np.bool_], index_zyx: NDArray[Any]) -> tuple[NDArray[Any], int]:
-    """Number of the connected piece of each metal voxel, and how many there are."""
-    if not len(index_zyx):
-        return np.zeros(0, dtype=int), 0
-    first, last = index_zyx.min(axis=0), index_zyx.max(axis=0) + 1
-    box = metal[tuple(slice(int(a), int(b)) for a, b in zip(first, last, strict=True))]
-    labelled: NDArray[Any] = np.empty(box.shape, dtype=np.int32)
-    count = int(ndimage.label(box, structure=np.ones((3, 3, 3)), output=labelled))  # type: ignore[arg-type]
-    return labelled[tuple((index_zyx - first).T)], count
-
-
 class _Pieces:
     """Metal voxels as points, each with the connected piece it belongs to, and what has claimed it."""
 
     def __init__(self, volume: Volume, metal: NDArray[np.bool_]) -> None:
         self.index_zyx = voxels_of(metal)
         self.points = volume.zyx_to_lps(self.index_zyx)
-        self.piece, count = _connected(metal, self.index_zyx)
+        self.piece, count = connected(metal, self.index_zyx)
         self.sizes = np.bincount(self.piece, minlength=count + 1)
         self.density = volume.voxels[tuple(self.index_zyx.T)].astype(float)
         self.is_spacer = np.zeros(len(self.points), dtype=bool)

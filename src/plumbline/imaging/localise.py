@@ -6,8 +6,7 @@ resolution between its two discs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -18,69 +17,23 @@ from scipy import ndimage
 from plumbline.anatomy.labelling import SacrumEvidence, number_from_sacrum
 from plumbline.anatomy.numbering import Numbering
 from plumbline.anatomy.spine_evidence import BodyEvidence
-from plumbline.anatomy.transforms import RigidTransform, VertebraFrame
+from plumbline.anatomy.transforms import VertebraFrame
 from plumbline.errors import AnalysisFailed
-from plumbline.imaging.canal import CanalLine, CanalSettings, find_canal
-from plumbline.imaging.discs import DiscMap, DiscSettings, chain_discs, map_discs
+from plumbline.imaging.body_growth import BodyGrowth, is_plausible
+from plumbline.imaging.canal import CanalLine, find_canal
+from plumbline.imaging.discs import DiscMap, chain_discs, map_discs
+from plumbline.imaging.localiser_settings import LocaliserSettings
 from plumbline.imaging.masks import voxels_of, within_box
-from plumbline.imaging.ribs import RibSettings, bone_of_bodies_hu, find_ribs
-from plumbline.imaging.sampling import axis_aligned, coordinates_in, is_inside, sample
+from plumbline.imaging.metal_blocks import MetalBlocks
+from plumbline.imaging.ribs import bone_of_bodies_hu, find_ribs
+from plumbline.imaging.sacral_bone import Bone, sacral_probability
+from plumbline.imaging.sampling import axis_aligned, coordinates_in, sample
 from plumbline.imaging.spine import LocalisedSpine, LocalisedVertebra
 from plumbline.imaging.straight import straighten
-from plumbline.imaging.vertebral_body import Body, BodySettings, fit_body
+from plumbline.imaging.vertebral_body import Body, fit_body
 from plumbline.imaging.volume import Volume
 
 Points = NDArray[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class LocaliserSettings:
-    """Everything the localiser goes by.
-
-    Parameters
-    ----------
-    coarse_mm
-        Grid on which canal and discs are looked for.
-    bone_hu
-        Bone for labels.
-    disc_mm
-        Usual height of a disc, taken off the distance of two disc centres.
-    spacer_contrast
-        What metal in the middle of a disc space counts as, against 1 for a dark disc between bright bodies.
-    least_bodies
-        Fewer make no spine.
-    poor_quality
-        A neighbour that was fitted less well is looked for again with the size usual in this spine.
-    sacral_share, sacral_scale, lean_weight
-        Bone beside a body (``lateral_bone_share``) at which it is as likely sacral as not, the width of that
-        judgement, and what each degree of lean beyond 25 adds.
-    least_known
-        Of the places beside a body, so many have to be in view for their bone to say anything.
-    surely_sacral
-        Below a body that is sacral with this probability no other is looked for.
-    most_unlike
-        What a neighbour's other height (as a logarithm) costs at most.
-    """
-
-    canal: CanalSettings = field(default_factory=CanalSettings)
-    discs: DiscSettings = field(default_factory=DiscSettings)
-    body: BodySettings = field(default_factory=BodySettings)
-    ribs: RibSettings = field(default_factory=RibSettings)
-    coarse_mm: float = 2.0
-    largest_hu: float = 1500.0
-    bone_hu: float = 130.0
-    disc_mm: float = 8.0
-    spacer_contrast: float = 0.7
-    least_bodies: int = 2
-    least_edges: float = 0.42
-    poor_quality: float = 0.75
-    sacral_share: float = 0.65
-    least_known: float = 0.3
-    surely_sacral: float = 0.95
-    sacral_scale: float = 0.05
-    lean_weight: float = 0.002
-    most_unlike: float = 0.3
-    pedicles_behind_mm: float = 10.0
 
 
 def localise_spine(
@@ -110,16 +63,9 @@ def localise_spine(
         raise AnalysisFailed("fewer than two discs were found along the canal")
     shadow = _fine_shadow(volume, metal)
     bone = _without_metal(coarse, metal_coarse)
-    bodies = _bodies(volume, bone, line, discs, chain, shadow, settings)
+    blocks = MetalBlocks.of(volume, metal)
+    bodies = _bodies(volume, bone, line, discs, chain, shadow, blocks, settings)
     return _assemble(volume, bone, line, bodies, metal, settings)
-
-
-@dataclass(frozen=True, eq=False)
-class Bone:
-    """An exam on the coarse grid, and 1 where metal or its halo hides what is there; nothing hides it without metal."""
-
-    coarse: Volume
-    hidden: Volume | None = None
 
 
 def _coarse_metal(
@@ -179,6 +125,7 @@ def _bodies(
     discs: DiscMap,
     chain: NDArray[np.intp],
     shadow: Volume | None,
+    blocks: MetalBlocks,
     settings: LocaliserSettings,
 ) -> list[Body]:
     """Fitted bodies caudal to cranial, grown in both directions from the best one between two discs."""
@@ -187,143 +134,18 @@ def _bodies(
         return fit_body(volume, start, metal=shadow, settings=settings.body, has_floor=has_floor)
 
     between = [fit(_start_between(line, discs, int(a), int(b), settings)) for a, b in pairwise(chain)]
-    plausible = [body for body in between if _is_plausible(body, settings)]
+    plausible = [body for body in between if is_plausible(body, settings)]
     if not plausible:
         raise AnalysisFailed("the vertebral bodies have no edges that could be fitted")
-    seed = max(plausible, key=_quality)
-    grow = _Growth(volume, bone, fit, settings)
-    return [*reversed(grow.from_body(seed, up=False)), seed, *grow.from_body(seed, up=True)]
-
-
-def _is_plausible(body: Body, settings: LocaliserSettings) -> bool:
-    return body.edges >= settings.least_edges and 14.0 <= body.height_mm <= 40.0
-
-
-def _quality(body: Body) -> float:
-    """How well a body was fitted, and how much it is shaped like one: about as high as four fifths of its depth."""
-    shape = max(abs(float(np.log(body.height_mm / (0.8 * body.depth_mm)))) - 0.25, 0.0)
-    return body.edges - 0.05 * body.wall_error_mm - shape
-
-
-class _Growth:
-    """From one fitted body to the next, by its endplate and the usual height of a disc."""
-
-    def __init__(
-        self, volume: Volume, bone: Bone, fit: Callable[[Body, bool], Body], settings: LocaliserSettings
-    ) -> None:
-        self._volume = volume
-        self._bone = bone
-        self._fit = fit
-        self._settings = settings
-
-    def from_body(self, seed: Body, *, up: bool) -> list[Body]:
-        """Bodies beyond the seed, nearest first; downwards it ends with the first that is surely sacral."""
-        found: list[Body] = []
-        current, known = seed, [seed]
-        while len(found) < _LONGEST_SPINE:
-            if not up and sacral_probability(self._bone, current, self._settings) >= self._settings.surely_sacral:
-                break
-            following = self._next(current, known, up=up)
-            if following is None:
-                break
-            found.append(following)
-            known.append(following)
-            current = following
-        return found
-
-    def _next(self, body: Body, known: Sequence[Body], *, up: bool) -> Body | None:
-        """The likeliest neighbour; where that is a poor one, starts of the size usual in this spine are tried, too."""
-        best = self._likeliest(body, body, up=up)
-        if best is None or _quality(best) >= self._settings.poor_quality:
-            return best
-        sizes = np.median([(each.height_mm, each.depth_mm, each.width_mm) for each in known], axis=0)
-        usual = replace(body, height_mm=float(sizes[0]), depth_mm=float(sizes[1]), width_mm=float(sizes[2]))
-        other = self._likeliest(body, usual, up=up)
-        sign = 1.0 if up else -1.0
-        return max(
-            (best, other or best), key=lambda each: self._likeness(usual, each) - _odd_gap(_gap_mm(body, each, sign))
-        )
-
-    def _likeliest(self, body: Body, sized: Body, *, up: bool) -> Body | None:
-        tried = [self._step(body, sized, gap_mm, lean_deg, up=up) for gap_mm, lean_deg in _STEPS[up]]
-        good = [each for each in tried if each is not None]
-        sign = 1.0 if up else -1.0
-        return max(
-            good, key=lambda each: self._likeness(sized, each) - _odd_gap(_gap_mm(body, each, sign)), default=None
-        )
-
-    def _likeness(self, body: Body, other: Body) -> float:
-        """Quality of a neighbour, which has about the same height; a sacral one need not."""
-        unlike = abs(float(np.log(other.height_mm / body.height_mm)))
-        return _quality(other) - min(unlike, self._settings.most_unlike)
-
-    def _step(self, body: Body, sized: Body, gap_mm: float, lean_deg: float, *, up: bool) -> Body | None:
-        """The neighbour beyond a disc of ``gap_mm`` that leans by ``lean_deg`` more; None where there is none.
-
-        It is looked for with the size of ``sized``.
-        """
-        sign = 1.0 if up else -1.0
-        turn = RigidTransform.about(np.zeros(3), body.axes[2] * np.radians(lean_deg), np.zeros(3))
-        axes = turn.turn(body.axes)
-        to_disc, from_disc = (body.height_mm + gap_mm) / 2, (sized.height_mm + gap_mm) / 2
-        centre = body.centre_lps_mm + sign * (to_disc * body.axes[1] + from_disc * axes[1])
-        start = replace(sized, centre_lps_mm=centre, axes=axes)
-        if not self._is_in_view(start, lowest=-1.0 if up else 0.0):
-            return None
-        fitted = self._fit(start, self._is_in_view(start, lowest=-1.0))
-        return fitted if self._is_neighbour(body, fitted, sign) else None
-
-    def _is_in_view(self, body: Body, *, lowest: float) -> bool:
-        """Whether a body's roof is in view, and its posterior wall down to ``lowest`` half heights from its centre.
-
-        The front of a sacrum reaches lower than its wall and is often cut.
-        """
-        front = () if lowest > -1.0 else ((-1.0, lowest),)
-        corners = [
-            body.centre_lps_mm + np.array([p * body.depth_mm / 2, c * body.height_mm / 2, 0.0]) @ body.axes
-            for p, c in ((-1.0, 1.0), (1.0, 1.0), (1.0, lowest), *front)
-        ]
-        index = self._volume.to_index(np.array(corners))
-        return bool(np.all((index >= 0) & (index <= np.array(self._volume.shape[::-1]) - 1)))
-
-    def _is_neighbour(self, body: Body, other: Body, sign: float) -> bool:
-        """Whether a fitted body can be the next one: size, disc between them, offset and angle."""
-        if not _is_plausible(other, self._settings):
-            return False
-        between, along = other.centre_lps_mm - body.centre_lps_mm, _common_axis(body, other)
-        aside = np.linalg.norm(between - (between @ along) * along)
-        angle = np.degrees(np.arccos(np.clip(body.axes[1] @ other.axes[1], -1.0, 1.0)))
-        return bool(-3.0 <= _gap_mm(body, other, sign) <= 20.0 and aside <= 16.0 and angle <= 38.0)
-
-
-def _common_axis(body: Body, other: Body) -> Points:
-    along = body.axes[1] + other.axes[1]
-    return along / np.linalg.norm(along)
-
-
-def _gap_mm(body: Body, other: Body, sign: float) -> float:
-    """Height of what lies between a body and the next one up (``sign`` 1) or down (-1)."""
-    between = other.centre_lps_mm - body.centre_lps_mm
-    return sign * float(between @ _common_axis(body, other)) - (body.height_mm + other.height_mm) / 2
-
-
-def _odd_gap(gap_mm: float) -> float:
-    """What a neighbour costs that leaves no room for a disc, or room for more than one."""
-    low, high = _USUAL_GAP_MM
-    return _ODD_PER_MM * max(low - gap_mm, gap_mm - high, 0.0)
-
-
-_USUAL_GAP_MM = 2.5, 15.0
-_ODD_PER_MM = 0.05
+    grow = BodyGrowth(volume, bone, fit, settings, blocks)
+    return grow.whole(max(plausible, key=grow.worth_as_seed))
 
 
 SECOND_SACRAL_BODY = 0.3
 """How often what lies below a first sacral body still looks like a body with a disc above it (lumbarised S1)."""
 
 _MOST_SACRAL = 3
-_LONGEST_SPINE = 20
-_STEPS = {True: ((8.0, 0.0), (5.0, -6.0), (12.0, 0.0)), False: ((9.0, 6.0), (6.0, 14.0), (12.0, 14.0), (9.0, 24.0))}
-"""(disc height, further lean to the back) tried upwards and downwards: discs grow and lean more towards the sacrum."""
+_SOFT_HU = 40.0
 
 
 def _axes(cranial: Points, posterior: Points) -> Points:
@@ -343,51 +165,6 @@ def _start_between(line: CanalLine, discs: DiscMap, lower: int, upper: int, sett
         settings.body.depth_mm,
         settings.body.width_mm,
     )
-
-
-def lateral_bone_share(bone: Bone, body: Body, settings: LocaliserSettings) -> float | None:
-    """Share of the places beside a body under which there is bone, in front and behind added; the poorer side.
-
-    The ala of the sacrum fills them; beside a lumbar body lies muscle, behind it a transverse process. None where
-    metal and the borders of the exam hide both sides.
-    """
-    front = np.arange(-body.depth_mm / 2 + 8.0, body.depth_mm / 2 - 8.0 + 0.1, 3.0)
-    rear = np.arange(-6.0, 19.0, 3.0)
-    sides = [[_bone_beside(bone, body, side, along, settings) for along in (front, rear)] for side in (1.0, -1.0)]
-    return min((before + behind for before, behind in sides if before is not None and behind is not None), default=None)
-
-
-def _bone_beside(bone: Bone, body: Body, side: float, along: Points, settings: LocaliserSettings) -> float | None:
-    """Share of the places in view with bone; None where too few are in view."""
-    posterior, cranial, left = body.axes
-    aside = side * (max(body.width_mm / 2 + 3.5, 26.0) + np.arange(0.0, 18.1, 3.0))
-    up = np.arange(-body.height_mm / 2 - 2.0, body.height_mm / 2, 3.0)
-    points = (
-        body.centre_lps_mm
-        + aside[:, None, None, None] * left
-        + along[None, :, None, None] * posterior
-        + up[None, None, :, None] * cranial
-    )
-    is_bone = sample(bone.coarse, points).max(axis=2) > _CORTEX_HU
-    is_known = is_inside(bone.coarse, points).mean(axis=2) >= _LEAST_IN_VIEW
-    if bone.hidden is not None:
-        is_known &= is_bone | np.all(sample(bone.hidden, points) < 0.5, axis=2)
-    return float(is_bone[is_known].mean()) if is_known.mean() >= settings.least_known else None
-
-
-_LEAST_IN_VIEW = 0.5
-_CORTEX_HU = 145.0
-_SOFT_HU = 40.0
-
-
-def sacral_probability(bone: Bone, body: Body, settings: LocaliserSettings) -> float:
-    """How probable it is that a body is a sacral one, from the bone beside it and its lean."""
-    lean_deg = float(np.degrees(np.arctan2(-body.axes[1][1], body.axes[1][2])))
-    beside = lateral_bone_share(bone, body, settings)
-    share = (settings.sacral_share if beside is None else beside) + settings.lean_weight * float(
-        np.clip(lean_deg - 25.0, -25.0, 25.0)
-    )
-    return float(1.0 / (1.0 + np.exp(-(share - settings.sacral_share) / settings.sacral_scale)))
 
 
 def _assemble(
@@ -486,11 +263,23 @@ def _vertebra(body: Body, *, is_sacrum: bool, volume: Volume) -> LocalisedVerteb
         depth_mm=body.depth_mm,
         height_mm=body.height_mm,
         width_mm=body.width_mm,
-        frame_uncertainty_mm=float(np.hypot(0.25 * pitch_mm + 0.15, 0.4 * body.wall_error_mm) * 1.96 / 1.5),
+        frame_uncertainty_mm=_wall_uncertainty_mm(body, pitch_mm, is_sacrum=is_sacrum),
         is_whole=is_whole,
         is_sacrum=is_sacrum,
         confidence=float(np.clip(body.edges, 0.0, 1.0)),
     )
+
+
+def _wall_uncertainty_mm(body: Body, pitch_mm: float, *, is_sacrum: bool) -> float:
+    """95 % half-width of the posterior wall's place, calibrated on virtual patients (docs/accuracy.md).
+
+    Of a sacral body only the upper half of the wall is fitted.
+    """
+    calibrated = _SACRAL_WALL if is_sacrum else 1.0
+    return float(1.44 * calibrated * np.hypot(0.25 * pitch_mm + 0.15, 0.4 * body.wall_error_mm))
+
+
+_SACRAL_WALL = 1.4
 
 
 def _labels(

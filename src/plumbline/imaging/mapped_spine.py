@@ -23,8 +23,9 @@ from plumbline.anatomy.segment_names import SACRUM
 from plumbline.anatomy.spine_evidence import BodyEvidence, SpineEvidence
 from plumbline.errors import AnalysisFailed
 from plumbline.imaging.label_maps import LabelMap, LabelSegment
-from plumbline.imaging.localise import Bone, LocaliserSettings, sacral_probability
+from plumbline.imaging.localiser_settings import LocaliserSettings
 from plumbline.imaging.mapped_body import BodyCore, MappedBodySettings, body_in_mask, contains, find_core
+from plumbline.imaging.sacral_bone import Bone, sacral_probability
 from plumbline.imaging.sampling import axis_aligned, is_inside
 from plumbline.imaging.spine import LocalisedSpine, LocalisedVertebra
 from plumbline.imaging.vertebral_body import Body, fit_body

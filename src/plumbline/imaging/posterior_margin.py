@@ -49,8 +49,8 @@ class MarginSettings:
     marker_share: float = 0.15
     marker_radius_mm: tuple[float, float] = (0.5, 0.1)
     marker_mm: float = 4.0
-    blur_error: float = 0.2
-    edge_error: float = 0.15
+    blur_error: float = 0.28
+    edge_error: float = 0.21
     metal: MetalSettings = field(default_factory=MetalSettings)
 
 

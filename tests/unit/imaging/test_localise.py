@@ -5,27 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from plumbline.imaging.localise import (
-    Bone,
-    LocaliserSettings,
-    _first_lumbar,
-    _gap_mm,
-    _Growth,
-    _odd_gap,
-    lateral_bone_share,
-)
+from plumbline.imaging.body_growth import BodyGrowth, gap_mm
+from plumbline.imaging.localise import _first_lumbar
+from plumbline.imaging.localiser_settings import LocaliserSettings
+from plumbline.imaging.metal_blocks import MetalBlocks
+from plumbline.imaging.sacral_bone import Bone, lateral_bone_share
 from plumbline.imaging.vertebral_body import Body
 from plumbline.imaging.volume import Volume
 
 from .spine_worlds import body_at, leaning
 
 
-def growth(lowest_slice_mm: float) -> _Growth:
-    """In an exam of 1 mm voxels that begins at that height."""
+def growth(lowest_slice_mm: float, blocks: MetalBlocks | None = None) -> BodyGrowth:
+    """In an exam of 1 mm voxels that begins at that height, where each body is fitted as it is looked for."""
     affine = np.eye(4)
     affine[:3, 3] = [-40.0, -40.0, lowest_slice_mm]
     volume = Volume(np.zeros((80, 80, 80), dtype=np.int16), affine)
-    return _Growth(volume, Bone(volume), lambda body, has_floor: body, LocaliserSettings())
+    return BodyGrowth(volume, Bone(volume), lambda body, has_floor: body, LocaliserSettings(), blocks or MetalBlocks())
 
 
 def sacral() -> Body:
@@ -92,10 +88,49 @@ def test_what_a_narrow_field_of_view_leaves_out_is_not_taken_for_anything():
     assert lateral_bone_share(bone_beside(half_width=28), body_at((0.0, 0.0, 0.0), leaning(0.0)), SETTINGS) is None
 
 
+def below(body: Body, gap: float) -> Body:
+    return body_at((0.0, 0.0, -body.height_mm - gap), leaning(0.0))
+
+
+def block(middle_mm: float, height_mm: float) -> MetalBlocks:
+    """A spacer 24 mm deep and 20 mm wide, so high and at that height."""
+    sides = [np.linspace(-10, 10, 8), np.linspace(-12, 12, 8), middle_mm + np.linspace(-0.5, 0.5, 8) * height_mm]
+    return MetalBlocks((np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 3),))
+
+
 def test_a_neighbour_that_leaves_no_room_for_a_disc_is_the_less_likely_one():
-    body = body_at((0.0, 0.0, 0.0), leaning(0.0))
-    gaps = (-2.0, 8.0, 19.0)
-    below = [body_at((0.0, 0.0, -body.height_mm - gap), leaning(0.0)) for gap in gaps]
-    np.testing.assert_allclose([_gap_mm(body, each, -1.0) for each in below], gaps, atol=1e-9)
-    touching, usual, far = (_odd_gap(_gap_mm(body, each, -1.0)) for each in below)
+    body, gaps = body_at((0.0, 0.0, 0.0), leaning(0.0)), (-2.0, 8.0, 19.0)
+    np.testing.assert_allclose([gap_mm(body, below(body, gap), -1.0) for gap in gaps], gaps, atol=1e-9)
+    touching, usual, far = (growth(-40.0).odd_gap(body, below(body, gap), up=False) for gap in gaps)
     assert usual == 0.0 < min(touching, far)
+
+
+def test_a_disc_space_is_about_as_high_as_the_spacer_in_it():
+    body = body_at((0.0, 0.0, 0.0), leaning(0.0))
+    neighbour = below(body, 14.0)
+    low, high = (block(-body.height_mm / 2 - height / 2, height) for height in (6.0, 12.0))
+    assert growth(-40.0, high).odd_gap(body, neighbour, up=False) == 0.0
+    assert growth(-40.0, low).odd_gap(body, neighbour, up=False) > 0.0
+    assert growth(-40.0, low).odd_gap(neighbour, body, up=True) > 0.0, "from below the same"
+
+
+def test_no_vertebra_swallows_a_spacer():
+    body = body_at((0.0, 0.0, 0.0), leaning(0.0))
+    inside, beneath = block(0.0, 10.0), block(-body.height_mm / 2 - 5.0, 10.0)
+    assert growth(-40.0, inside).worth(body) < growth(-40.0, beneath).worth(body) == growth(-40.0).worth(body)
+
+
+def test_beyond_a_spacer_the_next_body_is_looked_for_at_its_far_side():
+    body = body_at((0.0, 0.0, 0.0), leaning(0.0))
+    beneath = block(-body.height_mm / 2 - 6.0, 10.0)
+    assert beneath.far_side_mm(body, up=False) == pytest.approx(11.0, abs=0.8)
+    assert beneath.far_side_mm(body, up=True) is None
+    assert block(-body.height_mm / 2 - 40.0, 10.0).far_side_mm(body, up=False) is None, "that is another disc's"
+
+
+def test_a_piece_of_metal_smaller_than_a_spacer_is_no_block():
+    metal = np.zeros((40, 40, 40), dtype=bool)
+    metal[5:15, 5:15, 5:15] = True
+    metal[30:33, 30:33, 30:33] = True
+    (found,) = MetalBlocks.of(Volume(np.zeros(metal.shape), np.eye(4)), metal).pieces
+    np.testing.assert_allclose(found.mean(axis=0), 9.5, atol=0.6)

@@ -1,0 +1,179 @@
+"""The vertebral bodies of a spine, one after another: from a fitted one to the next, a disc away from its endplate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.anatomy.transforms import RigidTransform
+from plumbline.imaging.localiser_settings import LocaliserSettings
+from plumbline.imaging.metal_blocks import MetalBlocks
+from plumbline.imaging.sacral_bone import Bone, sacral_probability
+from plumbline.imaging.vertebral_body import Body
+from plumbline.imaging.volume import Volume
+
+Points = NDArray[Any]
+
+
+def is_plausible(body: Body, settings: LocaliserSettings) -> bool:
+    """Whether enough of its edges were found, and at a vertebra's distance."""
+    return body.edges >= settings.least_edges and 14.0 <= body.height_mm <= 40.0
+
+
+def quality(body: Body) -> float:
+    """How well a body was fitted, and how much it is shaped like one.
+
+    It is about as high as four fifths of its depth, and its endplates lean little against its axis.
+    """
+    shape = max(abs(float(np.log(body.height_mm / (0.8 * body.depth_mm)))) - 0.25, 0.0)
+    lean = max(abs(body.roof_tilt[0]) - 0.12, abs(body.floor_tilt[0]) - 0.12, 0.0)
+    return body.edges - 0.05 * body.wall_error_mm - shape - 0.5 * lean
+
+
+class BodyGrowth:
+    """From one fitted body to the next, by its endplate and the usual height of a disc."""
+
+    def __init__(
+        self,
+        volume: Volume,
+        bone: Bone,
+        fit: Callable[[Body, bool], Body],
+        settings: LocaliserSettings,
+        blocks: MetalBlocks,
+    ) -> None:
+        self._blocks = blocks
+        self._volume = volume
+        self._bone = bone
+        self._fit = fit
+        self._settings = settings
+
+    def whole(self, seed: Body) -> list[Body]:
+        """All bodies, caudal to cranial; grown once more from the best of them where the seed was a poor one."""
+        grown = self._both_ways(seed)
+        best = max(grown, key=self.worth_as_seed)
+        is_poor = self.worth_as_seed(seed) < self._settings.poor_quality < self.worth_as_seed(best)
+        return self._both_ways(best) if is_poor else grown
+
+    def worth_as_seed(self, body: Body) -> float:
+        """Worth of a body to grow the others from; by a sacral one nothing is known of their heights."""
+        return self.worth(body) - self._settings.sacral_seed * sacral_probability(self._bone, body, self._settings)
+
+    def _both_ways(self, seed: Body) -> list[Body]:
+        return [*reversed(self.from_body(seed, up=False)), seed, *self.from_body(seed, up=True)]
+
+    def from_body(self, seed: Body, *, up: bool) -> list[Body]:
+        """Bodies beyond the seed, nearest first; downwards it ends with the first that is surely sacral."""
+        found: list[Body] = []
+        current, known = seed, [seed]
+        while len(found) < _MOST_BODIES:
+            if not up and sacral_probability(self._bone, current, self._settings) >= self._settings.surely_sacral:
+                break
+            following = self._next(current, known, up=up)
+            if following is None:
+                break
+            found.append(following)
+            known.append(following)
+            current = following
+        return found
+
+    def _next(self, body: Body, known: Sequence[Body], *, up: bool) -> Body | None:
+        """The likeliest neighbour; where that is a poor one, starts of the size usual in this spine are tried, too."""
+        best = self._likeliest(body, body, up=up)
+        if best is None or quality(best) >= self._settings.poor_quality:
+            return best
+        sizes = np.median([(each.height_mm, each.depth_mm, each.width_mm) for each in known], axis=0)
+        usual = replace(body, height_mm=float(sizes[0]), depth_mm=float(sizes[1]), width_mm=float(sizes[2]))
+        other = self._likeliest(body, usual, up=up)
+        return max((best, other or best), key=lambda each: self._likeness(body, usual, each, up=up))
+
+    def _likeliest(self, body: Body, sized: Body, *, up: bool) -> Body | None:
+        tried = [self._step(body, sized, gap_mm, lean_deg, up=up) for gap_mm, lean_deg in self._steps(body, up=up)]
+        good = [each for each in tried if each is not None]
+        return max(good, key=lambda each: self._likeness(body, sized, each, up=up), default=None)
+
+    def _steps(self, body: Body, *, up: bool) -> tuple[tuple[float, float], ...]:
+        """The usual steps; beside a spacer those to its far side, too, for no edge can be told from its streaks."""
+        far_mm = self._blocks.far_side_mm(body, up=up)
+        return _STEPS[up] if far_mm is None else (*_STEPS[up], *((far_mm, lean_deg) for lean_deg in _LEANS[up]))
+
+    def _likeness(self, body: Body, sized: Body, other: Body, *, up: bool) -> float:
+        """Worth of a neighbour, about as high as ``sized`` (a sacral one need not be) and a disc away from ``body``."""
+        usual, most = self._settings.unlike
+        unlike = abs(float(np.log(other.height_mm / sized.height_mm))) - usual
+        return self.worth(other) - min(max(unlike, 0.0), most) - self.odd_gap(body, other, up=up)
+
+    def worth(self, body: Body) -> float:
+        """Quality of a body, less what it costs to swallow a spacer."""
+        swallowed = self._blocks.swallowed_by(body) - self._settings.block_share
+        return quality(body) - self._settings.block_cost * max(swallowed, 0.0) / (1.0 - self._settings.block_share)
+
+    def odd_gap(self, body: Body, other: Body, *, up: bool) -> float:
+        """What a neighbour costs that leaves no room for a disc, or room for more than one or than the spacer in it."""
+        low, high = _USUAL_GAP_MM
+        spacer_mm = self._blocks.height_between_mm(*((other, body) if up else (body, other)))
+        if spacer_mm is not None:
+            high = min(high, spacer_mm + self._settings.beside_block_mm)
+        gap = gap_mm(body, other, 1.0 if up else -1.0)
+        return _ODD_PER_MM * max(low - gap, gap - high, 0.0)
+
+    def _step(self, body: Body, sized: Body, gap_mm: float, lean_deg: float, *, up: bool) -> Body | None:
+        """The neighbour beyond a disc of ``gap_mm`` that leans by ``lean_deg`` more; None where there is none.
+
+        It is looked for with the size of ``sized``.
+        """
+        sign = 1.0 if up else -1.0
+        turn = RigidTransform.about(np.zeros(3), body.axes[2] * np.radians(lean_deg), np.zeros(3))
+        axes = turn.turn(body.axes)
+        to_disc, from_disc = (body.height_mm + gap_mm) / 2, (sized.height_mm + gap_mm) / 2
+        centre = body.centre_lps_mm + sign * (to_disc * body.axes[1] + from_disc * axes[1])
+        start = replace(sized, centre_lps_mm=centre, axes=axes)
+        if not self._is_in_view(start, lowest=-1.0 if up else 0.0):
+            return None
+        fitted = self._fit(start, self._is_in_view(start, lowest=-1.0))
+        return fitted if self._is_neighbour(body, fitted, sign) else None
+
+    def _is_in_view(self, body: Body, *, lowest: float) -> bool:
+        """Whether a body's roof is in view, and its posterior wall down to ``lowest`` half heights from its centre.
+
+        The front of a sacrum reaches lower than its wall and is often cut.
+        """
+        front = () if lowest > -1.0 else ((-1.0, lowest),)
+        corners = [
+            body.centre_lps_mm + np.array([p * body.depth_mm / 2, c * body.height_mm / 2, 0.0]) @ body.axes
+            for p, c in ((-1.0, 1.0), (1.0, 1.0), (1.0, lowest), *front)
+        ]
+        index = self._volume.to_index(np.array(corners))
+        return bool(np.all((index >= 0) & (index <= np.array(self._volume.shape[::-1]) - 1)))
+
+    def _is_neighbour(self, body: Body, other: Body, sign: float) -> bool:
+        """Whether a fitted body can be the next one: size, disc between them, offset and angle."""
+        if not is_plausible(other, self._settings):
+            return False
+        between, along = other.centre_lps_mm - body.centre_lps_mm, _common_axis(body, other)
+        aside = np.linalg.norm(between - (between @ along) * along)
+        angle = np.degrees(np.arccos(np.clip(body.axes[1] @ other.axes[1], -1.0, 1.0)))
+        return bool(-3.0 <= gap_mm(body, other, sign) <= 20.0 and aside <= 16.0 and angle <= 38.0)
+
+
+def _common_axis(body: Body, other: Body) -> Points:
+    along = body.axes[1] + other.axes[1]
+    return along / np.linalg.norm(along)
+
+
+def gap_mm(body: Body, other: Body, sign: float) -> float:
+    """Height of what lies between a body and the next one up (``sign`` 1) or down (-1)."""
+    between = other.centre_lps_mm - body.centre_lps_mm
+    return sign * float(between @ _common_axis(body, other)) - (body.height_mm + other.height_mm) / 2
+
+
+_USUAL_GAP_MM = 2.5, 15.0
+_ODD_PER_MM = 0.05
+_MOST_BODIES = 20
+_STEPS = {True: ((8.0, 0.0), (5.0, -6.0), (12.0, 0.0)), False: ((9.0, 6.0), (6.0, 14.0), (12.0, 14.0), (9.0, 24.0))}
+"""(disc height, further lean to the back) tried upwards and downwards: discs grow and lean more towards the sacrum."""
+_LEANS = {True: (0.0, -8.0), False: (0.0, 10.0, 20.0)}
+"""Further lean tried upwards and downwards at the far side of a spacer."""

@@ -1,0 +1,80 @@
+"""Blocks of metal that stand alone: what a spacer is before any vertebra is known.
+
+A disc space holds a spacer, a vertebra does not: a body that would swallow a block is none, and the gap between two
+bodies is as high as the block in it. Screws are no blocks: they go on behind the body that holds them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.imaging.masks import Mask, connected, voxels_of
+from plumbline.imaging.vertebral_body import Body
+from plumbline.imaging.volume import Volume
+
+Points = NDArray[Any]
+
+LEAST_MM3 = 300.0
+"""Less is a marker, a clip or the tip of a screw."""
+_MOST_POINTS = 400
+
+
+@dataclass(frozen=True, eq=False)
+class MetalBlocks:
+    """Connected pieces of metal of a solid spacer's size or more, each as some of its points, shape (n, 3), in mm."""
+
+    pieces: tuple[Points, ...] = ()
+
+    @classmethod
+    def of(cls, volume: Volume, metal: Mask | None) -> MetalBlocks:
+        """Those of a volume; ``metal`` has its shape."""
+        if metal is None or not metal.any():
+            return cls()
+        index_zyx = voxels_of(metal)
+        piece, count = connected(metal, index_zyx)
+        sizes = np.bincount(piece, minlength=count + 1) * float(abs(np.linalg.det(volume.lps_from_index[:3, :3])))
+        large = (index_zyx[piece == number] for number in np.flatnonzero(sizes >= LEAST_MM3))
+        return cls(tuple(volume.zyx_to_lps(each[:: 1 + len(each) // _MOST_POINTS]) for each in large))
+
+    def swallowed_by(self, body: Body) -> float:
+        """The largest share of a block that lies between the walls and endplates of a body, 0 to 1."""
+        half = np.array([body.depth_mm, body.height_mm, body.width_mm]) / 2
+        shares = (
+            np.mean(np.all(np.abs((piece - body.centre_lps_mm) @ body.axes.T) < half, axis=1)) for piece in self.pieces
+        )
+        return float(max(shares, default=0.0))
+
+    def far_side_mm(self, body: Body, *, up: bool) -> float | None:
+        """How far beyond the endplate of a body the block next to it ends; None where there is none."""
+        sign, half = (1.0 if up else -1.0), np.array([body.depth_mm, body.height_mm, body.width_mm]) / 2
+        for piece in self.pieces:
+            own = (piece - body.centre_lps_mm) @ body.axes.T
+            ahead, middle = sign * own[:, 1] - half[1], own.mean(axis=0)
+            is_next = -_INTO_MM < ahead.mean() < _NEXT_MM
+            if is_next and abs(middle[0]) < half[0] and abs(middle[2]) < half[2]:
+                return float(np.percentile(ahead, 95.0))
+        return None
+
+    def height_between_mm(self, upper: Body, lower: Body) -> float | None:
+        """Height of the highest block whose middle lies in the disc space of two bodies; None where there is none."""
+        along = upper.axes[1] + lower.axes[1]
+        along = along / np.linalg.norm(along)
+        floor_mm = float((upper.centre_lps_mm - lower.centre_lps_mm) @ along) - upper.height_mm / 2
+        heights = []
+        for piece in self.pieces:
+            own = (piece - lower.centre_lps_mm) @ lower.axes.T
+            middle = own.mean(axis=0)
+            is_between = lower.height_mm / 2 - _INTO_MM < middle[1] < floor_mm + _INTO_MM
+            if is_between and abs(middle[0]) < lower.depth_mm / 2 and abs(middle[2]) < lower.width_mm / 2:
+                low, high = np.percentile((piece - lower.centre_lps_mm) @ along, [5.0, 95.0])
+                heights.append(float(high - low))
+        return max(heights, default=None)
+
+
+_NEXT_MM = 16.0
+_INTO_MM = 3.0
+"""How far into a body the middle of a block may seem to lie that is between two."""
