@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from plumbline.anatomy.transforms import VertebraFrame
 from plumbline.errors import AnalysisFailed
-from plumbline.imaging.masks import connected, voxels_of
+from plumbline.imaging.masks import connected, parted_where_thin, voxels_of
 from plumbline.imaging.other_metal import (
     MetalPlaces,
     OtherMetalSettings,
@@ -69,6 +69,9 @@ class HardwareSettings:
         Metal within a vertebra's pedicle and body that makes it an instrumented one.
     own_share
         Share of a connected piece that must lie in the disc space for it to be a spacer there.
+    neck_mm, divided_share
+        Half the thickness at which a piece that reaches out of a disc space is parted, tried in turn, and the share of
+        a part that must lie in it.
     pair_gap_mm, pair_midline_mm, pair_least_markers, pair_spread_mm
         Two spacers side by side leave so much free of metal, its middle so near the midline. One wide spacer has
         markers at both its ends, too: markers are two spacers' from so many pieces on, or where those of each side
@@ -86,6 +89,8 @@ class HardwareSettings:
     least_body_mm3: float = 300.0
     least_screw_mm3: float = 150.0
     own_share: float = 0.5
+    neck_mm: tuple[float, ...] = (0.7, 1.2, 1.7, 2.2)
+    divided_share: float = 0.8
     pair_gap_mm: float = 4.0
     pair_midline_mm: float = 6.0
     pair_least_markers: int = 5
@@ -258,6 +263,27 @@ class _Pieces:
         self.voxel = VoxelSize(
             float(np.max(volume.spacing_mm)), float(np.abs(np.linalg.det(volume.lps_from_index[:3, :3])))
         )
+        self._spacing_zyx = volume.spacing_mm[::-1]
+
+    def divide(self, number: int, inside: NDArray[np.bool_], settings: HardwareSettings) -> None:
+        """Part a piece where it is thin, if then a solid part of it lies inside; else leave it whole.
+
+        A spacer and a screw that touch are one piece, but not one implant.
+
+        Parameters
+        ----------
+        inside
+            For every metal voxel, whether it lies where the part should.
+        """
+        own = np.flatnonzero(self.piece == number)
+        for part in parted_where_thin(self.index_zyx[own], self._spacing_zyx, settings.neck_mm):
+            counts = np.bincount(part)
+            within = np.bincount(part[inside[own]], minlength=len(counts))
+            is_mostly_within = within >= settings.divided_share * counts
+            if np.any(is_mostly_within & (within * self.voxel.mm3 >= settings.least_body_mm3)):
+                self.piece[own] = np.where(part == 0, number, len(self.sizes) - 1 + part)
+                self.sizes = np.bincount(self.piece, minlength=len(self.sizes) + len(counts) - 1)
+                return
 
     def volume_mm3(self, chosen: NDArray[np.bool_]) -> float:
         """Volume of some of the points."""
@@ -296,6 +322,7 @@ def _spacers(pieces: _Pieces, spine: LocalisedSpine, settings: HardwareSettings)
     for index in range(len(spine.vertebrae) - 1):
         above, below = spine.vertebrae[index], spine.vertebrae[index + 1]
         inside = _in_disc_space(pieces.points, above, below, settings) & ~pieces.is_lead
+        _divide_what_reaches_in(pieces, inside, settings)
         in_each = np.bincount(pieces.piece[inside], minlength=len(pieces.sizes))
         is_own = in_each > settings.own_share * np.maximum(pieces.sizes, 1)
         volumes_mm3 = in_each * pieces.voxel.mm3
@@ -308,6 +335,14 @@ def _spacers(pieces: _Pieces, spine: LocalisedSpine, settings: HardwareSettings)
         pieces.is_spacer |= chosen
         for own in _side_by_side(pieces, chosen, below.frame, settings):
             yield _spacer(pieces, own, index, settings)
+
+
+def _divide_what_reaches_in(pieces: _Pieces, inside: NDArray[np.bool_], settings: HardwareSettings) -> None:
+    """Divide the pieces of which a spacer's volume lies in a disc space, but too much of them elsewhere."""
+    in_each = np.bincount(pieces.piece[inside], minlength=len(pieces.sizes))
+    reaches_in = in_each * pieces.voxel.mm3 >= settings.least_body_mm3
+    for number in np.flatnonzero(reaches_in & (in_each < settings.divided_share * pieces.sizes)):
+        pieces.divide(int(number), inside, settings)
 
 
 def _spacer(pieces: _Pieces, chosen: NDArray[np.bool_], above: int, settings: HardwareSettings) -> Implant:

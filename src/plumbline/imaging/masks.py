@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,39 @@ def connected(mask: Mask, held_zyx: NDArray[Any]) -> tuple[NDArray[Any], int]:
     labelled: NDArray[Any] = np.empty(box.shape, dtype=np.int32)
     count = int(ndimage.label(box, structure=np.ones((3, 3, 3)), output=labelled))  # type: ignore[arg-type]
     return labelled[tuple((held_zyx - first).T)], count
+
+
+def parted_where_thin(
+    held_zyx: NDArray[Any], spacing_zyx: NDArray[Any], necks_mm: Sequence[float]
+) -> Iterator[NDArray[np.intp]]:
+    """Parts of a connected piece when it is cut where it is thin, for each half-thickness that cuts it at all.
+
+    What is deeper than the half-thickness is a part's core, and every voxel belongs to the nearest core.
+
+    Parameters
+    ----------
+    held_zyx
+        Shape (n, 3): index of the piece's voxels.
+    spacing_zyx
+        Shape (3,): voxel size along slices, rows and columns, mm.
+
+    Yields
+    ------
+    ndarray
+        Shape (n,): number of each voxel's part, from 0 on.
+    """
+    corner = held_zyx.min(axis=0) - 1
+    at = tuple((held_zyx - corner).T)
+    box = np.zeros(held_zyx.max(axis=0) - corner + 2, dtype=bool)
+    box[at] = True
+    depth_mm = ndimage.distance_transform_edt(box, sampling=spacing_zyx)
+    for neck_mm in necks_mm:
+        cores, count = ndimage.label(depth_mm > neck_mm, structure=np.ones((3, 3, 3)))  # type: ignore[misc]
+        if count > 1:
+            nearest = ndimage.distance_transform_edt(
+                cores == 0, sampling=spacing_zyx, return_distances=False, return_indices=True
+            )
+            yield cores[tuple(nearest)][at] - 1  # type: ignore[arg-type]
 
 
 def within_mm(mask: Mask, distance_mm: float, spacing_zyx: NDArray[Any]) -> Mask:

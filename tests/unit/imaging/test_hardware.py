@@ -109,6 +109,17 @@ def test_a_spacer_within_a_construct_is_still_a_spacer():
     assert found.hardware.instrumented == (0, 1)
 
 
+@pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 1.0), (0.7, 0.7, 1.2)])
+def test_a_spacer_that_touches_a_screw_is_a_spacer_all_the_same(spacing_mm):
+    top, screw = DISC_MM / 2 + 3.5, PITCH_MM - 6.0
+    contact = metal_at(7.0, -10.0, (top + screw) / 2, (1.0, 1.0, (screw - top) / 2))
+    found = exam(*CONSTRUCT, SPACER, contact, scanner=replace(SPINE, spacing_mm=spacing_mm))
+    alone = exam(*CONSTRUCT, SPACER, scanner=replace(SPINE, spacing_mm=spacing_mm))
+    assert kinds(found) == kinds(alone)
+    (spacer,) = found.hardware.spacers
+    np.testing.assert_allclose(spacer.centre_lps_mm, SPACER.pose.translation_mm, atol=0.8)
+
+
 def test_markers_within_a_construct_are_still_a_spacer():
     found = exam(*CONSTRUCT, *MARKERS, scanner=replace(SPINE, spacing_mm=(0.8, 0.8, 1.0)))
     assert [each.kind for each in found.hardware.spacers] == [ImplantKind.SPACER_MARKERS]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from plumbline.imaging.masks import voxels_of, within_box, within_mm
+from plumbline.imaging.masks import parted_where_thin, voxels_of, within_box, within_mm
 
 
 def scattered(share: float, shape=(14, 22, 25), seed: int = 0):
@@ -38,3 +38,19 @@ def test_voxels_within_a_box_are_those_of_the_maximum_filter(reach):
 def test_the_voxels_of_a_mask_come_in_the_order_of_the_array():
     mask = scattered(0.05)
     np.testing.assert_array_equal(voxels_of(mask), np.argwhere(mask))
+
+
+def test_a_piece_is_parted_where_it_is_thin_and_nowhere_else():
+    mask = np.zeros((12, 12, 40), dtype=bool)
+    mask[2:10, 2:10, 2:12] = mask[2:10, 2:10, 28:38] = True
+    mask[5:7, 5:7, 12:28] = True
+    held = voxels_of(mask)
+    (parts,) = parted_where_thin(held, np.ones(3), (0.5, 1.5))
+    for part, (first, last) in enumerate(((2, 19), (20, 37))):
+        columns = held[parts == part, 2]
+        assert (columns.min(), columns.max()) == pytest.approx((first, last), abs=1)
+
+
+def test_a_bar_has_no_parts():
+    bar = np.ones((8, 8, 30), dtype=bool)
+    assert list(parted_where_thin(voxels_of(bar), np.ones(3), (0.5, 1.5, 2.5))) == []
