@@ -27,10 +27,10 @@ def is_plausible(body: Body, settings: LocaliserSettings) -> bool:
 def quality(body: Body) -> float:
     """How well a body was fitted, and how much it is shaped like one.
 
-    It is about as high as four fifths of its depth, and its endplates lean little against its axis.
+    It is about as high as four fifths of its depth, and its superior endplate leans little against its axis.
     """
     shape = max(abs(float(np.log(body.height_mm / (0.8 * body.depth_mm)))) - 0.25, 0.0)
-    lean = max(abs(body.roof_tilt[0]) - 0.12, abs(body.floor_tilt[0]) - 0.12, 0.0)
+    lean = max(abs(body.roof_tilt[0]) - 0.12, 0.0)
     return body.edges - 0.05 * body.wall_error_mm - shape - 0.5 * lean
 
 
