@@ -59,8 +59,9 @@ class BodyGrowth:
         return self._both_ways(best) if is_poor else grown
 
     def worth_as_seed(self, body: Body) -> float:
-        """Worth of a body to grow the others from; by a sacral one nothing is known of their heights."""
-        return self.worth(body) - self._settings.sacral_seed * sacral_probability(self._bone, body, self._settings)
+        """Worth of a body to grow the others from; by one that is rather sacral nothing is known of their heights."""
+        is_sacral = sacral_probability(self._bone, body, self._settings) > 0.5
+        return self.worth(body) - self._settings.sacral_seed * is_sacral
 
     def _both_ways(self, seed: Body) -> list[Body]:
         return [*reversed(self.from_body(seed, up=False)), seed, *self.from_body(seed, up=True)]
