@@ -103,9 +103,8 @@ class BodyGrowth:
 
     def _likeness(self, body: Body, sized: Body, other: Body, *, up: bool) -> float:
         """Worth of a neighbour, about as high as ``sized`` (a sacral one need not be) and a disc away from ``body``."""
-        usual, most = self._settings.unlike
-        unlike = abs(float(np.log(other.height_mm / sized.height_mm))) - usual
-        return self.worth(other) - min(max(unlike, 0.0), most) - self.odd_gap(body, other, up=up)
+        unlike = abs(float(np.log(other.height_mm / sized.height_mm)))
+        return self.worth(other) - min(unlike, self._settings.most_unlike) - self.odd_gap(body, other, up=up)
 
     def worth(self, body: Body) -> float:
         """Quality of a body, less what it costs to swallow a spacer."""

@@ -37,8 +37,8 @@ class LocaliserSettings:
         What it costs a body to be sacral when the one is chosen from which the others are looked for.
     surely_sacral
         Below a body that is sacral with this probability no other is looked for.
-    unlike
-        How much a neighbour's height (as a logarithm) may differ at no cost, and what more of it costs at most.
+    most_unlike
+        What a neighbour's other height (as a logarithm) costs at most.
     block_cost, block_share
         What it costs a body to swallow a whole block of metal, and the share of one from which on it costs anything:
         of a screw that much may lie in its vertebra.
@@ -64,7 +64,7 @@ class LocaliserSettings:
     sacral_seed: float = 0.3
     sacral_scale: float = 0.05
     lean_weight: float = 0.002
-    unlike: tuple[float, float] = (0.12, 0.3)
+    most_unlike: float = 0.3
     block_cost: float = 0.4
     block_share: float = 0.5
     beside_block_mm: float = 4.0
