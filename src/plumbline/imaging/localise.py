@@ -26,7 +26,7 @@ from plumbline.imaging.localiser_settings import LocaliserSettings
 from plumbline.imaging.masks import voxels_of, within_box
 from plumbline.imaging.metal_blocks import MetalBlocks
 from plumbline.imaging.ribs import bone_of_bodies_hu, find_ribs
-from plumbline.imaging.sacral_bone import Bone, sacral_probability
+from plumbline.imaging.sacral_bone import Bone, sacral_probabilities
 from plumbline.imaging.sampling import axis_aligned, coordinates_in, sample
 from plumbline.imaging.spine import LocalisedSpine, LocalisedVertebra
 from plumbline.imaging.straight import straighten
@@ -176,7 +176,7 @@ def _assemble(
     settings: LocaliserSettings,
 ) -> LocalisedSpine:
     """Decide where the sacrum begins, drop what is below, name the rest and label its bone."""
-    sacral = np.array([sacral_probability(bone, body, settings) for body in bodies])
+    sacral = sacral_probabilities(bone, bodies, settings)
     first_lumbar = _first_lumbar(sacral)
     kept = list(reversed(bodies[max(first_lumbar - 1, 0) :]))
     has_sacrum = first_lumbar > 0

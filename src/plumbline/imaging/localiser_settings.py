@@ -31,6 +31,9 @@ class LocaliserSettings:
     sacral_share, sacral_scale, lean_weight
         Bone beside a body (``lateral_bone_share``) at which it is as likely sacral as not, the width of that
         judgement, and what each degree of lean beyond 25 adds.
+    last_lumbar_share, other_lumbar_share, last_lumbar_odds
+        Bone beside the last lumbar body (usual, and standard deviation), and beside the others (standard deviation from
+        none); the least and the most that it makes of the odds for the body below to be sacral.
     least_known
         Of the places beside a body, so many have to be in view for their bone to say anything.
     sacral_seed
@@ -59,6 +62,9 @@ class LocaliserSettings:
     least_edges: float = 0.42
     poor_quality: float = 0.75
     sacral_share: float = 0.65
+    last_lumbar_share: tuple[float, float] = (0.3, 0.15)
+    other_lumbar_share: float = 0.1
+    last_lumbar_odds: tuple[float, float] = (0.5, 5.0)
     least_known: float = 0.3
     surely_sacral: float = 0.95
     sacral_seed: float = 0.3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,3 +67,25 @@ def sacral_probability(bone: Bone, body: Body, settings: LocaliserSettings) -> f
         np.clip(lean_deg - 25.0, -25.0, 25.0)
     )
     return float(1.0 / (1.0 + np.exp(-(share - settings.sacral_share) / settings.sacral_scale)))
+
+
+def sacral_probabilities(bone: Bone, bodies: Sequence[Body], settings: LocaliserSettings) -> NDArray[np.float64]:
+    """How probable it is that each body is a sacral one; caudal to cranial, shape (n,).
+
+    The body above has a say: beside L5 there is some bone, beside L4 hardly any.
+    """
+    probabilities = np.array([sacral_probability(bone, body, settings) for body in bodies])
+    for index, above in enumerate(bodies[1:]):
+        share = lateral_bone_share(bone, above, settings)
+        if share is not None:
+            odds = _is_last_lumbar(share, settings)
+            probabilities[index] *= odds / (1.0 + (odds - 1.0) * probabilities[index])
+    return probabilities
+
+
+def _is_last_lumbar(share: float, settings: LocaliserSettings) -> float:
+    """How many times likelier so much bone is beside the last lumbar body than beside the one above it."""
+    usual, spread = settings.last_lumbar_share
+    last = np.exp(-((max(usual - share, 0.0) / spread) ** 2) / 2.0) / spread
+    before = 2.0 * np.exp(-((share / settings.other_lumbar_share) ** 2) / 2.0) / settings.other_lumbar_share
+    return float(np.clip(last / max(before, 1e-6), *settings.last_lumbar_odds))

@@ -9,7 +9,7 @@ from plumbline.imaging.body_growth import BodyGrowth, gap_mm
 from plumbline.imaging.localise import _first_lumbar
 from plumbline.imaging.localiser_settings import LocaliserSettings
 from plumbline.imaging.metal_blocks import MetalBlocks
-from plumbline.imaging.sacral_bone import Bone, lateral_bone_share
+from plumbline.imaging.sacral_bone import Bone, lateral_bone_share, sacral_probabilities
 from plumbline.imaging.vertebral_body import Body
 from plumbline.imaging.volume import Volume
 
@@ -86,6 +86,23 @@ def test_what_metal_hides_is_not_taken_for_soft_tissue():
 
 def test_what_a_narrow_field_of_view_leaves_out_is_not_taken_for_anything():
     assert lateral_bone_share(bone_beside(half_width=28), body_at((0.0, 0.0, 0.0), leaning(0.0)), SETTINGS) is None
+
+
+@pytest.mark.parametrize(
+    ("above", "is_likelier"),
+    [(0.35, True), (0.02, False), (None, None)],
+    ids=["some bone beside the body above, as beside L5", "none, as beside L4", "metal hides what is there"],
+)
+def test_the_body_above_says_whether_the_lowest_is_a_sacral_one(monkeypatch, above, is_likelier):
+    bodies = [body_at((0.0, 0.0, height), leaning(0.0)) for height in (0.0, 40.0, 80.0)]
+    shares = dict(zip((0.0, 40.0, 80.0), (0.66, above, 0.0), strict=True))
+    told = "plumbline.imaging.sacral_bone.lateral_bone_share"
+    monkeypatch.setattr(told, lambda bone, body, settings: shares[body.centre_lps_mm[2]])
+    bone = Bone(Volume(np.zeros((2, 2, 2), dtype=np.int16), np.eye(4)))
+    alone = sacral_probabilities(bone, bodies[:1], SETTINGS)[0]
+    together = sacral_probabilities(bone, bodies, SETTINGS)
+    assert together[0] == pytest.approx(alone) if is_likelier is None else (together[0] > alone) == is_likelier
+    assert np.all(together[1:] <= 0.5)
 
 
 def below(body: Body, gap: float) -> Body:
