@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 
 from plumbline.anatomy.transforms import VertebraFrame
 from plumbline.errors import AnalysisFailed
-from plumbline.imaging.masks import connected, parted_where_thin, voxels_of
+from plumbline.imaging.metal_pieces import MetalPieces
 from plumbline.imaging.other_metal import (
     MetalPlaces,
     OtherMetalSettings,
-    VoxelSize,
     find_leads,
     find_rods,
     is_plate,
@@ -237,7 +236,7 @@ def segment_hardware(
     """
     settings = settings or HardwareSettings()
     metal = metal_mask(volume, settings) if metal is None else metal
-    pieces = _Pieces(volume, metal)
+    pieces = MetalPieces(volume, metal)
     if not len(pieces.points):
         return Hardware(metal, ())
     places = MetalPlaces(pieces.points, spine, settings.other)
@@ -246,53 +245,6 @@ def segment_hardware(
     rest = _Rest(pieces, places, settings.other)
     implants += [*rest.rods(), *rest.plates()]
     return Hardware(metal, tuple(implants), (*leads, *rest.elsewhere()))
-
-
-class _Pieces:
-    """Metal voxels as points, each with the connected piece it belongs to, and what has claimed it."""
-
-    def __init__(self, volume: Volume, metal: NDArray[np.bool_]) -> None:
-        self.index_zyx = voxels_of(metal)
-        self.points = volume.zyx_to_lps(self.index_zyx)
-        self.piece, count = connected(metal, self.index_zyx)
-        self.sizes = np.bincount(self.piece, minlength=count + 1)
-        self.density = volume.voxels[tuple(self.index_zyx.T)].astype(float)
-        self.is_spacer = np.zeros(len(self.points), dtype=bool)
-        self.is_shank = np.zeros(len(self.points), dtype=bool)
-        self.is_lead = np.zeros(len(self.points), dtype=bool)
-        self.voxel = VoxelSize(
-            float(np.max(volume.spacing_mm)), float(np.abs(np.linalg.det(volume.lps_from_index[:3, :3])))
-        )
-        self._spacing_zyx = volume.spacing_mm[::-1]
-
-    def divide(self, number: int, inside: NDArray[np.bool_], settings: HardwareSettings) -> None:
-        """Part a piece where it is thin, if then a solid part of it lies inside; else leave it whole.
-
-        A spacer and a screw that touch are one piece, but not one implant.
-
-        Parameters
-        ----------
-        inside
-            For every metal voxel, whether it lies where the part should.
-        """
-        own = np.flatnonzero(self.piece == number)
-        for part in parted_where_thin(self.index_zyx[own], self._spacing_zyx, settings.neck_mm):
-            counts = np.bincount(part)
-            within = np.bincount(part[inside[own]], minlength=len(counts))
-            is_mostly_within = within >= settings.divided_share * counts
-            if np.any(is_mostly_within & (within * self.voxel.mm3 >= settings.least_body_mm3)):
-                self.piece[own] = np.where(part == 0, number, len(self.sizes) - 1 + part)
-                self.sizes = np.bincount(self.piece, minlength=len(self.sizes) + len(counts) - 1)
-                return
-
-    def volume_mm3(self, chosen: NDArray[np.bool_]) -> float:
-        """Volume of some of the points."""
-        return float(chosen.sum()) * self.voxel.mm3
-
-    def centre(self, chosen: NDArray[np.bool_], floor_hu: float) -> Points:
-        """Density-weighted mean of some of the points."""
-        weights = np.maximum(self.density[chosen] - floor_hu, 1.0)
-        return np.average(self.points[chosen], axis=0, weights=weights)
 
 
 def disc_height_mm(above: LocalisedVertebra, below: LocalisedVertebra) -> float:
@@ -318,7 +270,7 @@ def _in_disc_space(
     )
 
 
-def _spacers(pieces: _Pieces, spine: LocalisedSpine, settings: HardwareSettings) -> Iterator[Implant]:
+def _spacers(pieces: MetalPieces, spine: LocalisedSpine, settings: HardwareSettings) -> Iterator[Implant]:
     for index in range(len(spine.vertebrae) - 1):
         above, below = spine.vertebrae[index], spine.vertebrae[index + 1]
         inside = _in_disc_space(pieces.points, above, below, settings) & ~pieces.is_lead
@@ -337,15 +289,21 @@ def _spacers(pieces: _Pieces, spine: LocalisedSpine, settings: HardwareSettings)
             yield _spacer(pieces, own, index, settings)
 
 
-def _divide_what_reaches_in(pieces: _Pieces, inside: NDArray[np.bool_], settings: HardwareSettings) -> None:
+def _divide_what_reaches_in(pieces: MetalPieces, inside: NDArray[np.bool_], settings: HardwareSettings) -> None:
     """Divide the pieces of which a spacer's volume lies in a disc space, but too much of them elsewhere."""
     in_each = np.bincount(pieces.piece[inside], minlength=len(pieces.sizes))
     reaches_in = in_each * pieces.voxel.mm3 >= settings.least_body_mm3
     for number in np.flatnonzero(reaches_in & (in_each < settings.divided_share * pieces.sizes)):
-        pieces.divide(int(number), inside, settings)
+        pieces.divide(
+            int(number),
+            inside,
+            necks_mm=settings.neck_mm,
+            least_mm3=settings.least_body_mm3,
+            share=settings.divided_share,
+        )
 
 
-def _spacer(pieces: _Pieces, chosen: NDArray[np.bool_], above: int, settings: HardwareSettings) -> Implant:
+def _spacer(pieces: MetalPieces, chosen: NDArray[np.bool_], above: int, settings: HardwareSettings) -> Implant:
     volume_mm3 = pieces.volume_mm3(chosen)
     is_solid = volume_mm3 >= settings.least_body_mm3
     return Implant(
@@ -359,7 +317,7 @@ def _spacer(pieces: _Pieces, chosen: NDArray[np.bool_], above: int, settings: Ha
 
 
 def _side_by_side(
-    pieces: _Pieces, chosen: NDArray[np.bool_], frame: VertebraFrame, settings: HardwareSettings
+    pieces: MetalPieces, chosen: NDArray[np.bool_], frame: VertebraFrame, settings: HardwareSettings
 ) -> list[NDArray[np.bool_]]:
     """One spacer, or the left and the right one of a pair."""
     aside = frame.coordinates_mm(pieces.points[chosen])[:, 2]
@@ -387,7 +345,7 @@ def _side_by_side(
 
 
 def _marker_places_mm(
-    pieces: _Pieces, chosen: NDArray[np.bool_], frame: VertebraFrame, settings: HardwareSettings
+    pieces: MetalPieces, chosen: NDArray[np.bool_], frame: VertebraFrame, settings: HardwareSettings
 ) -> Points:
     """How far to the left the middle of each marker lies, shape (markers,); companions are not counted."""
     aside = frame.coordinates_mm(pieces.points[chosen])[:, 2]
@@ -396,7 +354,9 @@ def _marker_places_mm(
     return middles[counts * pieces.voxel.mm3 >= settings.least_marker_mm3]
 
 
-def _screws(volume: Volume, pieces: _Pieces, spine: LocalisedSpine, settings: HardwareSettings) -> Iterator[Implant]:
+def _screws(
+    volume: Volume, pieces: MetalPieces, spine: LocalisedSpine, settings: HardwareSettings
+) -> Iterator[Implant]:
     """Metal within pedicle and body, left and right of the midline, as one screw a side.
 
     A spacer at or in the endplate lies there too; what a spacer has claimed is no screw.
@@ -455,7 +415,7 @@ def _pose(
 class _Rest:
     """Metal that neither spacers nor screws have claimed; each kind takes its own from what the others left."""
 
-    def __init__(self, pieces: _Pieces, places: MetalPlaces, settings: OtherMetalSettings) -> None:
+    def __init__(self, pieces: MetalPieces, places: MetalPlaces, settings: OtherMetalSettings) -> None:
         self._pieces = pieces
         self._settings = settings
         self._places = places
@@ -496,13 +456,13 @@ class _Rest:
             yield pieces.piece == number
 
 
-def _plain(pieces: _Pieces, places: MetalPlaces, kind: ImplantKind, chosen: NDArray[np.bool_]) -> Implant:
+def _plain(pieces: MetalPieces, places: MetalPlaces, kind: ImplantKind, chosen: NDArray[np.bool_]) -> Implant:
     above, below = places.span(chosen)
     points = pieces.points[chosen]
     return Implant(kind, points, points.mean(axis=0), pieces.volume_mm3(chosen), above, below)
 
 
-def _electrodes(pieces: _Pieces, places: MetalPlaces, settings: OtherMetalSettings) -> tuple[Implant, ...]:
+def _electrodes(pieces: MetalPieces, places: MetalPlaces, settings: OtherMetalSettings) -> tuple[Implant, ...]:
     """Leads of a stimulator in the canal; they pass disc spaces, so they are told before the spacers."""
     found = []
     for chosen in find_leads(places, pieces.piece, pieces.voxel.mm3, settings):
