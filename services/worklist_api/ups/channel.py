@@ -11,13 +11,13 @@ from typing import Any
 
 from anyio import CancelScope, create_task_group, current_time, fail_after, sleep
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from starlette.concurrency import run_in_threadpool
 
 from plumbline.errors import InvalidInput, PlumblineError
 from plumbline.worklist.dataset import element
 from plumbline.worklist.subscriptions import PendingEvent, Subscriptions, check_ae_title
 from services.worklist_api.context import context_of
 from services.worklist_api.ups.found import FoundAnswers, found_answers
-from services.worklist_api.ups.precedence import Precedence
 
 router = APIRouter(prefix="/dicom-web")
 
@@ -47,7 +47,7 @@ async def open_channel(websocket: WebSocket, ae_title: str) -> None:
         return
     async with create_task_group() as group:
         group.start_soon(_until_it_leaves, websocket, group.cancel_scope)
-        await _tell(websocket, found_answers(websocket), context_of(websocket).subscriptions, ae_title)
+        await _tell(websocket, context_of(websocket).subscriptions, found_answers(websocket), ae_title)
         group.cancel_scope.cancel()
     with suppress(RuntimeError, WebSocketDisconnect):  # it has gone already
         await websocket.close(_TRY_AGAIN_LATER)
@@ -61,13 +61,13 @@ async def _until_it_leaves(websocket: WebSocket, scope: CancelScope) -> None:
     scope.cancel()
 
 
-async def _tell(websocket: WebSocket, found: FoundAnswers, subscriptions: Subscriptions, ae_title: str) -> None:
+async def _tell(websocket: WebSocket, subscriptions: Subscriptions, found: FoundAnswers, ae_title: str) -> None:
     """Hand over waiting events, the oldest first, until the subscriber or the store does not answer.
 
     Events are looked for when something changed in the store, which all channels together ask with one query.
     """
     looked_at = -1
-    told = Told(subscriptions, found.changes)
+    told = Told(subscriptions)
     with suppress(WebSocketDisconnect, TimeoutError, PlumblineError):
         try:
             while True:
@@ -91,9 +91,8 @@ async def _tell(websocket: WebSocket, found: FoundAnswers, subscriptions: Subscr
 class Told:
     """Events that one application has been told and that still wait in the store."""
 
-    def __init__(self, subscriptions: Subscriptions, precedence: Precedence) -> None:
+    def __init__(self, subscriptions: Subscriptions) -> None:
         self._subscriptions = subscriptions
-        self._precedence = precedence
         self._events: dict[int, PendingEvent] = {}
         self._first_at = 0.0
 
@@ -106,14 +105,14 @@ class Told:
     async def others_waiting(self, ae_title: str) -> list[PendingEvent]:
         """Events that wait and have not been told."""
         limit = EVENTS_AT_A_TIME + len(self._events)
-        waiting = await self._precedence.of(self._subscriptions.pending, ae_title, limit=limit)
+        waiting = await run_in_threadpool(self._subscriptions.pending, ae_title, limit=limit)
         return [event for event in waiting if event.event_id not in self._events]
 
     async def drop(self, *, after_s: float = 0.0) -> None:
         """Drop them in the store where they are many, or where the first was told so long ago."""
         is_due = len(self._events) >= EVENTS_AT_A_TIME or current_time() - self._first_at >= after_s
         if self._events and is_due:
-            await self._precedence.of(self._subscriptions.forget, list(self._events.values()))
+            await run_in_threadpool(self._subscriptions.forget, list(self._events.values()))
             self._events.clear()
 
 

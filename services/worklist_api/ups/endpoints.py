@@ -21,7 +21,6 @@ from plumbline.worklist.rendering import selected
 from plumbline.worklist.states import State
 from plumbline.worklist.subscriptions import check_ae_title
 from services.worklist_api.context import InContext
-from services.worklist_api.ups.found import found_answers
 from services.worklist_api.ups.media import (
     DICOM_JSON,
     DICOM_XML,
@@ -30,7 +29,6 @@ from services.worklist_api.ups.media import (
     MediaType,
     datasets_response,
 )
-from services.worklist_api.ups.precedence import Precedence
 from services.worklist_api.ups.ready import MORE
 from services.worklist_api.ups.schemas import read_query, returned_tags
 from services.worklist_api.ups.statuses import Transaction, no_content, noticed
@@ -91,7 +89,7 @@ def search_workitems(request: Request, context: InContext, media_type: MediaType
 async def create_workitem(request: Request, context: InContext, body: Body) -> Response:
     """The UID is given as query, ?1.2.3 or ?workitem=1.2.3, or as SOP Instance UID in the dataset."""
     uid = uid_in_query(request, "workitem", "AffectedSOPInstanceUID")
-    workitem, notice = await changes(request).of(context.worklist.create, body, workitem_uid=uid)
+    workitem, notice = await run_in_threadpool(context.worklist.create, body, workitem_uid=uid)
     address = str(request.url_for("retrieve_workitem", workitem_uid=workitem.workitem_uid))
     return Response(status_code=201, headers={"Location": address, "Content-Location": address, **noticed(notice)})
 
@@ -117,11 +115,11 @@ def retrieve_workitem(workitem_uid: WorkitemUid, context: InContext, media_type:
 )
 async def update_workitem(workitem_uid: WorkitemUid, request: Request, context: InContext, body: Body) -> Response:
     """Replace attributes; one in progress needs its Transaction UID, in the query or in the dataset."""
-    given = dict(body or {})
-    lock = {tags.TRANSACTION_UID: given.pop(tags.TRANSACTION_UID, None) or {}}
-    in_query = uid_in_query(request, "transaction-uid", "transaction", "transactionUID")
-    provided = in_query or text(lock, tags.TRANSACTION_UID) or None
-    await changes(request).of(context.worklist.update, workitem_uid, given, transaction_uid=provided)
+    changes = dict(body or {})
+    inside = changes.pop(tags.TRANSACTION_UID, None)
+    given = text({tags.TRANSACTION_UID: inside or {}}, tags.TRANSACTION_UID)
+    provided = uid_in_query(request, "transaction-uid", "transaction", "transactionUID") or given or None
+    await run_in_threadpool(context.worklist.update, workitem_uid, changes, transaction_uid=provided)
     return no_content(200)
 
 
@@ -132,21 +130,19 @@ async def update_workitem(workitem_uid: WorkitemUid, request: Request, context: 
     responses={200: {"description": "Changed, or in that state already"}, **_NOT_FOUND, **_CONFLICT},
 )
 @router.put("/{workitem_uid}/state/{requester}", include_in_schema=False, dependencies=[_is(Transaction.CHANGE_STATE)])
-async def change_state(
-    workitem_uid: WorkitemUid, request: Request, context: InContext, body: Body, requester: str = ""
-) -> Response:
+async def change_state(workitem_uid: WorkitemUid, context: InContext, body: Body, requester: str = "") -> Response:
     """Claim with a Transaction UID of one's own making; complete or cancel with the same one."""
     if requester:
         check_ae_title(requester)
-    given = check_form(body or {})
-    requested = text(given, tags.STATE)
+    request = check_form(body or {})
+    requested = text(request, tags.STATE)
     if requested not in _STATES:
         raise WorkitemInvalid(Refusal.INVALID_VALUE, where="ProcedureStepState")
-    provided = text(given, tags.TRANSACTION_UID) or None
+    provided = text(request, tags.TRANSACTION_UID) or None
     if provided is None:
         await run_in_threadpool(context.worklist.retrieve, workitem_uid)
         raise WorkitemInvalid(Refusal.MISSING_ATTRIBUTE, where="TransactionUID")
-    notice = await changes(request).of(
+    notice = await run_in_threadpool(
         context.worklist.change_state, workitem_uid, State(requested), transaction_uid=provided
     )
     return no_content(200, notice)
@@ -165,17 +161,13 @@ async def change_state(
     dependencies=[_is(Transaction.REQUEST_CANCEL)],
 )
 async def request_cancellation(
-    workitem_uid: WorkitemUid, request: Request, context: InContext, body: Body, requester: str = DEFAULT_REQUESTER
+    workitem_uid: WorkitemUid, context: InContext, body: Body, requester: str = DEFAULT_REQUESTER
 ) -> Response:
     """One that nobody has claimed is cancelled; the performer of a claimed one is told and decides."""
-    requesting_ae = check_ae_title(requester)
-    notice = await changes(request).of(context.worklist.request_cancel, workitem_uid, body, requesting_ae=requesting_ae)
+    notice = await run_in_threadpool(
+        context.worklist.request_cancel, workitem_uid, body, requesting_ae=check_ae_title(requester)
+    )
     return no_content(202, notice)
-
-
-def changes(request: Request) -> Precedence:
-    """Return what lets the changes of this application go before its searches."""
-    return found_answers(request).changes
 
 
 def search_route() -> APIRoute:

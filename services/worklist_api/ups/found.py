@@ -22,7 +22,6 @@ from plumbline.worklist.workitem import RenderedPage
 from services.worklist_api.context import context_of
 from services.worklist_api.ups import pieces
 from services.worklist_api.ups.pieces import Answer, Piece, Pieces
-from services.worklist_api.ups.precedence import Precedence
 
 KEPT_ANSWERS = 64
 """Different searches whose last answer is kept, for each application."""
@@ -56,8 +55,6 @@ class FoundAnswers:
     """The last answers of one application; used in its event loop alone."""
 
     worklist: Worklist
-    changes: Precedence = field(default_factory=Precedence)
-    """What goes before searches."""
     _answers: OrderedDict[Query, tuple[int, Answer]] = field(default_factory=OrderedDict)
     """With each answer a change number that it is not older than."""
     _under_way: dict[Query, asyncio.Task[tuple[int, Answer]]] = field(default_factory=dict)
@@ -74,7 +71,6 @@ class FoundAnswers:
 
     async def answer(self, query: Query) -> Answer:
         """Answer a search as the store stands now."""
-        await self.changes.given()
         number = await self.change_number()
         kept = self._answers.get(query)
         while kept is None or kept[0] < number:
