@@ -86,6 +86,9 @@ TESTS: Mapping[str, str] = {
     "UPS-RS event channel": (
         "unit/services/worklist_api/test_ups_events.py::test_the_channel_tells_what_waited_and_then_what_happens"
     ),
+    "UPS-RS event channel, several processes": (
+        "integration/test_api_processes.py::test_events_reach_subscribers_connected_to_another_process_once"
+    ),
     "STOW-RS user": "integration/test_destinations.py::test_objects_arrive_at_orthanc_over_dicomweb_once",
     "Modality Worklist files": "integration/test_destinations.py::test_a_worklist_file_is_there_for_the_plugin",
     "Study Root Query/Retrieve SCU": (

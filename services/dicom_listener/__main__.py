@@ -1,29 +1,10 @@
 """``python -m services.dicom_listener``."""
 
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from tempfile import TemporaryDirectory
 
 from plumbline.errors import PlumblineError
+from plumbline.metrics_folder import shared_metrics
 from plumbline.settings import load_settings
-
-METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-
-
-@contextmanager
-def shared_metrics() -> Iterator[None]:
-    """A folder for the metrics of this process and its children together, where the site has not named one.
-
-    The metrics' library reads the variable when it is imported, so the listener is imported after this.
-    """
-    if os.environ.get(METRICS_VARIABLE):
-        yield
-        return
-    with TemporaryDirectory(prefix="plumbline-metrics-", ignore_cleanup_errors=True) as folder:
-        os.environ[METRICS_VARIABLE] = folder
-        yield
 
 
 def main() -> int:

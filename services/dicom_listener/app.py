@@ -15,6 +15,7 @@ import structlog
 from prometheus_client.multiprocess import mark_process_dead
 
 from plumbline.adapters.dimse.listener import reserve_ports
+from plumbline.metrics_folder import METRICS_VARIABLE
 from plumbline.observability.exposure import expose_metrics
 from plumbline.observability.logging import configure_logging
 from plumbline.settings import Settings
@@ -27,7 +28,6 @@ from services.dicom_listener.ups_events import has_subscribers, run_ups_events
 
 SUPERVISION_S = 0.5
 MEASURE_EVERY_S = 10.0
-METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 AFTER_DRAIN_S = 10.0
 
 

@@ -6,6 +6,7 @@ import multiprocessing
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import wait
 
 import structlog
@@ -13,7 +14,7 @@ import structlog
 from plumbline.adapters.database.engine import open_store
 from plumbline.adapters.database.subscriptions import DatabaseSubscriptions
 from plumbline.adapters.database.workitems import DatabaseWorkitems
-from plumbline.adapters.dimse.ups_events import EventSender, told_by_association
+from plumbline.adapters.dimse.ups_events import EventSender, NotOurTurn, told_by_association
 from plumbline.errors import PlumblineError
 from plumbline.observability.clock import SystemClock
 from plumbline.observability.logging import configure_logging
@@ -21,6 +22,8 @@ from plumbline.settings import Settings
 
 POLL_S = 0.05
 """How often the store is asked whether anything changed; it bounds how soon a subscriber hears of it."""
+TURN_AGAIN_S = 2.0
+"""How soon it is asked again whether another process still tells the subscriber."""
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 60.0
 STOP_NOTICED_WITHIN_S = 0.5
 
@@ -45,12 +48,16 @@ class Telling:
                 while self._sender.tell_waiting():
                     retry_s = FIRST_RETRY_S
                 looked_at = number
+            except NotOurTurn:
+                self._stopping.wait(TURN_AGAIN_S)
             except PlumblineError as error:
                 self._log.warning(
                     "events wait", subscriber=self._sender.receiving_ae, reason=str(error), again_in_s=retry_s
                 )
                 self._stopping.wait(retry_s)
                 retry_s = min(2 * retry_s, LONGEST_RETRY_S)
+        with suppress(PlumblineError):
+            self._sender.give_up_turn()
 
 
 def has_subscribers(settings: Settings) -> bool:
@@ -69,7 +76,8 @@ def run_ups_events(settings: Settings) -> None:
     threads = [
         threading.Thread(target=Telling(sender, worklist.change_number, stopping).run, name=sender.receiving_ae)
         for sender in (
-            EventSender(settings.listener, peer, subscriptions) for peer in told_by_association(settings.listener)
+            EventSender(settings.listener, peer, subscriptions, clock.now)
+            for peer in told_by_association(settings.listener)
         )
     ]
     for thread in threads:

@@ -5,31 +5,21 @@ from __future__ import annotations
 import socket
 import sys
 
-import uvicorn
-
 from plumbline.errors import Misconfigured, PlumblineError
 from plumbline.observability.logging import configure_logging
 from plumbline.settings import ApiSettings, load_settings
-from services.worklist_api.app import create_app
-
-THREADS_TURN_EVERY_S = 0.001
-"""How long one thread may keep the interpreter while others wait. The event loop is busy whenever many read; a change
-that is being stored gives the interpreter away at every call of the database and waits this long for it each time."""
+from services.worklist_api.process import run
 
 
 def main() -> int:
     """Run the server; 2 with one sentence where it cannot start."""
-    sys.setswitchinterval(THREADS_TURN_EVERY_S)
     try:
         settings = load_settings()
         configure_logging(settings.log_level, process="worklist-api")
-        listening = listen(settings.api)
-        app = create_app(settings)
+        run(settings, listen(settings.api))
     except PlumblineError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
-    server.run(sockets=[listening])
     return 0
 
 

@@ -211,6 +211,9 @@ class ApiSettings(_Section):
     """Address to listen on."""
     port: int = Field(default=8080, ge=1, le=65535)
     """Port for pages, UPS-RS, JSON, FHIR, metrics and health."""
+    processes: int = Field(default=1, ge=1)
+    """How many processes answer on the port, each on a core of its own; all answer from the one store. With more than
+    one, ``database_url`` had better be PostgreSQL: an embedded database lets one process write at a time."""
     title: str = "Plumbline worklist"
     """What the pages and the OpenAPI document call it."""
     reader_header: HeaderName | None = None

@@ -6,7 +6,7 @@ and on the real adapters.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from threading import RLock
@@ -347,6 +347,7 @@ class MemoryWorkitemStore:
         self._workitems: dict[str, Workitem] = {}
         self._subscriptions: dict[tuple[str, str], Subscription] = {}
         self._waiting: list[tuple[str, datetime, PendingEvent]] = []
+        self._turns: dict[str, tuple[str, datetime]] = {}
         self._last_event_id = 0
         self._change_number = 0
         self._lock = RLock()
@@ -449,15 +450,25 @@ class MemoryWorkitemStore:
         if self._subscriptions.pop((receiving_ae, workitem_uid), None) is None:
             raise WorkitemInvalid(Refusal.NO_SUCH_WORKITEM, where=workitem_uid, detail="there is no such subscription")
 
-    def pending(self, receiving_ae: str, *, limit: int) -> Sequence[PendingEvent]:
+    def pending(self, receiving_ae: str, *, limit: int, without: Set[int] = frozenset()) -> Sequence[PendingEvent]:
         """See ``Subscriptions.pending``."""
-        return [event for receiver, _, event in self._waiting if receiver == receiving_ae][:limit]
+        own = [event for receiver, _, event in self._waiting if receiver == receiving_ae]
+        return [event for event in own if event.event_id not in without][:limit]
 
     def forget(self, events: Sequence[PendingEvent]) -> None:
         """See ``Subscriptions.forget``."""
         told = {event.event_id for event in events}
         with self._lock:
             self._waiting = [each for each in self._waiting if each[2].event_id not in told]
+
+    def take_turn(self, receiving_ae: str, holder: str, until: datetime) -> bool:
+        """See ``Subscriptions.take_turn``."""
+        with self._lock:
+            has_it, held_until = self._turns.get(receiving_ae, (holder, until))
+            if has_it != holder and held_until > self._clock.now():
+                return False
+            self._turns[receiving_ae] = holder, until
+            return True
 
     def expire(self, before: datetime) -> int:
         """See ``Subscriptions.expire``."""

@@ -14,13 +14,14 @@ from pynetdicom.presentation import UnifiedProcedurePresentationContexts
 
 from plumbline.adapters.dimse.dicom_json import from_json, to_json
 from plumbline.adapters.dimse.listener import Listener
-from plumbline.adapters.dimse.ups_events import EventSender
+from plumbline.adapters.dimse.ups_events import EventSender, NotOurTurn
 from plumbline.adapters.dimse.ups_scp import EVENT, PULL, PUSH, QUERY, WATCH, UpsScp
 from plumbline.adapters.dimse.ups_scu import Dialect, ManagerNode, UpsManager
 from plumbline.adapters.spool import Journal
 from plumbline.errors import Unavailable
+from plumbline.observability.clock import SystemClock
 from plumbline.settings import ListenerSettings, Peer
-from plumbline.testing import MemoryWorkitems, invented_ct_study
+from plumbline.testing import ManualClock, MemoryWorkitems, invented_ct_study
 from plumbline.triage.priority import Priority, TriageDecision
 from plumbline.worklist import tags
 from plumbline.worklist.dataset import element, text
@@ -247,7 +248,7 @@ def test_a_subscriber_hears_every_event_in_order_also_those_while_it_was_away(sc
     create(scu)
     act(scu, 1, ProcedureStepState="IN PROGRESS", TransactionUID=LOCK)
     act(scu, 2, ReasonForCancellation="Not needed")
-    sender = EventSender(settings, settings.peers[2], worklist.store)
+    sender = EventSender(settings, settings.peers[2], worklist.store, SystemClock().now)
     with pytest.raises(Unavailable):
         sender.tell_waiting()
     assert len(worklist.store.pending("WATCHER", limit=9)) == 3
@@ -258,6 +259,28 @@ def test_a_subscriber_hears_every_event_in_order_also_those_while_it_was_away(sc
     assert states == ["SCHEDULED", "IN PROGRESS", None]
     assert (heard[2][0], heard[2][2].ReasonForCancellation, heard[2][2].RequestingAE) == (2, "Not needed", "SCU")
     assert {uid for _, uid, _ in heard} == {"2.25.991"}
+
+
+@may_leave_a_socket
+def test_of_several_processes_one_at_a_time_tells_a_subscriber(settings, subscriber_port):
+    clock = ManualClock()
+    worklist, heard = MemoryWorkitems(clock), []
+    first, second = (EventSender(settings, settings.peers[2], worklist.store, clock.now) for _ in range(2))
+    worklist.store.subscribe(Subscription("WATCHER", GLOBAL))
+    with watcher(subscriber_port, heard):
+        worklist.create(for_creation(reading(1)), workitem_uid="2.25.991")
+        assert first.tell_waiting() == 1
+        worklist.create(for_creation(reading(2)), workitem_uid="2.25.992")
+        with pytest.raises(NotOurTurn):
+            second.tell_waiting()
+        first.give_up_turn()
+        assert second.tell_waiting() == 1
+        worklist.create(for_creation(reading(3)), workitem_uid="2.25.993")
+        with pytest.raises(NotOurTurn):
+            first.tell_waiting()
+        clock.advance(3600)  # its process was lost
+        assert first.tell_waiting() == 1
+    assert [uid for _, uid, _ in heard] == ["2.25.991", "2.25.992", "2.25.993"]
 
 
 def test_a_filtered_subscription_is_for_what_matches(scu, worklist):
@@ -332,7 +355,7 @@ def test_roles_of_an_event_association_are_negotiated(settings, worklist, subscr
     server = ae.start_server(("127.0.0.1", subscriber_port), block=False, evt_handlers=handlers)
     worklist.create(for_creation(reading(1)), workitem_uid="2.25.991")
     worklist.store.subscribe(Subscription("WATCHER", "2.25.991"))
-    EventSender(settings, settings.peers[2], worklist.store).tell_waiting()
+    EventSender(settings, settings.peers[2], worklist.store, SystemClock().now).tell_waiting()
     server.shutdown()
     assert build_role(EVENT, scp_role=True).scp_role == asked[0][EVENT].scp_role
 

@@ -65,8 +65,8 @@ def service(data_dir):
             assert process.wait(20) in (0, -signal.SIGTERM)
 
 
-def wait_until_live(address: str, process: subprocess.Popen) -> None:
-    until = time.monotonic() + STARTS_WITHIN_S
+def wait_until_live(address: str, process: subprocess.Popen, within_s: float = STARTS_WITHIN_S) -> None:
+    until = time.monotonic() + within_s
     while time.monotonic() < until:
         assert process.poll() is None, "the service stopped at once"
         try:

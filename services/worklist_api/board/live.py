@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
-from anyio import CancelScope, create_task_group, fail_after, sleep
+from anyio import create_task_group, fail_after, sleep
 from fastapi import APIRouter, WebSocket
 from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocketDisconnect
 
 from plumbline.errors import PlumblineError
 from services.worklist_api.context import Context, context_of
+from services.worklist_api.sockets import until_closed
 
 router = APIRouter()
 
@@ -34,20 +35,14 @@ async def live(websocket: WebSocket) -> None:
     await websocket.accept()
     async with create_task_group() as group:
         group.start_soon(_tell, websocket, context_of(websocket))
-        await _until_it_leaves(websocket, group.cancel_scope)
+        await until_closed(websocket)
+        group.cancel_scope.cancel()
 
 
 def _is_own_page(websocket: WebSocket) -> bool:
     """Whether the page that opens the socket is one of ours; a client without an Origin is no browser."""
     origin = websocket.headers.get("origin")
     return origin is None or origin.partition("://")[2] == websocket.headers.get("host")
-
-
-async def _until_it_leaves(websocket: WebSocket, scope: CancelScope) -> None:
-    with suppress(WebSocketDisconnect):
-        while True:
-            await websocket.receive_text()
-    scope.cancel()
 
 
 async def _tell(websocket: WebSocket, context: Context) -> None:

@@ -19,11 +19,11 @@ from plumbline.adapters.orthanc.configuration import LocalArchive
 from plumbline.demo.ports import HOST, DemoPorts
 from plumbline.demo.processes import ProcessGroup
 from plumbline.errors import Misconfigured, Unavailable
+from plumbline.metrics_folder import METRICS_VARIABLE
 from plumbline.settings import SETTINGS_FILE_VARIABLE
 
 REPOSITORY = Path(__file__).parents[3]
 PROCESSES_FILE = REPOSITORY / "deploy" / "processes.toml"
-METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @dataclass(frozen=True)

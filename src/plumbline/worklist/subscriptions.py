@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -86,14 +86,21 @@ class Subscriptions(Protocol):
         """Stop subscribing to new workitems, keep those subscribed; raise as ``unsubscribe`` does."""
         ...
 
-    def pending(self, receiving_ae: str, *, limit: int) -> Sequence[PendingEvent]:
-        """Events that wait for an application, the oldest first."""
+    def pending(self, receiving_ae: str, *, limit: int, without: Set[int] = frozenset()) -> Sequence[PendingEvent]:
+        """Events that wait for an application, the oldest first, but for those with the ids ``without``."""
         ...
 
     def forget(self, events: Sequence[PendingEvent]) -> None:
         """Drop events that their application has been told.
 
         These and no others: an older one may have been committed after a younger one was read.
+        """
+        ...
+
+    def take_turn(self, receiving_ae: str, holder: str, until: datetime) -> bool:
+        """Be the one who tells an application its events, until a moment; False where another holder is it now.
+
+        Who is it already, goes on, or gives it up with a moment that has passed.
         """
         ...
 

@@ -143,3 +143,25 @@ def test_events_after_all_were_told_are_not_taken_for_told_ones(desk):
         uid = desk.add(number)
         assert desk.told() == [uid]
         desk.subscriptions.forget(desk.subscriptions.pending("A", limit=10))
+
+
+def test_waiting_events_can_be_asked_for_without_those_that_were_told(desk):
+    first, second = desk.add(1), desk.add(2)
+    for uid in (first, second):
+        desk.subscriptions.subscribe(Subscription("A", uid))
+    told = desk.subscriptions.pending("A", limit=1)
+    others = desk.subscriptions.pending("A", limit=1, without={told[0].event_id})
+    assert [each.report.workitem_uid for each in (*told, *others)] == [first, second]
+    assert not desk.subscriptions.pending("A", limit=9, without={each.event_id for each in (*told, *others)})
+
+
+def test_one_at_a_time_tells_an_application(desk):
+    def take(holder: str, seconds: int) -> bool:
+        until = desk.clock.now() + timedelta(seconds=seconds)
+        return desk.subscriptions.take_turn("A", holder, until)
+
+    assert [take("first", 60), take("second", 60), take("first", 60)] == [True, False, True]
+    desk.clock.advance(61)
+    assert [take("second", 60), take("first", 60)] == [True, False]
+    assert [take("second", 0), take("first", 60)] == [True, True]
+    assert desk.subscriptions.take_turn("B", "second", desk.clock.now())

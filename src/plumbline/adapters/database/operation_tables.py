@@ -19,3 +19,13 @@ class CanaryRow(Base):
     sent_at: Mapped[datetime] = mapped_column(Moment)
     returned_at: Mapped[datetime | None] = mapped_column(Moment)
     round_trip_s: Mapped[float | None] = mapped_column(Float)
+
+
+class EventTurnRow(Base):
+    """Which process tells one application its events, and until when it does."""
+
+    __tablename__ = "event_turns"
+
+    receiving_ae: Mapped[str] = mapped_column(String(16), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(40))
+    held_until: Mapped[datetime] = mapped_column(Moment)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from plumbline.adapters.database.engine import Store
 from plumbline.adapters.database.instances import batched_uids
+from plumbline.adapters.database.operation_tables import EventTurnRow
 from plumbline.adapters.database.tables import SubscriptionRow, WorkitemEventRow, WorkitemRow, WorklistChangeRow
 from plumbline.adapters.database.workitem_search import matching_uids
 from plumbline.pipeline.ports import Clock
@@ -19,6 +22,9 @@ from plumbline.worklist.matching import Key, matches
 from plumbline.worklist.refusals import Refusal, WorkitemInvalid
 from plumbline.worklist.subscriptions import WELL_KNOWN, PendingEvent, Subscription
 from plumbline.worklist.workitem import Workitem
+
+_EVENTS_AT_A_TIME = 500
+"""Rows named in one statement."""
 
 
 class DatabaseSubscriptions:
@@ -74,25 +80,42 @@ class DatabaseSubscriptions:
         with self._store.begin() as session:
             session.delete(_require(session, receiving_ae, workitem_uid))
 
-    def pending(self, receiving_ae: str, *, limit: int) -> Sequence[PendingEvent]:
+    def pending(self, receiving_ae: str, *, limit: int, without: Set[int] = frozenset()) -> Sequence[PendingEvent]:
         """See ``Subscriptions.pending``."""
-        statement = (
-            select(WorkitemEventRow)
-            .where(WorkitemEventRow.receiving_ae == receiving_ae)
-            .order_by(WorkitemEventRow.event_id)
-            .limit(limit)
-        )
+        own = WorkitemEventRow.receiving_ae == receiving_ae
+        in_order = select(WorkitemEventRow.event_id).where(own).order_by(WorkitemEventRow.event_id)
         with self._store.read() as session:
+            waiting = session.connection().scalars(in_order.limit(limit + len(without)))
+            wanted = list(islice((event_id for event_id in waiting if event_id not in without), limit))
+            if not wanted:
+                return []
+            statement = select(WorkitemEventRow).where(WorkitemEventRow.event_id.in_(wanted))
             return [
                 PendingEvent(row.event_id, EventReport(row.workitem_uid, EventType(row.event_type), row.information))
-                for row in session.scalars(statement)
+                for row in session.scalars(statement.order_by(WorkitemEventRow.event_id))
             ]
 
     def forget(self, events: Sequence[PendingEvent]) -> None:
         """See ``Subscriptions.forget``."""
-        told = WorkitemEventRow.event_id.in_([event.event_id for event in events])
         with self._store.begin() as session:
-            session.execute(delete(WorkitemEventRow).where(told))
+            for start in range(0, len(events), _EVENTS_AT_A_TIME):
+                told = [event.event_id for event in events[start : start + _EVENTS_AT_A_TIME]]
+                session.execute(delete(WorkitemEventRow).where(WorkitemEventRow.event_id.in_(told)))
+
+    def take_turn(self, receiving_ae: str, holder: str, until: datetime) -> bool:
+        """See ``Subscriptions.take_turn``."""
+        try:
+            with self._store.begin() as session:
+                row = session.get(EventTurnRow, receiving_ae, with_for_update=True)
+                if row is None:
+                    session.add(EventTurnRow(receiving_ae=receiving_ae, holder=holder, held_until=until))
+                    return True
+                if row.holder != holder and row.held_until > self._clock.now():
+                    return False
+                row.holder, row.held_until = holder, until
+                return True
+        except IntegrityError:  # somebody else was the first ever
+            return False
 
     def expire(self, before: datetime) -> int:
         """See ``Subscriptions.expire``."""

@@ -1,12 +1,15 @@
 """The UPS Event SOP Class as SCP: event reports to subscribers, on associations of our own (PS3.4 CC.2.4).
 
 Events wait in the store in the order in which they happened. One leaves it when its subscriber has confirmed
-it, so one that is away misses nothing and may hear the last one twice.
+it, so one that is away misses nothing and may hear the last one twice. Of several processes on one store, one at a time
+tells a subscriber.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from pynetdicom import AE, build_role
@@ -14,7 +17,7 @@ from pynetdicom import AE, build_role
 from plumbline.adapters.dimse.dicom_json import from_json
 from plumbline.adapters.dimse.tls import client_context
 from plumbline.adapters.dimse.ups_scp import EVENT, PUSH
-from plumbline.errors import Misconfigured, Unavailable
+from plumbline.errors import Conflict, Misconfigured, Unavailable
 from plumbline.settings import ListenerSettings, Peer
 from plumbline.worklist.subscriptions import PendingEvent, Subscriptions
 
@@ -22,15 +25,32 @@ SUCCESS = 0x0000
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 15.0
 EVENTS_ON_ONE_ASSOCIATION = 200
+TURN = timedelta(seconds=60)
+"""How long a process is the one who tells, unless it goes on; no answer is waited for half as long."""
+
+
+class NotOurTurn(Conflict):
+    """Another process tells this application its events."""
 
 
 class EventSender:
-    """Tells one application its events, where the settings say that it listens."""
+    """Tells one application its events, where the settings say that it listens.
 
-    def __init__(self, settings: ListenerSettings, peer: Peer, subscriptions: Subscriptions) -> None:
+    Parameters
+    ----------
+    now
+        The time of day, timezone-aware.
+    """
+
+    def __init__(
+        self, settings: ListenerSettings, peer: Peer, subscriptions: Subscriptions, now: Callable[[], datetime]
+    ) -> None:
         self._settings = settings
         self._peer = peer
         self._subscriptions = subscriptions
+        self._now = now
+        self._holder = uuid.uuid4().hex
+        self._turn_ends_at: datetime | None = None
 
     @property
     def receiving_ae(self) -> str:
@@ -44,17 +64,40 @@ class EventSender:
         ------
         Unavailable
             It does not accept an association for events, or did not confirm one; this and all later ones wait.
+        NotOurTurn
+            Another process tells them.
         """
+        waiting = self._subscriptions.pending(self.receiving_ae, limit=1)
+        if not waiting:
+            return 0
+        self._go_on()
         waiting = self._subscriptions.pending(self.receiving_ae, limit=EVENTS_ON_ONE_ASSOCIATION)
         if waiting:
             self._tell(waiting)
         return len(waiting)
+
+    def give_up_turn(self) -> None:
+        """Let another process tell from now on."""
+        if self._turn_ends_at is not None:
+            self._subscriptions.take_turn(self.receiving_ae, self._holder, self._now())
+            self._turn_ends_at = None
+
+    def _go_on(self) -> None:
+        """Be the one who tells for some time to come; raise ``NotOurTurn`` where another process is."""
+        now = self._now()
+        if self._turn_ends_at is not None and self._turn_ends_at - now > TURN / 2:
+            return
+        self._turn_ends_at = None
+        if not self._subscriptions.take_turn(self.receiving_ae, self._holder, now + TURN):
+            raise NotOurTurn("another process tells this subscriber", where=self.receiving_ae)
+        self._turn_ends_at = now + TURN
 
     def _tell(self, waiting: Sequence[PendingEvent]) -> None:
         association = self._associate()
         told: list[PendingEvent] = []
         try:
             for event in waiting:
+                self._go_on()
                 _report(association, event)
                 told.append(event)
         finally:

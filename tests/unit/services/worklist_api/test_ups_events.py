@@ -1,6 +1,20 @@
+import warnings
+
 import pytest
 
+from plumbline.adapters.database.engine import open_store
+from plumbline.adapters.database.subscriptions import DatabaseSubscriptions
+from plumbline.adapters.database.workitems import DatabaseWorkitems
+from plumbline.testing import ManualClock, MemoryExamResults
 from plumbline.worklist.dataset import element
+from services.worklist_api.assembly import serve
+from services.worklist_api.context import Context
+from services.worklist_api.ups import channel as channel_module
+from tests.unit.services.worklist_api.test_ups_transactions import workitem
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # starlette prefers a fork of httpx that is not a dependency here
+    from fastapi.testclient import TestClient
 
 URL = "/dicom-web/workitems"
 ALL, FILTERED = "1.2.840.10008.5.1.4.34.5", "1.2.840.10008.5.1.4.34.5.1"
@@ -154,10 +168,78 @@ def test_events_are_told_once_over_reconnections(site, client):
     client.post(f"{URL}/{uid}/subscribers/WATCHER")
     with client.websocket_connect("/dicom-web/subscribers/WATCHER") as channel:
         channel.receive_json()
+        channel.close(1000)
         site.wait_until(lambda: waiting(site) == [])
     claim(client, uid)
     with client.websocket_connect("/dicom-web/subscribers/WATCHER") as channel:
         assert channel.receive_json()[STATE]["Value"] == ["IN PROGRESS"]
+
+
+def test_what_a_broken_connection_swallowed_is_told_again(site, client):
+    uid = site.add_reading(1)
+    client.post(f"{URL}/{uid}/subscribers/WATCHER")
+    with client.websocket_connect("/dicom-web/subscribers/WATCHER") as channel:
+        channel.receive_json()
+        channel.close(1006)
+    assert waiting(site) == [(uid, 1, "SCHEDULED")]
+    with client.websocket_connect("/dicom-web/subscribers/WATCHER") as channel:
+        assert channel.receive_json()[STATE]["Value"] == ["SCHEDULED"]
+
+
+def test_what_a_connection_outlives_is_dropped(site, client, monkeypatch):
+    monkeypatch.setattr(channel_module, "KEPT_FOR_S", 0.05)
+    monkeypatch.setattr(channel_module, "DROP_EVERY_S", 0.01)
+    uid = site.add_reading(1)
+    client.post(f"{URL}/{uid}/subscribers/WATCHER")
+    with client.websocket_connect("/dicom-web/subscribers/WATCHER") as channel:
+        channel.receive_json()
+        site.wait_until(lambda: waiting(site) == [])
+
+
+def test_every_channel_of_an_application_hears_each_event_once(site, client):
+    uid = site.add_reading(1)
+    client.post(f"{URL}/{uid}/subscribers/WATCHER")
+    path = "/dicom-web/subscribers/WATCHER"
+    with client.websocket_connect(path) as first, client.websocket_connect(path) as second:
+        claim(client, uid)
+        for channel in (first, second):
+            assert [channel.receive_json()[STATE]["Value"] for _ in range(2)] == [["SCHEDULED"], ["IN PROGRESS"]]
+
+
+def test_an_event_reaches_a_subscriber_connected_to_another_process(tmp_path):
+    """Two applications that share nothing but the store, as two processes do."""
+    clock, url = ManualClock(), f"sqlite:///{tmp_path / 'store.sqlite'}"
+    stores = [open_store(url) for _ in range(2)]
+    here, there = (
+        TestClient(
+            serve(
+                Context(
+                    DatabaseWorkitems(store, clock),
+                    DatabaseSubscriptions(store, clock),
+                    MemoryExamResults(),
+                    clock.now,
+                    {},
+                )
+            )
+        )
+        for store in stores
+    )
+    assert here.post(f"{URL}/{ALL}/subscribers/WATCHER").status_code == 201
+    with there.websocket_connect("/dicom-web/subscribers/WATCHER") as channel:
+        assert here.post(f"{URL}?2.25.5", json=workitem()).status_code == 201
+        assert channel.receive_json()["00001000"]["Value"] == ["2.25.5"]
+    assert there.get(URL).json()[0]["00080018"]["Value"] == ["2.25.5"]
+    for store in stores:
+        store.engine.dispose()
+
+
+def test_whatever_a_subscriber_says_is_passed_over(site, client):
+    uid = site.add_reading(1)
+    with client.websocket_connect("/dicom-web/subscribers/WATCHER") as channel:
+        channel.send_text("{")
+        channel.send_bytes(b"\x00\xff")
+        client.post(f"{URL}/{uid}/subscribers/WATCHER")
+        assert channel.receive_json()["00001000"]["Value"] == [uid]
 
 
 def test_events_that_nobody_fetches_are_dropped_after_a_week(site, client):
