@@ -2,7 +2,8 @@
 
 The queue is Orthanc's own log of changes: the number of the last change that was dealt with is kept in
 a global property, so neither a restart of Orthanc nor an absent listener loses a study. What Plumbline
-itself stored (reports, key objects, pictures) is not sent back to it.
+itself stored (reports, key objects, pictures) is not sent back to it, and neither are studies that the site's
+filter leaves out.
 
 Needs Orthanc 1.10.1 or later and its Python plugin; it uses nothing but the REST API and the global properties.
 """
@@ -22,10 +23,18 @@ MODALITY = os.environ.get("PLUMBLINE_MODALITY", "plumbline")
 OWN_MANUFACTURER = "Plumbline"
 """Manufacturer (0008,0070) of the objects that Plumbline makes."""
 OWN_MODALITIES = frozenset({"SR", "KO", "OT", "SC", "PR"})
+ROUTED_MODALITIES = frozenset(os.environ.get("PLUMBLINE_ROUTE_MODALITIES", "").replace(",", " ").upper().split())
+"""A study without a series of these stays in the archive; every study is sent where none is named."""
+ROUTED_TEXT = re.compile(os.environ.get("PLUMBLINE_ROUTE_TEXT", ""), re.IGNORECASE)
+"""A study of which descriptions say something, and nowhere this, stays in the archive."""
+STUDY_TEXTS = ("StudyDescription", "RequestedProcedureDescription")
+SERIES_TEXTS = ("SeriesDescription", "BodyPartExamined", "ProtocolName")
 CURSOR_PROPERTY = 5467
 """Global property that holds the number of the last change dealt with."""
 SENT_METADATA = "4010"
 """Study metadata (``plumbline-sent``): which instances of which series were delivered, or refused."""
+LEFT_OUT_METADATA = "4015"
+"""Study metadata (``plumbline-left-out``): why the filter did not let a study through; the reconciler heeds it."""
 PAGE = 100
 CHUNK = 200
 """Instances in one job: what was delivered is noted after each, so an outage repeats at most one."""
@@ -73,18 +82,54 @@ def short(instance):
     return instance.replace("-", "")[:12]
 
 
-def wanted_of(study):
-    """Instances of the study's foreign series, by series."""
+def foreign_series(study):
+    """The study's series that others made."""
     try:
-        series = get(f"/studies/{study}/series")
+        return [one for one in get(f"/studies/{study}/series") if not is_own(one)]
     except orthanc.OrthancException as error:
         raise Deleted from error
-    return {one["ID"]: sorted(one["Instances"]) for one in series if not is_own(one)}
+
+
+def wanted_of(study):
+    """Instances of the study's foreign series, by series."""
+    return {one["ID"]: sorted(one["Instances"]) for one in foreign_series(study)}
+
+
+def why_left_out(study):
+    """What the site's filter has against a study, in words; nothing where it is to be sent."""
+    series = foreign_series(study)
+    modalities = {one["MainDicomTags"].get("Modality", "").strip().upper() for one in series}
+    if ROUTED_MODALITIES and ROUTED_MODALITIES.isdisjoint(modalities):
+        return f"no series of {', '.join(sorted(ROUTED_MODALITIES))}"
+    if not ROUTED_TEXT.pattern:
+        return ""
+    texts = [get(f"/studies/{study}")["MainDicomTags"].get(name, "") for name in STUDY_TEXTS]
+    texts += [one["MainDicomTags"].get(name, "") for one in series for name in SERIES_TEXTS]
+    said = [text for text in texts if text.strip()]
+    return "no description names what is routed" if said and not any(map(ROUTED_TEXT.search, said)) else ""
+
+
+def is_let_through(study):
+    """Whether the filter lets a study through; where it does not, that is noted on the study, for the reconciler."""
+    reason = why_left_out(study) if ROUTED_MODALITIES or ROUTED_TEXT.pattern else ""
+    if reason:
+        orthanc.RestApiPut(f"/studies/{study}/metadata/{LEFT_OUT_METADATA}", reason)
+    elif has_metadata(study, LEFT_OUT_METADATA, "plumbline-left-out"):
+        orthanc.RestApiDelete(f"/studies/{study}/metadata/{LEFT_OUT_METADATA}")
+    return not reason
+
+
+def has_metadata(study, number, name):
+    """Whether a study has a metadata, which Orthanc lists by its name where that is registered."""
+    try:
+        return not {number, name}.isdisjoint(get(f"/studies/{study}/metadata"))
+    except orthanc.OrthancException as error:
+        raise Deleted from error
 
 
 def delivered(study, wanted):
     """What was dealt with before, by series: the short identifiers of its instances."""
-    if SENT_METADATA not in {name_or_number(entry) for entry in get(f"/studies/{study}/metadata")}:
+    if not has_metadata(study, SENT_METADATA, "plumbline-sent"):
         return {}
     noted = json.loads(orthanc.RestApiGet(f"/studies/{study}/metadata/{SENT_METADATA}"))
     return {series: known(value, wanted.get(series, [])) for series, value in noted.items()}
@@ -96,11 +141,6 @@ def known(noted, instances):
         return set(noted)
     digest = hashlib.sha256(" ".join(instances).encode()).hexdigest()[:16]
     return {short(instance) for instance in instances} if digest == noted else set()
-
-
-def name_or_number(entry):
-    """Orthanc lists registered metadata by their names."""
-    return SENT_METADATA if entry == "plumbline-sent" else entry
 
 
 def touched_before(last):
@@ -200,6 +240,8 @@ class Router(threading.Thread):
 
     def _deliver(self, study):
         """Send the instances that were not sent yet; returns when each is delivered or refused."""
+        if not is_let_through(study):
+            return
         while True:
             wanted = wanted_of(study)
             done = delivered(study, wanted)

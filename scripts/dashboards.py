@@ -219,6 +219,12 @@ DASHBOARDS = (
                 rate("plumbline_listener_indexed_total", "outcome"),
             ),
             Panel(
+                "Fetched by the reconciler",
+                "Instances an hour that the archive had and that never arrived, and those that it cannot give.",
+                "short",
+                rate("plumbline_reconciled_instances_total", "outcome", per_s=HOUR),
+            ),
+            Panel(
                 "Room in the spool",
                 "Free and used. At listener.reserve_bytes of free room senders are refused.",
                 "bytes",

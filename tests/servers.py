@@ -113,6 +113,7 @@ def run_orthanc(
     http_port: int | None = None,
     dicom_port: int | None = None,
     answers_with: int = 200,
+    env: dict[str, str] | None = None,
 ) -> Iterator[OrthancServer]:
     """Orthanc with the project's configuration; its storage is in ``folder`` and survives a restart there."""
     binary = program("Orthanc", "orthanc")
@@ -127,7 +128,7 @@ def run_orthanc(
         pytest.skip(f"Orthanc plugins are not installed (Debian packages {', '.join(missing)})")
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "orthanc.log"
-    with running(archive.command(binary), log=log, env=archive.environment()) as process:
+    with running(archive.command(binary), log=log, env=archive.environment() | (env or {})) as process:
         wait_until(
             lambda: process.poll() is not None or answers(archive.url + "/system", answers_with),
             f"Orthanc answers; {log}",

@@ -19,9 +19,10 @@ from plumbline.adapters.queue.celery_app import (
     TICK,
     create_celery,
 )
-from plumbline.errors import Misconfigured, Unavailable
+from plumbline.errors import Misconfigured, OutOfCapacity, Unavailable
 from plumbline.observability.exposure import expose_metrics
 from plumbline.observability.logging import configure_logging
+from plumbline.observability.metrics import note_reconciled
 from plumbline.observability.tracing import require_packages
 from plumbline.pipeline.late_news import open_told_exams
 from plumbline.pipeline.processing import accept_pushed
@@ -131,8 +132,8 @@ def reconcile() -> None:
     here = worker()
     ports = here.ports
     try:
-        reconcile_archive(ports.archive, ports.index, ports.spool, limit=RECONCILE_LIMIT)
+        note_reconciled(reconcile_archive(ports.archive, ports.index, ports.fetcher, limit=RECONCILE_LIMIT))
         quiet_since = ports.clock.now() - timedelta(hours=here.settings.path.retention_h)
         release_safe(here.retention, ports.index, ports.archive, quiet_since=quiet_since)
-    except Unavailable as error:
+    except (Unavailable, OutOfCapacity) as error:
         structlog.get_logger("plumbline.reconcile").warning("reconciling put off", reason=str(error))

@@ -80,6 +80,8 @@ class MemoryArchive:
     withdrawn: list[str] = field(default_factory=list)
     annotations: dict[str, dict[str, str]] = field(default_factory=dict)
     changes: list[ArchiveChange] = field(default_factory=list)
+    left_out: set[str] = field(default_factory=set)
+    """Studies that the archive was told not to send."""
     is_away: bool = False
 
     def tell_missing(self) -> None:
@@ -138,6 +140,16 @@ class MemoryArchive:
         later = [change for change in self.changes if change.sequence > sequence]
         page = tuple(later[:limit])
         return page, page[-1].sequence if page else sequence, len(later) <= limit
+
+    def is_left_out(self, study_instance_uid: str) -> bool:
+        """See ``Archive.is_left_out``."""
+        self.tell_missing()
+        return study_instance_uid in self.left_out
+
+    def newest_change(self) -> int:
+        """See ``Archive.newest_change``."""
+        self.tell_missing()
+        return self.changes[-1].sequence if self.changes else 0
 
 
 @dataclass

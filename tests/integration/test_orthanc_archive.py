@@ -254,6 +254,6 @@ def test_an_instance_whose_file_the_archive_has_lost_does_not_keep_the_others_fr
         assert len(listed) == found.instance_count == 3
         spool = MemorySpool()
         fetcher = Fetcher(archive, spool, ManualClock())
-        assert fetcher.fetch(listed, skips_broken=True) == {lost}
+        assert fetcher.fetch(listed) == {lost}
         assert len(spool.appended) == 2
         archive.close()

@@ -14,6 +14,8 @@ from pydicom.uid import generate_uid
 
 from plumbline.adapters.orthanc.archive import OrthancArchive
 from plumbline.adapters.spool import Journal
+from plumbline.observability.clock import SystemClock
+from plumbline.pipeline.fetch import Fetcher
 from plumbline.pipeline.reconcile import reconcile
 from plumbline.settings import OrthancSettings
 from tests.servers import listener_settings, program, run_listener, run_orthanc, wait_until
@@ -51,6 +53,16 @@ def wait_for(listener, study, count):
     wait_until(lambda: len(held(listener, study)) == count, f"{count} instances routed and indexed", ROUTED_WITHIN_S)
 
 
+def reconcile_later(archive, listener):
+    """A pass of the reconciler as if a minute had gone by, into the spool of a listener."""
+    journal = Journal(listener.settings.spool_dir)
+    try:
+        fetcher = Fetcher(archive, journal, SystemClock())
+        return reconcile(archive, listener.index, fetcher, now=datetime.now(UTC) + timedelta(minutes=1))
+    finally:
+        journal.close()
+
+
 @pytest.fixture
 def place(tmp_path):
     """Listener settings and ways to start both, on ports that stay the same over restarts."""
@@ -61,8 +73,9 @@ def place(tmp_path):
         ports: dict
 
         @contextmanager
-        def orthanc(self):
-            with run_orthanc(tmp_path / "orthanc", listener_port=self.settings.listener.port, **self.ports) as server:
+        def orthanc(self, **env):
+            port = self.settings.listener.port
+            with run_orthanc(tmp_path / "orthanc", listener_port=port, env=env, **self.ports) as server:
                 self.ports = {"http_port": server.archive.http_port, "dicom_port": server.archive.dicom_port}
                 yield server
 
@@ -98,6 +111,22 @@ def test_our_own_report_stored_in_the_archive_does_not_come_back(place):
         send(orthanc, other)
         wait_for(listener, later, 1)  # routed in the order of the changes: the report's turn is over
         assert len(listener.kept()) == 3
+
+
+def test_what_the_site_s_filter_leaves_out_is_neither_sent_nor_fetched(place):
+    with place.orthanc(PLUMBLINE_ROUTE_MODALITIES="CT") as orthanc, place.listener() as listener:
+        breast, left_out = write_study(place.folder / "m", 1, Modality="MG")
+        send(orthanc, breast)
+        archive = OrthancArchive(OrthancSettings(url=orthanc.url))
+        wait_until(lambda: archive.is_left_out(left_out), "the router says so", ROUTED_WITHIN_S)
+        paths, study = write_study(place.folder / "a", 2)
+        send(orthanc, paths)
+        wait_for(listener, study, 2)
+        assert not archive.is_left_out(study)
+        report = reconcile_later(archive, listener)
+        assert (report.studies, report.fetched) == (2, 0)
+        assert held(listener, left_out) == set()
+        archive.close()
 
 
 def test_nothing_is_lost_while_the_listener_is_down_even_if_orthanc_restarts(place):
@@ -148,12 +177,9 @@ def test_what_was_never_sent_is_fetched_by_reconciling(place):
         archive = OrthancArchive(OrthancSettings(url=orthanc.url))
         with place.listener() as listener:
             # The router would send it too: what matters is that the two together hold each instance once.
-            journal = Journal(listener.settings.spool_dir)
-            report = reconcile(archive, listener.index, journal, now=datetime.now(UTC) + timedelta(minutes=1))
+            report = reconcile_later(archive, listener)
             wait_for(listener, study, 3)
-            journal.close()
             assert (report.studies, report.failed) == (1, ())
             assert listener.index.quarantined() == []
-            again = reconcile(archive, listener.index, journal, now=datetime.now(UTC) + timedelta(minutes=1))
-            assert again.fetched == 0
+            assert reconcile_later(archive, listener).fetched == 0
         archive.close()

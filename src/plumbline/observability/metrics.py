@@ -15,6 +15,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, multiprocess
 
 from plumbline.pipeline.ports import Step, StepName
+from plumbline.pipeline.reconcile import ReconcileReport
 
 SECONDS = (0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 20, 30, 60, 120, 300)
 
@@ -36,6 +37,12 @@ TO_PRIORITY_SECONDS = Histogram(
     "plumbline_priority_seconds", "From the last instance received to the final priority.", buckets=SECONDS
 )
 PUBLISH_FAILURES = Counter("plumbline_publish_failures", "Objects a destination did not take.", ["destination"])
+
+RECONCILED = Counter(
+    "plumbline_reconciled_instances",
+    "Instances that the archive had and that never arrived, by whether it could give them.",
+    ["outcome"],
+)
 
 
 def all_processes() -> CollectorRegistry:
@@ -95,6 +102,21 @@ def count_result(step: Step, outcome: str, result: Mapping[str, Any]) -> None:
             EXAMS.labels("done").inc()
         case _:
             pass
+
+
+def note_reconciled(report: ReconcileReport) -> None:
+    """Log and count what the reconciler found, where it found anything."""
+    RECONCILED.labels("fetched").inc(report.fetched)
+    RECONCILED.labels("not-given").inc(len(report.failed))
+    log = structlog.get_logger("plumbline.reconcile")
+    if report.fetched:
+        log.info("fetched what never arrived", instances=report.fetched, studies=report.studies)
+    if report.failed:
+        log.warning(
+            "the archive lists what it cannot give", sop_instance_uids=report.failed[:10], of=len(report.failed)
+        )
+    if report.given_up:
+        log.error("studies given up that the archive cannot give whole", study_instance_uids=report.given_up)
 
 
 def _named(step: Step) -> dict[str, str | int]:

@@ -90,6 +90,14 @@ class Archive(Protocol):
         """Studies that became stable after ``sequence``: (changes, last sequence seen, whether that was all)."""
         ...
 
+    def is_left_out(self, study_instance_uid: str) -> bool:
+        """Whether the archive was told by the site not to send this study; true only where it says so."""
+        ...
+
+    def newest_change(self) -> int:
+        """Sequence number of the newest change in the archive's log."""
+        ...
+
     def tell_missing(self) -> None:
         """Raise ``Unavailable`` unless the archive answers now."""
         ...
@@ -131,9 +139,9 @@ class RemoteArchive(Protocol):
 class Fetches(Protocol):
     """Brings instances from the archive into the spool."""
 
-    def fetch(self, wanted: Iterable[ArchiveInstance], *, sender: str = ..., skips_broken: bool = False) -> set[str]:
+    def fetch(self, wanted: Iterable[ArchiveInstance], *, sender: str = ..., broken_after_s: float = ...) -> set[str]:
         """Return the UIDs that the archive lists but cannot give; the others are durable or under way.
 
-        With ``skips_broken`` also those that it fails on while it answers otherwise.
+        Among them is what it has failed on for ``broken_after_s`` (none where not given) while it answered otherwise.
         """
         ...

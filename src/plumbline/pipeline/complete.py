@@ -14,6 +14,8 @@ from plumbline.pipeline.ports import End, ExamState, PathPorts, Proceed, Step, S
 from plumbline.pipeline.reopening import what_changed
 from plumbline.pipeline.studies import Basis, Declaration, StudyCount
 
+BROKEN_AFTER_S = 120.0
+"""How long an archive that fails on an instance is asked again for it: such a failure may pass."""
 GIVEN_BACK = "The images of this study were given back to the archive; they are fetched again."
 
 
@@ -64,7 +66,8 @@ def _count(
 def _fetch_missing(
     ports: PathPorts, listed: Sequence[ArchiveInstance], missing: set[str], count: StudyCount
 ) -> StepOutcome:
-    failed = ports.fetcher.fetch(each for each in listed if each.sop_instance_uid in missing)
+    wanted = [each for each in listed if each.sop_instance_uid in missing]
+    failed = ports.fetcher.fetch(wanted, broken_after_s=BROKEN_AFTER_S)
     if failed and failed >= missing:
         sentence = f"{len(failed)} instances that the archive lists cannot be fetched from it."
         ports.studies.counted(replace(count, sentence=f"{count.sentence} {sentence}"), ports.clock.now())

@@ -119,7 +119,7 @@ def advance(
 
 
 def _from_own(fetch: ReferenceFetch, missing: Sequence[ArchiveInstance], ports: PathPorts) -> ReferenceFetch:
-    failed = ports.fetcher.fetch(missing, sender=REFERENCE_SENDER, skips_broken=True)
+    failed = ports.fetcher.fetch(missing, sender=REFERENCE_SENDER)
     if not failed:
         return fetch
     shortfall = f"the archive lists {len(failed)} that it cannot give"

@@ -157,6 +157,24 @@ def test_what_the_archive_lists_and_cannot_give_fails_the_exam_visibly(world, mo
     assert (count.held, count.listed, count.missing, count.basis) == (1, 2, 1, None)
 
 
+def test_an_instance_whose_file_the_archive_lost_fails_the_exam_visibly_after_a_while(world, monkeypatch):
+    world.list_in_archive("1.1", "1.2")
+    world.receive("1.1")
+    world.clock.advance(31)
+
+    def fetch(_instance):
+        raise Unavailable("the archive failed (HTTP 500)")
+
+    monkeypatch.setattr(world.archive, "fetch", fetch)
+    assert isinstance(world.count(), Wait)
+    world.clock.advance(119)
+    assert isinstance(world.count(), Wait)
+    world.clock.advance(20)
+    outcome = world.count()
+    assert isinstance(outcome, End)
+    assert (outcome.state, outcome.reason[:11]) == (ExamState.FAILED, "1 instances")
+
+
 def test_an_instance_in_quarantine_is_accounted_for_and_said(world):
     world.list_in_archive("1.1", "1.2")
     world.receive("1.1")

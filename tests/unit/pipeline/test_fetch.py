@@ -6,7 +6,7 @@ import pytest
 
 from plumbline.errors import Unavailable
 from plumbline.pipeline.archive_ports import ArchiveInstance, FetchedInstance
-from plumbline.pipeline.fetch import SENDER, Fetcher
+from plumbline.pipeline.fetch import BROKEN_AT_ONCE, SENDER, Fetcher
 from plumbline.testing import ManualClock, MemoryArchive, MemorySpool
 
 
@@ -74,18 +74,52 @@ def test_an_archive_that_went_away_is_raised_and_what_came_before_is_kept():
     assert world.fetched == ["1.1", "1.2"]
 
 
-def test_an_instance_that_the_archive_fails_on_is_skipped_where_that_is_asked_for(monkeypatch):
-    world = World("1.1", "1.2")
-    give = world.archive.fetch
+def fail_on(world, monkeypatch, *uids):
+    """Make the archive fail on some instances; returns those it was asked for."""
+    give, asked = world.archive.fetch, []
 
     def fetch(instance):
-        if instance.sop_instance_uid == "1.1":
+        asked.append(instance.sop_instance_uid)
+        if instance.sop_instance_uid in uids:
             raise Unavailable("the archive failed")
         return give(instance)
 
     monkeypatch.setattr(world.archive, "fetch", fetch)
-    wanted = [ArchiveInstance(uid, "", uid) for uid in ("1.1", "1.2")]
-    with pytest.raises(Unavailable):
-        world.fetcher.fetch(wanted)
-    assert world.fetcher.fetch(wanted, skips_broken=True) == {"1.1"}
+    return asked
+
+
+def test_an_instance_that_the_archive_fails_on_does_not_keep_the_others_from_coming(monkeypatch):
+    world = World("1.1", "1.2")
+    fail_on(world, monkeypatch, "1.1")
+    assert world.fetch("1.1", "1.2") == {"1.1"}
     assert world.fetched == ["1.2"]
+
+
+def test_a_failure_may_pass_before_an_instance_counts_as_one_that_cannot_be_had(monkeypatch):
+    world = World("1.1")
+    asked = fail_on(world, monkeypatch, "1.1")
+    wanted = [ArchiveInstance("1.1", "", "1.1")]
+    for second in range(120):
+        assert world.fetcher.fetch(wanted, broken_after_s=120.0) == set(), second
+        world.clock.advance(1)
+    assert world.fetcher.fetch(wanted, broken_after_s=120.0) == {"1.1"}
+    assert len(asked) == 7, "every 20 seconds, however often a waiting step looks"
+
+
+def test_an_archive_that_is_away_has_not_failed_on_the_instance_meanwhile(monkeypatch):
+    world = World("1.1")
+    world.archive.is_away = True
+    with pytest.raises(Unavailable):
+        world.fetch("1.1")
+    world.archive.is_away = False
+    world.clock.advance(600)
+    fail_on(world, monkeypatch, "1.1")
+    assert world.fetcher.fetch([ArchiveInstance("1.1", "", "1.1")], broken_after_s=120.0) == set()
+
+
+def test_an_archive_that_fails_on_many_is_not_asked_for_each(monkeypatch):
+    uids = [f"1.{number}" for number in range(40)]
+    world = World(*uids)
+    asked = fail_on(world, monkeypatch, *uids)
+    assert world.fetch(*uids) == set(uids)
+    assert len(asked) == BROKEN_AT_ONCE

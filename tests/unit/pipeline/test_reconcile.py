@@ -9,9 +9,11 @@ import pytest
 
 from plumbline.errors import Unavailable
 from plumbline.pipeline.archive_ports import ArchiveChange, ArchiveInstance, FetchedInstance
+from plumbline.pipeline.fetch import Fetcher
 from plumbline.pipeline.ports import QuarantineEntry
-from plumbline.pipeline.reconcile import CURSOR, reconcile
-from plumbline.testing import MemoryArchive, MemorySpool
+from plumbline.pipeline.reconcile import CURSOR, GRACE, OWED_FOR
+from plumbline.pipeline.reconcile import reconcile as reconcile_by
+from plumbline.testing import ManualClock, MemoryArchive, MemorySpool
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 EARLIER = NOW - timedelta(minutes=5)
@@ -44,6 +46,24 @@ def archive_with(*studies, at=EARLIER):
         archive.instances[uid] = [FetchedInstance(b"data", "1.2", f"{uid}.{n}", "1.2.840.10008.1.2") for n in (1, 2)]
         archive.changes.append(ArchiveChange(sequence, uid, at))
     return archive
+
+
+def reconcile(archive, index, spool, **options):
+    """One pass, by a worker that has fetched nothing before."""
+    return reconcile_by(archive, index, Fetcher(archive, spool, ManualClock(options["now"])), **options)
+
+
+def broken(archive, monkeypatch, *uids):
+    """Make the archive fail on instances, as one does that has lost their files; returns them, to be mended."""
+    lost, give = set(uids), archive.fetch
+
+    def fetch(instance):
+        if instance.sop_instance_uid in lost:
+            raise Unavailable("the archive failed (HTTP 500)")
+        return give(instance)
+
+    monkeypatch.setattr(archive, "fetch", fetch)
+    return lost
 
 
 def fetched(spool):
@@ -120,3 +140,42 @@ def test_an_archive_that_goes_away_half_way_keeps_the_position_of_what_is_done(m
     with pytest.raises(Unavailable):
         reconcile(archive, index, spool, now=NOW)
     assert index.cursors[CURSOR] == "1"
+
+
+def test_an_instance_that_the_archive_fails_on_holds_up_nothing_and_is_asked_for_again(monkeypatch):
+    archive, spool, index = archive_with("2.25.7", "2.25.8"), MemorySpool(), KnownInstances()
+    lost = broken(archive, monkeypatch, "2.25.7.1")
+    report = reconcile(archive, index, spool, now=NOW)
+    assert fetched(spool) == ["2.25.7.2", "2.25.8.1", "2.25.8.2"]
+    assert (report.failed, report.sequence, report.is_done) == (("2.25.7.1",), 2, True)
+    index.uids.update(fetched(spool))
+    lost.clear()
+    assert reconcile(archive, index, spool, now=NOW + timedelta(hours=1)).failed == ()
+    assert fetched(spool)[3:] == ["2.25.7.1"]
+    index.uids.add("2.25.7.1")
+    assert reconcile(archive, index, spool, now=NOW + OWED_FOR).given_up == (), "it is not owed any more"
+
+
+def test_what_the_archive_cannot_give_for_a_day_is_given_up_and_said(monkeypatch):
+    archive, spool, index = archive_with("2.25.7"), MemorySpool(), KnownInstances({"2.25.7.2"})
+    broken(archive, monkeypatch, "2.25.7.1")
+    for hours in range(0, 24, 6):
+        assert reconcile(archive, index, spool, now=NOW + timedelta(hours=hours)).failed == ("2.25.7.1",)
+    report = reconcile(archive, index, spool, now=NOW + OWED_FOR)
+    assert (report.given_up, report.failed) == (("2.25.7",), ())
+    assert reconcile(archive, index, spool, now=NOW + OWED_FOR + GRACE).given_up == ()
+
+
+def test_an_archive_whose_log_of_changes_began_anew_is_read_from_its_beginning():
+    index = KnownInstances()
+    reconcile(archive_with("2.25.1", "2.25.2", "2.25.3"), index, MemorySpool(), now=NOW - timedelta(hours=1))
+    restored, spool = archive_with("2.25.7"), MemorySpool()
+    assert reconcile(restored, index, spool, now=NOW).fetched == 2
+    assert index.cursors[CURSOR] == "1"
+
+
+def test_a_study_that_the_site_s_filter_leaves_out_stays_in_the_archive():
+    archive, spool, index = archive_with("2.25.7", "2.25.8"), MemorySpool(), KnownInstances()
+    archive.left_out.add("2.25.7")
+    assert reconcile(archive, index, spool, now=NOW).fetched == 2
+    assert fetched(spool) == ["2.25.8.1", "2.25.8.2"]

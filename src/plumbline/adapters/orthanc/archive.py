@@ -20,6 +20,9 @@ from plumbline.settings import OrthancSettings
 
 PREAMBLE_AND_GROUP_LENGTH = 128 + 4 + 12
 """Preamble, prefix and the element File Meta Information Group Length (0002,0000), PS3.10 7.1."""
+LEFT_OUT = ("plumbline-left-out", "4015")
+"""User metadata by which the router notes that the site's filter did not let a study through; the name is listed where
+it is in the archive's configuration."""
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_~")
 """Characters that mean themselves both in DICOM matching (PS3.4 C.2.2.2.4) and in an address."""
 
@@ -133,6 +136,15 @@ class OrthancArchive:
             if (uid := self._uid_of(change["ID"]))
         )
         return tuple(changes), page["Last"], page["Done"]
+
+    def is_left_out(self, study_instance_uid: str) -> bool:
+        """See ``Archive.is_left_out``."""
+        study = self._find(study_instance_uid)
+        return study is not None and self._client.has_metadata(study, *LEFT_OUT)
+
+    def newest_change(self) -> int:
+        """See ``Archive.newest_change``."""
+        return self._client.newest_change()
 
     def tell_missing(self) -> None:
         """See ``Archive.tell_missing``."""

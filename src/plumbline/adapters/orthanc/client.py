@@ -117,8 +117,17 @@ class OrthancClient:
 
     def delete_metadata(self, study: str, name: str) -> None:
         """Remove a user metadata of a study; one that is not there is left so."""
-        if name in _patiently(lambda: _raw(self._api.get(f"{self._url}/studies/{study}/metadata"))).json():
+        if self.has_metadata(study, name):
             _patiently(lambda: self._api.delete(f"{self._url}/studies/{study}/metadata/{name}"))
+
+    def has_metadata(self, study: str, *names: str) -> bool:
+        """Whether a study has a user metadata of one of these names."""
+        listed = _patiently(lambda: _raw(self._api.get(f"{self._url}/studies/{study}/metadata"))).json()
+        return not set(names).isdisjoint(listed)
+
+    def newest_change(self) -> int:
+        """Number of the newest entry of the log of changes; 0 where it is empty."""
+        return int(_patiently(lambda: self._api.get(f"{self._url}/changes?last")).json()["Last"])
 
     def changes(self, since: int, limit: int) -> dict[str, Any]:
         """A page of the log of changes."""

@@ -30,6 +30,7 @@ class FakeOrthanc(ModuleType):
     def __init__(self):
         super().__init__("orthanc")
         self.properties, self.metadata, self.studies, self.changes = {}, {}, {}, []
+        self.descriptions = {}
         self.sent, self.received, self.warnings = [], [], []
         self.is_listening, self.refused, self.troubles = True, {}, []
 
@@ -47,14 +48,20 @@ class FakeOrthanc(ModuleType):
             return json.dumps({"Changes": self.changes[since:], "Done": True, "Last": len(self.changes)})
         if path.startswith("/jobs/"):
             return json.dumps(self.outcome)
-        _, _, study, what, *name = path.split("/")
+        return self._of_a_study(*path.split("/")[2:])
+
+    def _of_a_study(self, study, *what):
         if study not in self.studies:
             raise OrthancError(404)
-        if what == "series":
-            return json.dumps(self.studies[study])
-        return (
-            self.metadata[study] if name else json.dumps(["LastUpdate", *(["4010"] if study in self.metadata else [])])
-        )
+        match what:
+            case []:
+                return json.dumps({"MainDicomTags": {"StudyDescription": self.descriptions.get(study, "")}})
+            case ["series"]:
+                return json.dumps(self.studies[study])
+            case ["metadata"]:
+                return json.dumps(["LastUpdate", *self.metadata.get(study, {})])
+            case _:
+                return self.metadata[study][what[-1]]
 
     def RestApiPost(self, path, body):
         if path.endswith("/echo"):
@@ -76,7 +83,12 @@ class FakeOrthanc(ModuleType):
         return {"State": "Success", "Content": {"FailedInstancesCount": 0}}
 
     def RestApiPut(self, path, body):
-        self.metadata[path.split("/")[2]] = body
+        _, _, study, _, number = path.split("/")
+        self.metadata.setdefault(study, {})[number] = body
+
+    def RestApiDelete(self, path):
+        _, _, study, _, number = path.split("/")
+        del self.metadata[study][number]
 
     def RegisterOnChangeCallback(self, callback):
         self.callback = callback
@@ -96,8 +108,9 @@ NOT_NEGOTIATED = "No valid presentation context was negotiated for SOP class UID
 FULL = 'C-STORE SCU to AET "PLUMBLINE" has failed with DIMSE status 0xA700'
 
 
-def series(name, *instances, manufacturer="SIEMENS", modality="CT"):
-    return {"ID": name, "Instances": instances, "MainDicomTags": {"Manufacturer": manufacturer, "Modality": modality}}
+def series(name, *instances, manufacturer="SIEMENS", modality="CT", **tags):
+    tags |= {"Manufacturer": manufacturer, "Modality": modality}
+    return {"ID": name, "Instances": instances, "MainDicomTags": tags}
 
 
 @pytest.fixture
@@ -107,12 +120,17 @@ def fake(monkeypatch):
     return fake
 
 
-@pytest.fixture
-def script(fake):
+def load_script():
+    """Run the script anew, as a start of Orthanc does."""
     spec = importlib.util.spec_from_file_location("plumbline_router", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def script(fake):
+    return load_script()
 
 
 @pytest.fixture
@@ -121,6 +139,18 @@ def router(script, monkeypatch):
     router.waits = []
     monkeypatch.setattr(router._stopping, "wait", router.waits.append)
     return router
+
+
+@pytest.fixture
+def filtered(fake, monkeypatch):
+    """Run the script anew with a site's filter."""
+
+    def run(modalities="", text=""):
+        monkeypatch.setenv("PLUMBLINE_ROUTE_MODALITIES", modalities)
+        monkeypatch.setenv("PLUMBLINE_ROUTE_TEXT", text)
+        return load_script().Router()
+
+    return run
 
 
 def became_stable(fake, study, *content):
@@ -147,7 +177,7 @@ def test_what_was_delivered_is_not_sent_again_and_only_what_is_new_is(fake, rout
 
 def test_a_note_of_the_first_release_is_understood(fake, router):
     digest = hashlib.sha256(b"1 2").hexdigest()[:16]
-    fake.metadata["study"] = json.dumps({"a": digest, "b": "of other instances"})
+    fake.metadata["study"] = {"4010": json.dumps({"a": digest, "b": "of other instances"})}
     became_stable(fake, "study", series("a", "1", "2"), series("b", "3"))
     router._drain()
     assert fake.sent == [["3"]]
@@ -158,6 +188,45 @@ def test_our_own_series_are_never_sent(fake, router):
     became_stable(fake, "study", own)
     router._drain()
     assert fake.sent == []
+
+
+def test_a_study_without_a_modality_that_the_site_routes_stays_and_says_why(fake, filtered):
+    router = filtered("CT, dx")
+    became_stable(fake, "breast", series("a", "1", modality="MG"))
+    became_stable(fake, "spine", series("b", "2", modality="DX"), series("c", "3", modality="SR"))
+    router._drain()
+    assert fake.sent == [["2", "3"]], "a study is sent whole, or not at all"
+    assert fake.metadata["breast"] == {"4015": "no series of CT, DX"}
+    assert "4015" not in fake.metadata["spine"]
+    assert fake.properties[5467] == "2"
+
+
+@pytest.mark.parametrize(
+    ("study", "tags", "is_sent"),
+    [
+        ("LWS in 2 Ebenen", {}, True),
+        ("Routine", {"BodyPartExamined": "LSPINE"}, True),
+        ("Thorax", {"ProtocolName": "Lung"}, False),
+        ("", {}, True),
+    ],
+)
+def test_a_text_of_the_site_decides_where_descriptions_say_anything(fake, filtered, study, tags, is_sent):
+    router = filtered(text=r"spine|\blws\b")
+    became_stable(fake, "study", series("a", "1", **tags))
+    fake.descriptions["study"] = study
+    router._drain()
+    assert bool(fake.sent) is is_sent
+    assert ("4015" in fake.metadata["study"]) is not is_sent
+
+
+def test_a_study_that_was_left_out_is_sent_once_it_has_what_is_routed(fake, filtered):
+    router = filtered("CT")
+    became_stable(fake, "study", series("a", "1", modality="US"))
+    router._drain()
+    became_stable(fake, "study", series("a", "1", modality="US"), series("b", "2"))
+    router._drain()
+    assert fake.sent == [["1", "2"]]
+    assert "4015" not in fake.metadata["study"]
 
 
 def test_an_absent_receiver_is_waited_for_with_growing_patience(fake, router):
