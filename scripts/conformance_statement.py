@@ -96,6 +96,7 @@ TESTS: Mapping[str, str] = {
     ),
     "Comprehensive 3D SR": "conformance/test_reports.py::test_dciodvfy_accepts_the_report",
     "Key Object Selection": "conformance/test_reports.py::test_dciodvfy_and_dsrdump_accept_the_key_objects",
+    "Rejection note": "conformance/test_reports.py::test_a_rejection_note_is_a_valid_key_object_selection",
     "Secondary Capture": "conformance/test_reports.py::test_dciodvfy_accepts_the_pictures",
     "TLS": "integration/test_listener_tls.py::test_storescu_and_pynetdicom_store_over_tls",
     "HL7 ORU^R01": "integration/test_destinations.py::test_a_result_arrives_over_mllp",

@@ -19,7 +19,8 @@ from pydicom.dataset import Dataset
 
 from plumbline.reports.content import ReportContent
 from plumbline.reports.published import build_report_objects
-from tests.conformance.report_cases import all_reports
+from plumbline.reports.rejection_note import Rejection, RejectionReason, build_rejection_note
+from tests.conformance.report_cases import CREATED_AT, all_reports
 from tests.conformance.tid1500 import concept, violations
 from tests.conformance.validators import dciodvfy, dsrdump, pixelmed
 
@@ -191,3 +192,16 @@ def test_highdicom_reads_the_groups_of_the_report(folder: Path, label: str) -> N
         assert len(groups) == len(same)
         values = {m.value for group in groups for m in group.get_measurements() if m.unit.value in {"mm", "deg"}}
         assert values == {m.value for other in same for m in other.measurements.values() if isfinite(m.value)}
+
+
+@pytest.mark.parametrize("reason", list(RejectionReason))
+def test_a_rejection_note_is_a_valid_key_object_selection(tmp_path, reason):
+    content = CASES["japanese"]
+    rejected = build_report_objects(content).all
+    note = build_rejection_note(Rejection(rejected, reason, 2, "Annulé.", CREATED_AT, content.device))
+    path = tmp_path / "note.dcm"
+    note.save_as(path, enforce_file_format=True)
+    assert dciodvfy(path) == [] == dsrdump(path)
+    note.ContentSequence[0].ValueType = "NONSENSE"
+    note.save_as(path, enforce_file_format=True)
+    assert dsrdump(path) != []

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import BytesIO
+from types import SimpleNamespace
+from typing import Any
 
 import hl7
 import httpx
@@ -32,7 +34,8 @@ from plumbline.adapters.webhooks.sender import verify
 from plumbline.observability.clock import SystemClock
 from plumbline.pipeline.outbox import DeliveryState
 from plumbline.pipeline.outgoing import deliveries
-from plumbline.pipeline.ports import ReportObject
+from plumbline.pipeline.ports import ReportObject, Step, StepName
+from plumbline.pipeline.taking_back import take_back_elsewhere
 from plumbline.settings import ListenerSettings, Peer, Settings
 from plumbline.site_policy import site_policy
 from plumbline.testing import MemoryWorkitems, invented_ct_study
@@ -54,6 +57,8 @@ def report_object(number: int) -> ReportObject:
     dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.7", f"2.25.77{number}.90.1"
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = f"2.25.77{number}", f"2.25.77{number}.90"
     dataset.PatientID, dataset.PatientName, dataset.Modality = "PLB-0001", "Example^Ada", "OT"
+    dataset.Manufacturer = dataset.ManufacturerModelName = "Plumbline"
+    dataset.DeviceSerialNumber, dataset.SoftwareVersions = "1", "0"
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     buffer = BytesIO()
@@ -110,6 +115,22 @@ def test_objects_arrive_at_orthanc_over_dicomweb_once(orthanc, tmp_path):
     department.outbox.resend(letter.delivery_id)
     assert department.deliver() == SENT
     assert instances_in(orthanc, 1) == ["2.25.771.90.1"]
+
+
+def test_what_was_sent_and_does_not_hold_is_rejected_by_a_note_in_the_same_study(orthanc, tmp_path):
+    department = Department(tmp_path, {"kind": "dicomweb", "name": "pacs", "url": f"{orthanc.url}/dicom-web"})
+    department.finish(4)
+    department.deliver()
+    step = Step(1, "2.25.774", 2, StepName.RECOGNISE, 1)
+    ports: Any = SimpleNamespace(outbox=department.outbox, clock=SystemClock())
+    take_back_elsewhere(step, ["The order was cancelled."], ports, site_policy(department.settings))
+    assert department.deliver() == SENT * 2
+    wanted = {"Level": "Instance", "Query": {"StudyInstanceUID": "2.25.774", "Modality": "KO"}}
+    (handle,) = httpx.post(f"{orthanc.url}/tools/find", json=wanted).json()
+    note = dcmread(BytesIO(httpx.get(f"{orthanc.url}/instances/{handle}/file").content))
+    assert note.ConceptNameCodeSequence[0].CodeValue == "113038"
+    (evidence,) = note.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+    assert evidence.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == "2.25.774.90.1"
 
 
 def test_objects_arrive_at_orthanc_over_dicom_and_it_commits_to_them(tmp_path):

@@ -8,7 +8,7 @@ a person sees and sends again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,9 +16,12 @@ from typing import Any, Protocol
 
 from plumbline.errors import AnalysisFailed, Conflict, InvalidInput, Misconfigured, PlumblineError
 from plumbline.pipeline.ports import Clock, ReportObject
+from plumbline.pipeline.rejection import rejection_notes
 
 PROVISIONAL_KEY = ":provisional"
 """End of the key of what is told before an exam was compared."""
+TAKEN_BACK_KEY = ":taken-back"
+"""End of the key by which all that was told of an exam is taken back."""
 
 
 class DeliveryKind(StrEnum):
@@ -77,6 +80,17 @@ class Delivery:
     error: str | None = None
     sent_at: datetime | None = None
 
+    @property
+    def takes_back(self) -> bool:
+        """Whether it takes back all that was told of the exam before."""
+        return self.key.endswith(TAKEN_BACK_KEY)
+
+    @property
+    def may_have_arrived(self) -> bool:
+        """Whether the destination may have it, be it that its answer was lost, or is to get it yet."""
+        is_on_its_way = self.state in {DeliveryState.SENT, DeliveryState.WAITING}
+        return is_on_its_way or self.attempts > 0 or self.error is not None
+
 
 @dataclass(frozen=True)
 class Backlog:
@@ -105,6 +119,25 @@ class Outbox(Protocol):
         """Store what is owed before there is a result; a provisional one supersedes only others of its kind."""
         ...
 
+    def of_exam(self, study_instance_uid: str, destinations: Collection[str]) -> list[Delivery]:
+        """Deliveries of an exam to these destinations, the oldest first."""
+        ...
+
+    def take_back(
+        self,
+        study_instance_uid: str,
+        destinations: Collection[str],
+        owed_after: Callable[[Sequence[Delivery]], Sequence[NewDelivery]],
+    ) -> None:
+        """Supersede what waits of an exam and is not being sent; store what takes back the rest. One transaction.
+
+        Parameters
+        ----------
+        owed_after
+            What is owed then, given the deliveries of the exam to these destinations, the oldest first.
+        """
+        ...
+
     def claim(self, destination: str, holder: str, lease: timedelta) -> Delivery | None:
         """Take the next delivery that is due, the oldest first; None where there is none.
 
@@ -123,8 +156,8 @@ class Outbox(Protocol):
     def resend(self, delivery_id: int) -> Delivery:
         """Let a dead or sent delivery be sent again now.
 
-        Raises ``InvalidInput`` where there is none, ``Conflict`` where it waits anyway or is a provisional result
-        of an exam of which the destination was told more since.
+        Raises ``InvalidInput`` where there is none, ``Conflict`` where it waits anyway, is a provisional result of an
+        exam of which the destination was told more since, or was taken back.
         """
         ...
 
@@ -237,11 +270,9 @@ class Dispatcher:
         if delivery.kind is not DeliveryKind.OBJECTS:
             return ()
         wanted = set(delivery.notice.get("objects", ()))
-        return [
-            each
-            for each in self.objects_of(delivery.study_instance_uid, delivery.revision)
-            if each.sop_instance_uid in wanted
-        ]
+        objects = self.objects_of(delivery.study_instance_uid, delivery.revision) if wanted else ()
+        new = [each for each in objects if each.sop_instance_uid in wanted]
+        return [*new, *rejection_notes(delivery.study_instance_uid, delivery.notice, self.objects_of)]
 
     def _again_at(self, delivery: Delivery) -> datetime | None:
         """When to try again, None once it has waited too long."""

@@ -9,9 +9,14 @@ from typing import Any
 from plumbline.exams.study import PatientIdentity, Study
 from plumbline.pipeline.outbox import PROVISIONAL_KEY, DeliveryKind, NewDelivery
 from plumbline.pipeline.ports import ReportObject
+from plumbline.pipeline.rejection import REJECTS
 from plumbline.triage.priority import TriageDecision
 
 PRELIMINARY, FINAL, CORRECTED = "preliminary", "final", "corrected"
+WITHDRAWN, CANCELLED = "withdrawn", "cancelled"
+"""Results that do not hold: one that had been final, and one that never came to more than a preliminary priority."""
+TAKES_BACK = frozenset({WITHDRAWN, CANCELLED})
+"""Statuses of notices that take back what was told before."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +61,20 @@ class Finished:
         return FINAL if self.revision == 1 else CORRECTED
 
 
-def deliveries(finished: Finished, destinations: Sequence[str], routing: Routing) -> list[NewDelivery]:
-    """What is owed to each destination because of an exam; objects are there only once it is finished."""
+def deliveries(
+    finished: Finished,
+    destinations: Sequence[str],
+    routing: Routing,
+    *,
+    rejects: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[NewDelivery]:
+    """What is owed to each destination because of an exam; objects are there only once it is finished.
+
+    Parameters
+    ----------
+    rejects
+        By destination, what it is to hide of what it was sent before, see ``pipeline.rejection``.
+    """
     notice = result_notice(finished, routing)
     stage = PROVISIONAL_KEY if finished.is_provisional else ""
     uid, revision = finished.study.study_instance_uid, finished.revision
@@ -68,7 +85,7 @@ def deliveries(finished: Finished, destinations: Sequence[str], routing: Routing
             key=f"{routing.kinds[name].value}:{uid}:{revision}{stage}",
             study_instance_uid=uid,
             revision=revision,
-            notice=notice,
+            notice={**notice, REJECTS: rejects[name]} if rejects and name in rejects else notice,
         )
         for name in destinations
         if not (finished.is_provisional and routing.kinds[name] is DeliveryKind.OBJECTS)

@@ -9,6 +9,7 @@ from plumbline.pipeline.documents import decision_from_document
 from plumbline.pipeline.outgoing import deliveries
 from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import PathPorts, Proceed, Step, StepName, StepOutcome
+from plumbline.pipeline.taking_back import still_told, superseded_selections
 from plumbline.pipeline.telling import told_of
 from plumbline.pipeline.triage import measured_facts
 from plumbline.pipeline.withdrawal import ARCHIVE, PRIORITY, REASON, withdraw_earlier_selections
@@ -54,12 +55,18 @@ def publish_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutcom
 def _commit(
     step: Step, ports: PathPorts, policy: SitePolicy, decision: TriageDecision, document: Mapping[str, Any]
 ) -> None:
-    """Store the result together with what is owed because of it, so that neither is ever without the other."""
+    """Store the result together with what is owed because of it, so that neither is ever without the other.
+
+    Destinations that were told of an earlier revision are told of this one, too, whatever the rules say of it.
+    """
     uid, revision, routing = step.study_instance_uid, step.revision, policy.routing
     if ports.outbox is None or not routing.kinds:
         ports.results.save(uid, revision, document)
         return
     facts = routing_facts(measured_facts(step, ports, policy), decision)
     chosen = destinations_of(policy.rules.routes, facts, routing.kinds)
+    told = still_told(ports.outbox.of_exam(uid, list(routing.kinds)))
+    concerned = [name for name in routing.kinds if name in chosen or name in told]
     finished = told_of(step, ports, decision, document=document, objects=ports.results.objects(uid, revision))
-    ports.outbox.commit(uid, revision, document, deliveries(finished, chosen, routing))
+    rejects = superseded_selections(finished, told, ports, policy)
+    ports.outbox.commit(uid, revision, document, deliveries(finished, concerned, routing, rejects=rejects))

@@ -30,6 +30,7 @@ from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import End, ExamState, PathPorts, Proceed, Step, StepName, StepOutcome
 from plumbline.pipeline.story import Story, tell_story
 from plumbline.pipeline.study_documents import archive_study_document, archive_study_from_document
+from plumbline.pipeline.taking_back import take_back_elsewhere
 from plumbline.pipeline.withdrawal import withdraw_report
 
 
@@ -59,6 +60,7 @@ def recognise_step(step: Step, ports: PathPorts, policy: SitePolicy) -> StepOutc
         return Proceed(result)
     withdraw_from_worklist(step, told.recognition.reasons, ports)
     left = withdraw_report(step, ports)
+    take_back_elsewhere(step, told.recognition.reasons, ports, policy)
     return End(ExamState.NOT_APPLICABLE, " ".join(told.recognition.reasons), result | {"not_withdrawn": left})
 
 

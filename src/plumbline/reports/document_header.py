@@ -142,13 +142,13 @@ def finish(target: Dataset, content: ReportContent) -> None:
     """Give a built object its patient, study, and the content's moment instead of the wall clock's."""
     for element in carried_header(content.current.header):
         target.add(element)
-    stamp(target, _in_zone_of(content.current.header, content.created_at))
+    stamp(target, in_zone_of(content.current.header, content.created_at))
     target.SpecificCharacterSet = UTF_8
     if content.device.station_name:
         target.StationName = content.device.station_name
 
 
-def _in_zone_of(header: Dataset, moment: datetime) -> datetime:
+def in_zone_of(header: Dataset, moment: datetime) -> datetime:
     """The moment in the study's Timezone Offset From UTC (0008,0201), which holds for the whole object.
 
     A study that does not name its zone has local times, and the moment is taken to be one too.

@@ -25,6 +25,8 @@ class ObjectKind(StrEnum):
     REPORT = "report"
     KEY_OBJECT_SERIES = "key-object-series"
     KEY_OBJECTS = "key-objects"
+    REJECTION_SERIES = "rejection-series"
+    REJECTION = "rejection"
     PICTURE_SERIES = "picture-series"
     PICTURE = "picture"
     WORKITEM = "workitem"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from io import BytesIO
 
-from pydicom import dcmwrite
+from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
 
 from plumbline.reports.content import ReportContent
@@ -43,3 +43,8 @@ def as_file(dataset: Dataset) -> bytes:
     buffer = BytesIO()
     dcmwrite(buffer, dataset, enforce_file_format=True)
     return buffer.getvalue()
+
+
+def header_of(part10: bytes) -> Dataset:
+    """The object of a DICOM file (PS3.10) without its pixels."""
+    return dcmread(BytesIO(part10), stop_before_pixels=True)

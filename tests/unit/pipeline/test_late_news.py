@@ -7,7 +7,7 @@ On a real store, with the path's own steps up to matching; what comes after need
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from plumbline.adapters.database.exams import DatabaseExams
 from plumbline.adapters.database.instances import DatabaseInstanceIndex
 from plumbline.adapters.database.message_intake import DatabaseMessageIntake
 from plumbline.adapters.database.news import DatabaseNews, DatabaseOrders
+from plumbline.adapters.database.outbox import DatabaseOutbox
 from plumbline.adapters.database.patients import DatabasePatients
 from plumbline.adapters.database.readers import DatabaseReaders
 from plumbline.adapters.database.results import DatabasePublications
@@ -34,6 +35,8 @@ from plumbline.pipeline.complete import complete
 from plumbline.pipeline.fetch import Fetcher
 from plumbline.pipeline.late_news import open_told_exams
 from plumbline.pipeline.match import match_step
+from plumbline.pipeline.outbox import DeliveryKind, NewDelivery
+from plumbline.pipeline.outgoing import Routing
 from plumbline.pipeline.patient_ports import Envelope
 from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import ExamState, Location, Proceed, QuarantineEntry, ReceivedInstance, StepName
@@ -113,9 +116,10 @@ class World:
         self.known: dict[str, Study] = {}
         self.studies = NoDeclarations()
         self.images: Any = self
-        self.outbox = self.processing = None
+        self.outbox, self.processing = DatabaseOutbox(self.store, self.clock), None
         self.bell, self.observer = RecordingDoorbell(), SilentObserver()
-        policy = replace(POLICY, priors=replace(POLICY.priors, identity=IDENTITY))
+        routing = Routing({"ris": DeliveryKind.RESULT})
+        policy = replace(POLICY, priors=replace(POLICY.priors, identity=IDENTITY), routing=routing)
         real = {
             StepName.COMPLETE: complete,
             StepName.RECOGNISE: recognise_step,
@@ -413,12 +417,17 @@ def test_an_exam_that_turns_out_never_operated_is_taken_from_the_worklist(world)
     assert world.shown(plain) == "LOW"
     world.publications.owe(plain.study_instance_uid, 1, ARCHIVE, "2.25.66", KEY_OBJECTS)
     world.publications.sent(plain.study_instance_uid, 1, ARCHIVE, "2.25.66")
+    told = {"status": "final", "objects": [], "patient": {"id": "P1"}}
+    world.outbox.owe([NewDelivery("ris", DeliveryKind.RESULT, "result:1", plain.study_instance_uid, 1, told)])
+    world.outbox.sent(world.outbox.claim("ris", "one", timedelta(minutes=1)))
     world.hear(order("s/p TLIF L4-L5 2026-01-12", plain, status=OrderStatus.CANCELLED))
     world.run()
     assert world.exams.exam(plain.study_instance_uid).state is ExamState.NOT_APPLICABLE
     state = world.workitems.store.get(workitem_of(plain.study_instance_uid)).state
     assert state.value == "CANCELED"
     assert world.archive.withdrawn == ["2.25.66"], "its selection of earlier exams is taken back"
+    owed = world.outbox.claim("ris", "one", timedelta(minutes=1))
+    assert (owed.revision, owed.notice["status"], owed.notice["patient"]) == (2, "withdrawn", {"id": "P1"})
 
 
 def test_an_exam_told_too_little_to_be_recognised_is_recognised_by_its_late_order(world):

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from plumbline.adapters.database.engine import open_store
+from plumbline.adapters.database.outbox import DatabaseOutbox
 from plumbline.adapters.database.results import DatabasePublications, DatabaseResults
 from plumbline.errors import Misconfigured, Unavailable
 from plumbline.pipeline.documents import decision_document
+from plumbline.pipeline.outbox import DeliveryKind
+from plumbline.pipeline.outgoing import Routing
+from plumbline.pipeline.policy import SitePolicy
 from plumbline.pipeline.ports import Proceed, ReportObject, Step, StepName
 from plumbline.pipeline.publish import publish_step
 from plumbline.pipeline.withdrawal import KEY_OBJECTS, withdraw_earlier_selections, withdraw_report
 from plumbline.testing import ManualClock, MemoryArchive
 from plumbline.triage.priority import Priority, TriageDecision
+from plumbline.triage.rule_file import read_rules
 from tests.unit.pipeline import test_triage
 from tests.unit.pipeline.test_triage import POLICY, STUDY
 
@@ -46,7 +52,7 @@ class World(test_triage.World):
 
         setattr(self.archive, name, noted)
 
-    def publish(self, revision: int, kinds: tuple[str, ...] = KINDS) -> Any:
+    def publish(self, revision: int, kinds: tuple[str, ...] = KINDS, policy: SitePolicy = POLICY) -> Any:
         self.told.clear()
         self.ports.results.save(STUDY, revision, {})
         built = [
@@ -54,7 +60,7 @@ class World(test_triage.World):
             for n, kind in enumerate(kinds)
         ]
         self.ports.results.save_objects(STUDY, revision, built)
-        outcome = publish_step(Step(1, STUDY, revision, StepName.PUBLISH, 1), self.ports, POLICY)
+        outcome = publish_step(Step(1, STUDY, revision, StepName.PUBLISH, 1), self.ports, policy)
         assert isinstance(outcome, Proceed)
         return outcome.result
 
@@ -142,3 +148,17 @@ def test_an_exam_that_needs_no_report_any_more_keeps_nothing_of_the_earlier_one(
 def test_a_first_revision_that_needs_no_report_leaves_the_archive_alone(world, monkeypatch):
     monkeypatch.setattr(world.archive, "annotate", None)
     assert withdraw_report(Step(1, STUDY, 1, StepName.RECOGNISE, 1), world.ports) == []
+
+
+def test_whoever_was_told_of_the_first_result_is_told_of_the_second_though_no_rule_chooses_it_any_more(world):
+    rules = """rules: [{name: flag, priority: STAT, says: x, when: {order.red_flags: {contains: cauda-equina}}}]
+routing: [{name: urgent, to: [ris], when: {triage.priority: URGENT}}]"""
+    policy = replace(POLICY, rules=read_rules(rules), routing=Routing({"ris": DeliveryKind.RESULT}))
+    world.ports.outbox = DatabaseOutbox(world.store, ManualClock())
+    world.triage()
+    for revision, priority in ((1, Priority.URGENT), (2, Priority.ROUTINE)):
+        decision = TriageDecision(priority, ("So.",), ())
+        world.steps.of[StepName.TRIAGE] = {"decision": decision_document(decision)}
+        world.publish(revision, policy=policy)
+    told = [(each.notice["status"], each.notice["priority"]) for each in reversed(world.ports.outbox.letters())]
+    assert told == [("final", "URGENT"), ("corrected", "ROUTINE")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,15 @@ from plumbline.adapters.database.delivery_tables import DeliveryRow
 from plumbline.adapters.database.engine import Store
 from plumbline.adapters.database.tables import ResultRow
 from plumbline.errors import Conflict, InvalidInput
-from plumbline.pipeline.outbox import PROVISIONAL_KEY, Backlog, Delivery, DeliveryKind, DeliveryState, NewDelivery
+from plumbline.pipeline.outbox import (
+    PROVISIONAL_KEY,
+    TAKEN_BACK_KEY,
+    Backlog,
+    Delivery,
+    DeliveryKind,
+    DeliveryState,
+    NewDelivery,
+)
 from plumbline.pipeline.ports import Clock
 
 _WAITING = DeliveryState.WAITING.value
@@ -45,6 +53,35 @@ class DatabaseOutbox:
         now = self._clock.now()
         with self._store.begin() as session:
             for each in owed:
+                _owe(session, each, now)
+
+    def of_exam(self, study_instance_uid: str, destinations: Collection[str]) -> list[Delivery]:
+        """See ``Outbox.of_exam``."""
+        with self._store.read() as session:
+            return _of_exam(session, study_instance_uid, destinations)
+
+    def take_back(
+        self,
+        study_instance_uid: str,
+        destinations: Collection[str],
+        owed_after: Callable[[Sequence[Delivery]], Sequence[NewDelivery]],
+    ) -> None:
+        """See ``Outbox.take_back``."""
+        now = self._clock.now()
+        waiting = (
+            update(DeliveryRow)
+            .where(
+                DeliveryRow.destination.in_(destinations),
+                DeliveryRow.study_instance_uid == study_instance_uid,
+                DeliveryRow.state == _WAITING,
+                ~DeliveryRow.key.endswith(TAKEN_BACK_KEY),
+                _is_free(now),
+            )
+            .values(state=DeliveryState.SUPERSEDED.value)
+        )
+        with self._store.begin() as session:
+            session.execute(waiting)
+            for each in owed_after(_of_exam(session, study_instance_uid, destinations)):
                 _owe(session, each, now)
 
     def claim(self, destination: str, holder: str, lease: timedelta) -> Delivery | None:
@@ -96,6 +133,8 @@ class DatabaseOutbox:
                 raise Conflict("the delivery waits already", where=str(delivery_id))
             if row.key.endswith(PROVISIONAL_KEY) and session.scalar(select(_told_more_since(row))):
                 raise Conflict("the destination was told more of this exam since", where=str(delivery_id))
+            if session.scalar(select(_taken_back_since(row))):
+                raise Conflict("what was told of this exam was taken back since", where=str(delivery_id))
             now = self._clock.now()
             row.state, row.attempts, row.not_before, row.created_at = _WAITING, 0, now, now
             return _delivery(row)
@@ -157,6 +196,25 @@ def _owe(session: Session, new: NewDelivery, now: datetime) -> None:
         )
     )
     session.flush()
+
+
+def _of_exam(session: Session, study_instance_uid: str, destinations: Collection[str]) -> list[Delivery]:
+    statement = select(DeliveryRow).where(
+        DeliveryRow.destination.in_(destinations), DeliveryRow.study_instance_uid == study_instance_uid
+    )
+    rows = session.scalars(statement.order_by(DeliveryRow.delivery_id).execution_options(populate_existing=True))
+    return [_delivery(row) for row in rows]
+
+
+def _taken_back_since(row: DeliveryRow) -> ColumnElement[bool]:
+    return exists(
+        select(DeliveryRow.delivery_id).where(
+            DeliveryRow.destination == row.destination,
+            DeliveryRow.study_instance_uid == row.study_instance_uid,
+            DeliveryRow.key.endswith(TAKEN_BACK_KEY),
+            DeliveryRow.delivery_id > row.delivery_id,
+        )
+    )
 
 
 def _told_more_since(row: DeliveryRow) -> ColumnElement[bool]:

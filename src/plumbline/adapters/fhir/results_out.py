@@ -11,11 +11,14 @@ from fhir.resources.R4B.diagnosticreport import DiagnosticReport
 
 from plumbline.errors import InvalidInput, Unavailable
 from plumbline.pipeline.outbox import Delivery
+from plumbline.pipeline.outgoing import WITHDRAWN
 from plumbline.pipeline.ports import ReportObject
 from plumbline.triage.priority import Priority
 
 DICOM_UID = "urn:dicom:uid"
 PRIORITY_EXTENSION = "http://hl7.org/fhir/StructureDefinition/workflow-priority"
+_STATUS = {WITHDRAWN: "entered-in-error"}
+"""Status of a DiagnosticReport where FHIR has another word than we."""
 _TRY_LATER = frozenset({401, 403, 404, 408, 409, 412, 425, 429})
 
 
@@ -33,7 +36,7 @@ def diagnostic_report(notice: Mapping[str, Any]) -> DiagnosticReport:
             "extension": [
                 {"url": PRIORITY_EXTENSION, "valueCodeableConcept": {"text": Priority(notice["priority"]).fhir}}
             ],
-            "status": notice["status"],
+            "status": _STATUS.get(notice["status"], notice["status"]),
             "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0074", "code": "RAD"}]}],
             "code": {"text": notice["description"] or "Comparison of a postoperative spine exam"},
             "subject": {"identifier": {"value": patient["id"], **_assigner(patient)}},

@@ -15,6 +15,7 @@ import hl7
 
 from plumbline.adapters.hl7.sending import send_message
 from plumbline.pipeline.outbox import Delivery
+from plumbline.pipeline.outgoing import TAKES_BACK
 from plumbline.pipeline.ports import ReportObject
 from plumbline.triage.priority import Priority
 
@@ -23,8 +24,12 @@ SENDING_APPLICATION = "PLUMBLINE"
 CODING_SCHEME = "99PLUMBLINE"
 LONGEST_CONTROL_ID = 20
 _NAMESPACE = uuid.UUID("5a1d38a4-1b8e-5b9e-9a53-0a3d5ef1a0b7")
-_RESULT_STATUS = {"preliminary": "P", "final": "F", "corrected": "C"}
-"""OBR-25 and OBX-11 (tables 0123 and 0085)."""
+_RESULT_STATUS = {"preliminary": "P", "final": "F", "corrected": "C", "withdrawn": "X", "cancelled": "X"}
+"""OBR-25 (table 0123); X: no results available, order cancelled."""
+_OBSERVATION_STATUS = {**_RESULT_STATUS, "withdrawn": "W"}
+"""OBX-11 (table 0085); W: what was posted is wrong, X: no result can be had."""
+_DELETED = '""'
+"""HL7's null: the receiver is to empty the value that it has."""
 _SEPARATORS = "|^~\\&"
 _ESCAPES = str.maketrans({"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\", "\r": " ", "\n": " "})
 
@@ -101,10 +106,11 @@ def _timing(notice: Mapping[str, Any]) -> str:
 
 def _observations(notice: Mapping[str, Any]) -> list[str]:
     """OBX: the priority, the short text, the SR's UID and the link."""
-    status = _RESULT_STATUS[notice["status"]]
+    status = _OBSERVATION_STATUS[notice["status"]]
     report = notice["report"] or {}
+    priority = f"{notice['priority']}^{notice['priority']}^{CODING_SCHEME}"
     observed = [
-        ("CWE", "PRIORITY", "Reading priority", f"{notice['priority']}^{notice['priority']}^{CODING_SCHEME}"),
+        ("CWE", "PRIORITY", "Reading priority", _DELETED if notice["status"] in TAKES_BACK else priority),
         ("TX", "TEXT", "Result", "~".join(_text(reason) for reason in notice["reasons"])),
         ("ST", "STUDY", "Study Instance UID", _text(notice["study_instance_uid"])),
         ("ST", "SR", "SOP Instance UID of the report", _text(report.get("sop_instance_uid"))),

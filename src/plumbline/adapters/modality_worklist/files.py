@@ -17,6 +17,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from plumbline.errors import Unavailable
 from plumbline.pipeline.outbox import Delivery
+from plumbline.pipeline.outgoing import TAKES_BACK
 from plumbline.pipeline.ports import ReportObject
 from plumbline.triage.priority import Priority
 
@@ -33,21 +34,26 @@ class WorklistFiles:
         self._station = station_ae_title
 
     def deliver(self, delivery: Delivery, objects: Sequence[ReportObject]) -> None:
-        """See ``Destination.deliver``."""
-        dataset = worklist_item(delivery.notice, self._station)
+        """See ``Destination.deliver``; the file of a reading that was taken back is removed."""
         target = self._directory / f"{delivery.study_instance_uid}{SUFFIX}"
-        draft = target.with_suffix(".partial")
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            with draft.open("wb") as file:
-                dataset.save_as(file, enforce_file_format=True)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(target)
+            if delivery.notice["status"] in TAKES_BACK:
+                target.unlink(missing_ok=True)
+            else:
+                self._write(target, worklist_item(delivery.notice, self._station))
         except OSError as error:
             raise Unavailable(
                 f"the worklist file cannot be written ({error.strerror})", where=str(self._directory)
             ) from error
+
+    def _write(self, target: Path, dataset: Dataset) -> None:
+        draft = target.with_suffix(".partial")
+        self._directory.mkdir(parents=True, exist_ok=True)
+        with draft.open("wb") as file:
+            dataset.save_as(file, enforce_file_format=True)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(target)
 
 
 def worklist_item(notice: Any, station_ae_title: str) -> Dataset:
