@@ -89,6 +89,13 @@ TESTS: Mapping[str, str] = {
     "UPS-RS event channel, several processes": (
         "integration/test_api_processes.py::test_events_reach_subscribers_connected_to_another_process_once"
     ),
+    "UPS-RS fuzzy matching": (
+        "unit/services/worklist_api/test_ups_search.py::"
+        "test_names_are_found_however_they_are_written_where_that_is_asked_for"
+    ),
+    "Retrieve capabilities": (
+        "unit/services/worklist_api/test_ups_search.py::test_the_service_describes_what_it_answers"
+    ),
     "STOW-RS user": "integration/test_destinations.py::test_objects_arrive_at_orthanc_over_dicomweb_once",
     "Modality Worklist files": "integration/test_destinations.py::test_a_worklist_file_is_there_for_the_plugin",
     "Study Root Query/Retrieve SCU": (

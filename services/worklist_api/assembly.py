@@ -32,7 +32,7 @@ from services.worklist_api.rules import endpoints as rules
 from services.worklist_api.security import SecurityHeaders
 from services.worklist_api.studies import endpoints as studies
 from services.worklist_api.trends import endpoints as trends
-from services.worklist_api.ups import channel, statuses, subscriptions
+from services.worklist_api.ups import capabilities, channel, statuses, subscriptions
 from services.worklist_api.ups import endpoints as ups
 from services.worklist_api.ups.ready import ReadySearches
 from services.worklist_api.viewer import endpoints as viewer
@@ -72,7 +72,7 @@ def serve(context: Context, *, on_stop: Callable[[], None] = lambda: None) -> Fa
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestMetrics)
     of_pages = (readers, viewer, landmarks, radiographs, board, live, trends, operator, rules, pages)
-    for area in (ups, subscriptions, channel, readings, *of_pages):
+    for area in (ups, subscriptions, channel, capabilities, readings, *of_pages):
         app.include_router(area.router)
     if context.studies is not None:
         app.include_router(studies.router)

@@ -45,7 +45,7 @@ def application():
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     schema = schemathesis.openapi.from_asgi("/openapi.json", application()).include(
-        path_regex=r"^/(dicom-web/workitems|api/worklist|health)"
+        path_regex=r"^/(dicom-web|api/worklist|health)"
     )
 
 

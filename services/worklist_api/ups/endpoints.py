@@ -27,6 +27,7 @@ from services.worklist_api.ups.media import (
     REFUSED,
     Body,
     MediaType,
+    dataset_response,
     datasets_response,
 )
 from services.worklist_api.ups.ready import MORE
@@ -41,6 +42,8 @@ DEFAULT_REQUESTER = "UPS-RS"
 WorkitemUid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$", description="SOP Instance UID of the workitem")]
 
 _STATES = frozenset(state.value for state in State)
+_SPELLED_OTHERWISE = {"CANCELLED": State.CANCELED.value}
+"""PS3.18 11.7.1.4 spells the state otherwise than PS3.3."""
 _DATASETS: dict[str, Any] = {"content": {DICOM_JSON: {}, DICOM_XML: {}}}
 _NOT_FOUND = {404: {"description": "There is no such workitem"}}
 _CONFLICT = {409: {"description": "The state of the workitem does not allow it"}}
@@ -104,7 +107,7 @@ def retrieve_workitem(workitem_uid: WorkitemUid, context: InContext, media_type:
     """All attributes but the Transaction UID, which is the lock and never leaves (PS3.4 CC.2.7.3)."""
     workitem = context.worklist.retrieve(workitem_uid)
     dataset = {tag: value for tag, value in workitem.dataset.items() if tag != tags.TRANSACTION_UID}
-    return datasets_response([selected(dataset, None)], media_type)
+    return dataset_response(selected(dataset, None), media_type)
 
 
 @router.post(
@@ -135,7 +138,7 @@ async def change_state(workitem_uid: WorkitemUid, context: InContext, body: Body
     if requester:
         check_ae_title(requester)
     request = check_form(body or {})
-    requested = text(request, tags.STATE)
+    requested = _SPELLED_OTHERWISE.get(text(request, tags.STATE), text(request, tags.STATE))
     if requested not in _STATES:
         raise WorkitemInvalid(Refusal.INVALID_VALUE, where="ProcedureStepState")
     provided = text(request, tags.TRANSACTION_UID) or None

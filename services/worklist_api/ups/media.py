@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -29,15 +31,19 @@ REFUSED: dict[int | str, dict[str, Any]] = {
 LARGEST_BODY_BYTES = 8 * 1024 * 1024
 """A workitem of ten thousand referenced instances takes about 2 MB."""
 
+MULTIPART = f'multipart/related; type="{DICOM_XML}"'
+
 _SENT_AS_JSON = frozenset({DICOM_JSON, "application/json", "application/*", "*/*"})
-_SENT_AS_XML = frozenset({DICOM_XML, "multipart/related", "multipart/*"})
 _READ_AS_JSON = frozenset({DICOM_JSON, "application/json"})
+_MULTIPART = frozenset({"multipart/related", "multipart/*"})
+_WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+_WEIGHT = re.compile(r";\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*(?:;|$)")
 
 
 async def chosen_media_type(request: Request) -> str:
     """Media type to answer in, by the Accept header or the query parameter for it (PS3.18 8.3.3.1).
 
-    JSON where both are as welcome. ``multipart/related`` is taken for ``application/dicom+xml``.
+    ``DICOM_JSON`` where it is as welcome as another, else ``DICOM_XML`` or ``MULTIPART``.
 
     Raises
     ------
@@ -47,13 +53,39 @@ async def chosen_media_type(request: Request) -> str:
     given = request.query_params.get("accept") or request.headers.get("accept")
     if not given:
         return DICOM_JSON
-    ranges = [part.partition(";") for part in given.split(",")]
-    wanted = {name.strip().lower() for name, _, parameters in ranges if not _is_refused(parameters)}
-    if wanted & _SENT_AS_JSON:
+    weights: dict[str, float] = {}
+    for media_range in given.split(","):
+        media_type = _sent_for(media_range)
+        if media_type is not None:
+            weights[media_type] = max(weights.get(media_type, 0.0), _weight(media_range))
+    best = max(weights, key=lambda media_type: (weights[media_type], media_type == DICOM_JSON), default=None)
+    if best is None or weights[best] == 0.0:
+        raise NotAcceptable(f"only {DICOM_JSON} and {DICOM_XML} can be sent", remedy="Change the Accept header.")
+    return best
+
+
+def _sent_for(media_range: str) -> str | None:
+    """Media type that a media range is answered with; None where there is none."""
+    name, _, parameters = media_range.partition(";")
+    name = name.strip().lower().replace(" ", "+")  # a plus in a query that was not escaped
+    if name in _SENT_AS_JSON or (name in _MULTIPART and DICOM_JSON in parameters):
         return DICOM_JSON
-    if wanted & _SENT_AS_XML:
+    if name == DICOM_XML:
         return DICOM_XML
-    raise NotAcceptable(f"only {DICOM_JSON} and {DICOM_XML} can be sent", remedy="Change the Accept header.")
+    return MULTIPART if name in _MULTIPART else None
+
+
+def _weight(media_range: str) -> float:
+    """Weight of a media range (RFC 9110 12.4.2)."""
+    found = _WEIGHT.search(media_range.lower())
+    return float(found[1]) if found else 1.0
+
+
+def dataset_response(dataset: Dataset, media_type: str) -> Response:
+    """One dataset: a JSON array of one, or XML, in one part unless parts were asked for (PS3.18 11.5.3.3)."""
+    if media_type == DICOM_XML:
+        return Response(to_xml(dataset), media_type=DICOM_XML)
+    return datasets_response([dataset], media_type)
 
 
 def datasets_response(
@@ -68,19 +100,13 @@ def datasets_response(
         for dataset in datasets
     ]
     body = b"".join((*parts, f"--{boundary}--\r\n".encode()))
-    content_type = f'multipart/related; type="{DICOM_XML}"; boundary={boundary}'
-    return Response(body, status, headers={**(headers or {}), "Content-Type": content_type})
+    return Response(body, status, headers={**(headers or {}), "Content-Type": f"{MULTIPART}; boundary={boundary}"})
 
 
 def accepts_gzip(request: Request) -> bool:
     """Whether the Accept-Encoding header names gzip with a weight (RFC 9110 12.5.3)."""
-    codings = [part.partition(";") for part in request.headers.get("accept-encoding", "").split(",")]
-    return any(name.strip().lower() == "gzip" and not _is_refused(parameters) for name, _, parameters in codings)
-
-
-def _is_refused(parameters: str) -> bool:
-    """Whether a media range has weight zero (RFC 9110 12.5.1)."""
-    return any(each.replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000") for each in parameters.split(";"))
+    codings = request.headers.get("accept-encoding", "").split(",")
+    return any(each.partition(";")[0].strip().lower() == "gzip" and _weight(each) > 0.0 for each in codings)
 
 
 async def read_dataset(request: Request) -> Any:
@@ -121,12 +147,31 @@ def _refuse_constant(name: str) -> None:
 
 
 async def _limited_body(request: Request) -> bytes:
+    """Whole body, unpacked where it came compressed; no more of it is held than may be read."""
+    unpack = _unpacker(request.headers.get("content-encoding", "identity").strip().lower())
     received = bytearray()
     async for chunk in request.stream():
-        received += chunk
+        received += unpack(chunk, LARGEST_BODY_BYTES + 1 - len(received))
         if len(received) > LARGEST_BODY_BYTES:
             raise TooLarge(f"a workitem may have {LARGEST_BODY_BYTES} bytes")
     return bytes(received)
+
+
+def _unpacker(coding: str) -> Callable[[bytes, int], bytes]:
+    """Function that unpacks a part of a body, at most so many bytes of it (RFC 9110 8.4)."""
+    if coding in ("identity", ""):
+        return lambda chunk, _limit: chunk
+    if coding not in _WINDOW_BITS:
+        raise UnsupportedMedia("only gzip and deflate are unpacked", remedy="Send the body as it is.")
+    unpacking = zlib.decompressobj(_WINDOW_BITS[coding])
+
+    def unpack(chunk: bytes, limit: int) -> bytes:
+        try:
+            return unpacking.decompress(chunk, limit)
+        except zlib.error as error:
+            raise WorkitemInvalid(Refusal.INVALID_VALUE, detail=f"the body is not {coding}") from error
+
+    return unpack
 
 
 MediaType = Annotated[str, Depends(chosen_media_type)]

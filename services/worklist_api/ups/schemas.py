@@ -14,6 +14,10 @@ MAXIMUM_LIMIT = 1000
 
 _NOT_KEYS = frozenset({"accept", "charset", "fuzzymatching", "includefield", "limit", "offset"})
 
+_OF_THE_REQUEST = "ReferencedRequestSequence.AccessionNumber"
+_FULL_NAMES = {"AccessionNumber": _OF_THE_REQUEST, "00080050": _OF_THE_REQUEST}
+"""Keys that a workitem has only within a sequence, by what those say who know them from QIDO-RS."""
+
 
 def read_query(parameters: Iterable[tuple[str, str]]) -> Query:
     """Read the parameters of a search.
@@ -23,6 +27,8 @@ def read_query(parameters: Iterable[tuple[str, str]]) -> Query:
     InvalidInput
         When a parameter is not an attribute of a workitem, or its value cannot be used.
     """
+    parameters = list(parameters)
+    is_fuzzy = any(name == "fuzzymatching" and value.lower() == "true" for name, value in parameters)
     keys: list[Key] = []
     include: frozenset[str] | None = frozenset()
     numbers = {"limit": DEFAULT_LIMIT, "offset": 0}
@@ -32,7 +38,7 @@ def read_query(parameters: Iterable[tuple[str, str]]) -> Query:
         elif name == "includefield":
             include = _included(include, value)
         elif name not in _NOT_KEYS:
-            keys.append(search_key(name, value))
+            keys.append(search_key(_FULL_NAMES.get(name, name), value, is_fuzzy=is_fuzzy))
     return Query(tuple(keys), include, min(numbers["limit"], MAXIMUM_LIMIT), numbers["offset"])
 
 

@@ -64,6 +64,10 @@ WARNING_BY_TRANSACTION: dict[tuple[Transaction, Refusal], str] = {
 """Texts that PS3.18 prescribes (11.6.3.2, 11.7.3.2, 11.8.3.2); elsewhere our own sentence is sent."""
 
 
+WARNING_OF_NOTICE = {Notice.CREATED_WITH_MODIFICATIONS: "The Workitem was created with modifications."}
+"""Where PS3.18 words a success otherwise than PS3.4 (11.4.3.2)."""
+
+
 def warning(sentence: str) -> str:
     """Value of a Warning header."""
     return f"299 {SERVICE}: {sentence}"
@@ -71,7 +75,9 @@ def warning(sentence: str) -> str:
 
 def noticed(notice: Notice | None) -> dict[str, str]:
     """Headers of a success that changed less, or more, than was asked."""
-    return {} if notice is None else {"Warning": warning(notice.sentence)}
+    if notice is None:
+        return {}
+    return {"Warning": warning(WARNING_OF_NOTICE.get(notice, notice.sentence))}
 
 
 def refused(error: WorkitemInvalid | WorkitemConflict, transaction: Transaction = Transaction.OTHER) -> Response:

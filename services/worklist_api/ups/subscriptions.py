@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
@@ -19,6 +20,8 @@ router = APIRouter(prefix="/dicom-web/workitems", tags=["UPS-RS"], responses=REF
 
 AeTitle = Annotated[str, Path(description="AE Title that is told the events")]
 
+_NOT_KEYS = frozenset({"accept", "charset", "deletionlock", "filter"})
+_NEXT_KEY = re.compile(r",(?=\s*[A-Za-z0-9.]+=)")
 _ABSENT = {404: {"description": "There is no such workitem or subscription"}}
 
 
@@ -33,26 +36,29 @@ def subscribe(
     ae_title: AeTitle,
     request: Request,
     context: InContext,
-    deletionlock: Annotated[str, Query(pattern="^(true|false)$")] = "false",
+    deletionlock: Annotated[str, Query(pattern="^(true|false|TRUE|FALSE|True|False)$")] = "false",
 ) -> Response:
     """All is the well-known UID 1.2.840.10008.5.1.4.34.5; with matching keys, or a filter, …34.5.1."""
     parameters = request.query_params.multi_items()
-    pairs = [(name, value) for name, value in parameters if name not in ("deletionlock", "filter")]
-    pairs += [_filter(value) for name, value in parameters if name == "filter"]
+    pairs = [(name, value) for name, value in parameters if name not in _NOT_KEYS]
+    pairs += [pair for name, value in parameters if name == "filter" for pair in filter_pairs(value)]
     if pairs and workitem_uid != FILTERED:
         raise InvalidInput("only the filtered worklist can be subscribed to with matching keys")
     keys = tuple(search_key(name, value) for name, value in pairs)
-    context.subscriptions.subscribe(Subscription(ae_title, workitem_uid, deletionlock == "true", keys))
+    context.subscriptions.subscribe(Subscription(ae_title, workitem_uid, deletionlock.lower() == "true", keys))
     address = str(request.url_for("open_channel", ae_title=ae_title))
     return Response(status_code=201, headers={"Content-Location": address})
 
 
-def _filter(value: str) -> tuple[str, str]:
-    """Name and value of ``filter=PatientID=12345`` (PS3.18 11.10.1.2)."""
-    name, separator, wanted = value.partition("=")
-    if not separator:
+def filter_pairs(value: str) -> list[tuple[str, str]]:
+    """Names and values of ``filter=PatientID=12345,StudyInstanceUID=1.2,1.3`` (PS3.18 11.10.1.2).
+
+    A comma that no name and equals sign follow belongs to a list of values.
+    """
+    pairs = [part.partition("=") for part in _NEXT_KEY.split(value)]
+    if not all(separator for _, separator, _ in pairs):
         raise InvalidInput("a filter is an attribute, an equals sign and a value", where="filter")
-    return name, wanted
+    return [(name.strip(), wanted) for name, _, wanted in pairs]
 
 
 @router.delete(

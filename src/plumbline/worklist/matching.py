@@ -1,14 +1,16 @@
 """Attribute matching of a search on DICOM JSON datasets (PS3.4 C.2.2.2, CC.2.8; PS3.18 8.3.4). Pure.
 
 Supported: single value, list of UIDs, wildcard, date and time range, universal and sequence matching.
-Person names match without regard to case; other texts exactly.
+Person names match without regard to case; other texts exactly. Fuzzy matching of person names, where it is asked
+for, is by words (see ``_matches_fuzzily``).
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Any
@@ -40,6 +42,8 @@ class Key:
 
     path: tuple[str, ...]
     value: str
+    is_fuzzy: bool = False
+    """Whether a person name may be written otherwise."""
 
     @property
     def is_universal(self) -> bool:
@@ -54,7 +58,7 @@ class Key:
     @property
     def literal(self) -> str:
         """Longest run of plain characters that every matching text holds, whatever its case; else empty."""
-        if VR_OF_TAG.get(self.path[-1], "UN") not in _WILDCARD_VRS:
+        if self.is_fuzzy or VR_OF_TAG.get(self.path[-1], "UN") not in _WILDCARD_VRS:
             return ""
         return max(_PLAIN.findall(self.value), key=len, default="")
 
@@ -101,25 +105,35 @@ def _tag(part: str, attribute_id: str) -> str:
     raise InvalidInput("this is not an attribute of a workitem", where=attribute_id[:64])
 
 
-def search_key(attribute_id: str, value: str) -> Key:
-    """Matching key from a query parameter.
+def search_key(attribute_id: str, value: str, *, is_fuzzy: bool = False) -> Key:
+    """Matching key from a query parameter; ``is_fuzzy`` says how person names match and nothing of other attributes.
 
     Raises
     ------
     InvalidInput
         When the attribute is not known, or the value cannot be one of its VR.
     """
-    return checked_key(attribute_path(attribute_id), value, where=attribute_id[:64])
+    key = checked_key(attribute_path(attribute_id), value, where=attribute_id[:64])
+    return replace(key, is_fuzzy=True) if is_fuzzy and VR_OF_TAG.get(key.path[-1]) == "PN" else key
 
 
 def checked_key(path: tuple[str, ...], value: str, *, where: str | None = None) -> Key:
     """Matching key from tags; raise ``InvalidInput`` where the value cannot be one of its VR."""
     vr = VR_OF_TAG.get(path[-1])
-    if vr in _TEMPORAL_VRS and not _TEMPORAL_VALUE.match(value):
+    if vr in _TEMPORAL_VRS and value.strip("*") and not _is_temporal(vr, value):
         raise InvalidInput("this is not a date or time", where=where or path[-1])
     if vr == "SQ" and value:
         raise InvalidInput("a sequence is matched by the attributes of its items", where=where or path[-1])
     return Key(path, value)
+
+
+def _is_temporal(vr: str, value: str) -> bool:
+    if vr != "DT":
+        return _TEMPORAL_VALUE.match(value) is not None
+    bounds = match.groups() if (match := _MOMENT_RANGE.match(value)) else ("",)
+    return moment_span(value) is not None or (
+        any(bounds) and all(moment_span(bound) for bound in bounds if bound is not None)
+    )
 
 
 def matches(dataset: Dataset, keys: Sequence[Key]) -> bool:
@@ -131,7 +145,7 @@ def matches(dataset: Dataset, keys: Sequence[Key]) -> bool:
     nested: dict[str, list[Key]] = {}
     for key in keys:
         if len(key.path) > 1:
-            nested.setdefault(key.path[0], []).append(Key(key.path[1:], key.value))
+            nested.setdefault(key.path[0], []).append(replace(key, path=key.path[1:]))
     return all(_matches_one(dataset, key) for key in direct) and all(
         all(key.is_universal for key in below) or any(matches(item, below) for item in items(dataset, tag))
         for tag, below in nested.items()
@@ -144,14 +158,14 @@ def _matches_one(dataset: Dataset, key: Key) -> bool:
         return True
     element = dataset.get(tag)
     vr = str(element.get("vr", "UN")) if isinstance(element, Mapping) else VR_OF_TAG.get(tag, "UN")
-    return any(matches_value(vr, value, key.value) for value in values(dataset, tag))
+    return any(matches_value(vr, value, key.value, is_fuzzy=key.is_fuzzy) for value in values(dataset, tag))
 
 
-def matches_value(vr: str, value: Any, wanted: str) -> bool:
+def matches_value(vr: str, value: Any, wanted: str, *, is_fuzzy: bool = False) -> bool:
     """Whether one stored value matches a key's value, by the rules of its VR."""
     if vr == "PN":
         names = [value.get(group) for group in _PN_GROUPS] if isinstance(value, Mapping) else [value]
-        return any(name and _pattern(wanted, fold=True).match(str(name)) for name in names)
+        return any(name and _matches_name(str(name), wanted, is_fuzzy=is_fuzzy) for name in names)
     stored = str(value)
     if vr == "UI":
         return stored in re.split(r"[\\,]", wanted)
@@ -160,6 +174,40 @@ def matches_value(vr: str, value: Any, wanted: str) -> bool:
     if vr in _WILDCARD_VRS:
         return _pattern(wanted, fold=False).match(stored) is not None
     return stored == wanted or _same_number(stored, wanted)
+
+
+def _matches_name(name: str, wanted: str, *, is_fuzzy: bool) -> bool:
+    """Empty components at the end say nothing, and many senders write them."""
+    if is_fuzzy:
+        return _matches_fuzzily(name, wanted)
+    return _pattern(wanted.rstrip("^"), fold=True).match(name.rstrip("^")) is not None
+
+
+def _matches_fuzzily(name: str, wanted: str) -> bool:
+    """Whether each word that is wanted begins a word of the name, in any order, accents and umlauts aside.
+
+    "mueller a" finds "Müller^Anna" and "MULLER^ANNA MARIA"; a wildcard in a word counts within it.
+    """
+    left = list(_words(name))
+    for word in _words(wanted):
+        begins = next((each for each in left if _pattern(f"{word}*", fold=False).match(each)), None)
+        if begins is None:
+            return False
+        left.remove(begins)
+    return True
+
+
+@lru_cache(maxsize=4096)
+def _words(name: str) -> tuple[str, ...]:
+    """Words of a name, the longest first, as they are compared: "ä", "ae" and "a" are one, "ß" and "ss" another."""
+    plain = "".join(letter for letter in unicodedata.normalize("NFKD", name.casefold()) if not _is_mark(letter))
+    for written in ("ae", "oe", "ue"):
+        plain = plain.replace(written, written[0])
+    return tuple(sorted(filter(None, re.split(r"[\s^,.'’-]+", plain)), key=len, reverse=True))
+
+
+def _is_mark(letter: str) -> bool:
+    return unicodedata.combining(letter) != 0
 
 
 @lru_cache(maxsize=512)

@@ -59,6 +59,22 @@ def test_an_empty_key_and_a_lone_asterisk_match_even_what_is_absent():
     assert not matches({}, [search_key("PatientID", "1")])
 
 
+@pytest.mark.parametrize("value", ["*", "", "20260301-", "-202603", "20260301080000.5+0100-20260302"])
+def test_moments_and_ranges_are_keys(value):
+    assert search_key("ScheduledProcedureStepStartDateTime", value).value == value
+
+
+@pytest.mark.parametrize("value", ["-", "20261301", "20260301-20261301", "2026-03-01T08:00", "20260301--"])
+def test_what_is_no_moment_is_no_key(value):
+    with pytest.raises(InvalidInput):
+        search_key("ScheduledProcedureStepStartDateTime", value)
+
+
+def test_empty_components_at_the_end_of_a_name_say_nothing():
+    assert matches_value("PN", {"Alphabetic": "Example^Ada"}, "Example^Ada^^^")
+    assert matches_value("PN", {"Alphabetic": "Example^Ada^^"}, "example^ada")
+
+
 def test_any_of_several_values_may_match():
     assert matches({"00102000": element("LO", "latex", "iodine")}, [search_key("MedicalAlerts", "iod*")])
 

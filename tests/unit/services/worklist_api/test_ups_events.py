@@ -66,7 +66,13 @@ def test_a_global_subscription_with_a_lock_is_told_the_state_of_every_workitem(s
 
 
 @pytest.mark.parametrize(
-    "query", ["?ScheduledProcedureStepPriority=HIGH", "?filter=ScheduledProcedureStepPriority%3DHIGH"]
+    "query",
+    [
+        "?ScheduledProcedureStepPriority=HIGH",
+        "?filter=ScheduledProcedureStepPriority%3DHIGH",
+        "?filter=ProcedureStepState=SCHEDULED,ScheduledProcedureStepPriority=HIGH&deletionlock=TRUE",
+        "?filter=ScheduledProcedureStepPriority=HIGH,StudyInstanceUID=2.25.1,2.25.772,2.25.771",
+    ],
 )
 def test_a_filtered_subscription_is_told_only_what_matches(site, client, query):
     assert client.post(f"{URL}/{FILTERED}/subscribers/WATCHER{query}").status_code == 201

@@ -1,4 +1,5 @@
 import email
+from xml.etree import ElementTree
 
 import pytest
 
@@ -40,6 +41,8 @@ def test_the_most_urgent_come_first_and_then_the_oldest(site, client):
         ({"PatientID": "plb-0001"}, []),
         ({"ReferencedRequestSequence.AccessionNumber": "A00002"}, [2]),
         ({"0040A370.00080050": "A0000?"}, [3, 1, 2]),
+        ({"AccessionNumber": "A00002"}, [2]),
+        ({"ScheduledProcedureStepStartDateTime": "*"}, [3, 1, 2]),
         ({"ScheduledWorkitemCodeSequence.CodeValue": "110005"}, [3, 1, 2]),
         ({"ScheduledWorkitemCodeSequence.CodeValue": "110001"}, []),
         ({"ScheduledProcedureStepStartDateTime": "20260302-20260303"}, [3, 1, 2]),
@@ -128,3 +131,66 @@ def test_xml_comes_as_one_part_for_each_workitem(site, client):
     datasets = [from_xml(part.get_payload(decode=True)) for part in parts]
     assert [dataset[UID]["Value"] for dataset in datasets] == [[first], [second]]
     assert datasets == client.get(URL).json()
+
+
+def test_a_retrieved_workitem_is_one_part_unless_parts_are_asked_for(site, client):
+    uid = site.add_reading(1)
+    plain = client.get(f"{URL}/{uid}", headers={"Accept": "application/dicom+xml"})
+    assert plain.headers["content-type"] == "application/dicom+xml"
+    assert from_xml(plain.content)[UID]["Value"] == [uid]
+    parts = client.get(f"{URL}/{uid}", headers={"Accept": "multipart/related"})
+    assert parts.headers["content-type"].startswith("multipart/related")
+
+
+@pytest.mark.parametrize(
+    ("accept", "sent"),
+    [
+        ("application/dicom+xml, application/dicom+json;q=0.1", "multipart/related"),
+        ("application/dicom+xml;q=0.5, */*;q=0.5", "application/dicom+json"),
+        ('multipart/related; type="application/dicom+json"', "application/dicom+json"),
+        ("text/html, multipart/related; q=0.3", "multipart/related"),
+    ],
+)
+def test_the_more_welcome_media_type_is_sent(site, client, accept, sent):
+    site.add_reading(1)
+    assert client.get(URL, headers={"Accept": accept}).headers["content-type"].startswith(sent)
+
+
+def test_names_are_found_however_they_are_written_where_that_is_asked_for(site, client):
+    uid = site.add_reading(1, name="Müller-Weiß^Zoë^Anna")
+    site.add_reading(2, name="Mühlbauer^Zoë")
+    for asked in ("mueller zoe", "WEISS^MULLER", "Zoe^Mull*"):
+        plain = client.get(URL, params={"PatientName": asked})
+        fuzzy = client.get(URL, params={"PatientName": asked, "fuzzymatching": "true"})
+        assert plain.status_code == 204
+        assert [each[UID]["Value"] for each in fuzzy.json()] == [[uid]]
+    assert client.get(URL, params={"PatientName": "mueller zoe zoe", "fuzzymatching": "true"}).status_code == 204
+
+
+def test_the_service_describes_what_it_answers(client):
+    described = client.options("/dicom-web/", headers={"Accept": "application/vnd.sun.wadl+xml"})
+    assert described.headers["content-type"] == "application/vnd.sun.wadl+xml"
+    root = ElementTree.fromstring(described.content)
+    wadl = "{http://wadl.dev.java.net/2009/02}"
+    assert root[0].get("base") == "http://testserver/dicom-web"
+    told = {}
+
+    def walk(resource, path):
+        for method in resource.findall(f"{wadl}method"):
+            told[method.get("id")] = f"{method.get('name')} {path}"
+        for below in resource.findall(f"{wadl}resource"):
+            walk(below, f"{path}/{below.get('path')}")
+
+    walk(root[0], "")
+    assert told == {
+        "SearchForUPS": "GET /workitems",
+        "CreateUPS": "POST /workitems",
+        "RetrieveUPS": "GET /workitems/{workitem_uid}",
+        "UpdateUPS": "POST /workitems/{workitem_uid}",
+        "ChangeUPSState": "PUT /workitems/{workitem_uid}/state",
+        "RequestUPSCancellation": "POST /workitems/{workitem_uid}/cancelrequest",
+        "CreateSubscription": "POST /workitems/{workitem_uid}/subscribers/{ae_title}",
+        "DeleteSubscription": "DELETE /workitems/{workitem_uid}/subscribers/{ae_title}",
+        "SuspendGlobalSubscription": "POST /workitems/{workitem_uid}/subscribers/{ae_title}/suspend",
+        "OpenEventChannel": "GET /subscribers/{ae_title}",
+    }

@@ -1,9 +1,12 @@
+import gzip
 import json
+import zlib
 
 import pytest
 
 from plumbline.worklist.dataset import element, sequence
 from plumbline.worklist.native_xml import to_xml
+from services.worklist_api.ups.media import LARGEST_BODY_BYTES
 
 URL = "/dicom-web/workitems"
 UID, LOCK = "2.25.5000", "2.25.777"
@@ -117,7 +120,7 @@ def test_the_uid_may_be_in_the_dataset(post):
 
 def test_type_2_attributes_that_were_left_out_are_added_and_the_warning_says_so(client, post):
     response = post(f"?{UID}", workitem())
-    assert response.headers["warning"] == "299 plumbline: The UPS was created with modifications."
+    assert response.headers["warning"] == "299 plumbline: The Workitem was created with modifications."
     assert stored(client)["00400400"] == {"vr": "LT"}
     assert stored(client)["00741202"]["Value"] == ["Worklist"]
 
@@ -191,6 +194,33 @@ def test_a_workitem_may_be_sent_as_xml(client):
     headers = {"Content-Type": "application/dicom+xml"}
     assert client.post(f"{URL}?{UID}", content=to_xml(workitem()), headers=headers).status_code == 201
     assert stored(client)["00100010"] == workitem()["00100010"]
+
+
+@pytest.mark.parametrize(
+    ("coding", "pack", "status"),
+    [
+        ("gzip", gzip.compress, 201),
+        ("deflate", zlib.compress, 201),
+        ("identity", bytes, 201),
+        ("gzip", bytes, 400),
+        ("br", bytes, 415),
+    ],
+)
+def test_a_body_may_come_compressed(client, coding, pack, status):
+    headers = {"Content-Type": "application/dicom+json", "Content-Encoding": coding}
+    body = json.dumps(workitem()).encode()
+    assert client.post(f"{URL}?{UID}", content=pack(body), headers=headers).status_code == status
+
+
+def test_a_small_body_that_grows_huge_is_refused(client):
+    bomb = gzip.compress(b" " * (LARGEST_BODY_BYTES + 1))
+    assert client.post(f"{URL}?{UID}", content=bomb, headers={"Content-Encoding": "gzip"}).status_code == 413
+
+
+def test_the_other_spelling_of_cancelled_is_read(claimed, client, post, put_state):
+    assert post(f"/{UID}?transaction-uid={LOCK}", cancellation()).status_code == 200
+    assert put_state("CANCELLED").status_code == 200
+    assert stored(client)[STATE]["Value"] == ["CANCELED"]
 
 
 @pytest.mark.parametrize("body", [b"<x/>", b"<", b'<!DOCTYPE x [<!ENTITY a "b">]><x/>', b"\xff"])
