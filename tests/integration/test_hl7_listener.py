@@ -254,6 +254,16 @@ def test_messages_may_follow_each_other_without_waiting(start):
     assert answered == [f"C{n}" for n in range(5)]
 
 
+def test_a_frame_that_begins_anew_or_has_no_cr_is_the_message_that_it_ends_with(start):
+    listener = start()
+    with Sender(listener.port) as sender:
+        whole = order_message()
+        sender.socket.sendall(VT + order_message(person=Person("P2"))[:-30] + VT + whole + END[:1])
+        assert b"MSA|AA|" in sender.answer()
+        assert sender.ask(order_message()) == "AA", "what follows is read from its beginning"
+    assert listener.orders("P1") and not listener.orders("P2")
+
+
 def test_shutdown_is_clean_with_connections_open(start):
     listener = start()
     with Sender(listener.port) as sender:

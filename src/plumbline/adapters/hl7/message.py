@@ -26,13 +26,18 @@ CHARSETS = {
 
 _ONLY_EVENT = {"ORM": "O01", "OMI": "O23", "OMG": "O19"}
 
+_UNANNOUNCED = "iso-8859-1"
+"""Codec of messages that name none and are not of the site's UTF-8."""
 HEADER_CODEC = "iso-8859-1"
 """How MSH is read before its character set is known: every byte is kept, so that it can be echoed as it came."""
 
 _PREAMBLE = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?=MSH)")
 """Byte order mark and blank lines, which files that are sent as messages begin with."""
 _HEADER = re.compile(rb"MSH.{4}")
-_HEX_ESCAPE = re.compile(r"X([0-9A-Fa-f]{2})+")
+_BATCH = re.compile(rb"[FB]HS.")
+_ESCAPE = r"[FSRETHN]|X(?:[0-9A-Fa-f]{2})+|\.(?:br|sp|ce|in|ti|sk|fi|nf)[+-]?\d*|[CM][0-9A-Fa-f]{4,6}|Z\w*"
+"""What stands between two escape characters (HL7 2.7). Anything else between two of them is text: people write
+``L4\\L5\\S1``, and a level that is taken for an escape would be lost."""
 _LINE_BREAKS = (".br", ".sp", ".ce")
 
 
@@ -69,15 +74,18 @@ class Segment:
         chosen = parts[subcomponent - 1] if subcomponent <= len(parts) else ""
         return "" if chosen == '""' else self.text(chosen).strip()
 
+    def whole(self, components: Sequence[str], component: int) -> str:
+        """A component of given components that is words: many senders leave ``&`` in them as it is."""
+        text = components[component - 1] if component <= len(components) else ""
+        return "" if text == '""' else self.text(text).strip()
+
     def text(self, escaped: str) -> str:
-        """Resolve escape sequences (HL7 2.7 formatted text); one that means nothing here is dropped."""
+        """Resolve escape sequences (HL7 2.7 formatted text); highlighting and sequences of sites are dropped."""
         escape = self.delimiters[3]
         if escape not in escaped:
             return escaped
-        pieces = escaped.split(escape)
-        if len(pieces) % 2 == 0:  # one without a partner is a plain character
-            pieces = [*pieces[:-2], f"{pieces[-2]}{escape}{pieces[-1]}"]
-        return "".join(self._resolved(piece) if odd % 2 else piece for odd, piece in enumerate(pieces))
+        mark = re.escape(escape)
+        return re.sub(f"{mark}({_ESCAPE}){mark}", lambda found: self._resolved(found[1]), escaped)
 
     def _resolved(self, sequence: str) -> str:
         field_separator, component, repetition, escape, subcomponent = self.delimiters
@@ -86,7 +94,7 @@ class Segment:
             return plain[sequence]
         if sequence.startswith(_LINE_BREAKS):
             return "\n"
-        if _HEX_ESCAPE.fullmatch(sequence):
+        if sequence.startswith("X"):
             return bytes.fromhex(sequence[1:]).decode(self.codec, "replace")
         return ""
 
@@ -150,6 +158,12 @@ def read_header(block: bytes) -> Header:
         When the block does not begin with MSH and its delimiters.
     """
     block = _without_preamble(block)
+    if _BATCH.match(block):
+        raise Refused(
+            ErrorCode.SEGMENT_SEQUENCE,
+            "Batches are not taken; send each message in a frame of its own.",
+            is_reject=True,
+        )
     if not _HEADER.match(block):
         raise Refused(
             ErrorCode.SEGMENT_SEQUENCE, "The message does not begin with an MSH segment.", "MSH", is_reject=True
@@ -163,8 +177,8 @@ def read_header(block: bytes) -> Header:
         delimiters=delimiters,
         sending=(msh.raw(3), msh.raw(4)),
         receiving=(msh.raw(5), msh.raw(6)),
-        message_code=msh.value(9, 1),
-        trigger=msh.value(9, 2),
+        message_code=msh.value(9, 1).upper(),
+        trigger=msh.value(9, 2).upper(),
         control_id=msh.raw(10),
         processing_id=msh.value(11),
         version=msh.value(12),
@@ -198,20 +212,7 @@ def read_message(block: bytes, header: Header, *, default_charset: str) -> Messa
     Refused
         When the character set is not known or the bytes are not of it, or the message cannot be split.
     """
-    codec = CHARSETS.get(header.charset) if header.charset else default_charset
-    if codec is None:
-        raise Refused(
-            ErrorCode.TABLE_VALUE,
-            f"The character set in MSH-18 is not known here; send one of {', '.join(CHARSETS)}.",
-            "MSH^1^18",
-        )
-    try:
-        text = _without_preamble(block).decode(codec)
-    except UnicodeDecodeError as error:
-        said = "MSH-18 says" if header.charset else "the site's setting says, as MSH-18 is empty"
-        raise Refused(
-            ErrorCode.DATA_TYPE, f"Byte {error.start} of the message is not {codec} as {said}.", "MSH^1^18"
-        ) from error
+    text, codec = _decoded(_without_preamble(block), header.charset, default_charset)
     try:
         parsed = hl7.parse(text.replace("\r\n", "\r").replace("\n", "\r").strip("\r") + "\r")
     except Exception as error:  # the library raises errors of many kinds, some quoting the message
@@ -224,6 +225,29 @@ def read_message(block: bytes, header: Header, *, default_charset: str) -> Messa
             "MSH^2",
         )
     return Message(header, tuple(_segment(each, header, codec) for each in segments if str(each).strip()))
+
+
+def _decoded(block: bytes, charset: str, default: str) -> tuple[str, str]:
+    """Text and codec, NUL left out, which is no character of any text and which stores refuse.
+
+    Where UTF-8 was not announced, only expected, and it is none, it is Latin-1: what is valid UTF-8 is no such text.
+    """
+    codec = CHARSETS.get(charset) if charset else default
+    if codec is None:
+        raise Refused(
+            ErrorCode.TABLE_VALUE,
+            f"The character set in MSH-18 is not known here; send one of {', '.join(CHARSETS)}.",
+            "MSH^1^18",
+        )
+    try:
+        return block.decode(codec).replace("\x00", ""), codec
+    except UnicodeDecodeError as error:
+        if not charset and codec == "utf-8":
+            return _decoded(block, charset, _UNANNOUNCED)
+        said = "MSH-18 says" if charset else "the site's setting says, as MSH-18 is empty"
+        raise Refused(
+            ErrorCode.DATA_TYPE, f"Byte {error.start} of the message is not {codec} as {said}.", "MSH^1^18"
+        ) from error
 
 
 def _segment(parsed: Sequence[object], header: Header, codec: str) -> Segment:

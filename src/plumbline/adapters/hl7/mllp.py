@@ -15,7 +15,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 from typing import Protocol
 
 from hl7.mllp import start_hl7_server
-from hl7.mllp.streams import CARRIAGE_RETURN, END_BLOCK, START_BLOCK, HL7StreamReader, HL7StreamWriter
+from hl7.mllp.streams import END_BLOCK, START_BLOCK, HL7StreamReader, HL7StreamWriter
 
 from plumbline.errors import Misconfigured
 
@@ -189,12 +189,13 @@ class MllpServer:
     async def _rest_of_frame(self, reader: HL7StreamReader) -> bytes:
         """Read up to the end of the frame; what is too long or too slow ends the connection unanswered.
 
-        There is no telling where the next frame begins, and the sender keeps what was not acknowledged.
+        There is no telling where the next frame begins, and the sender keeps what was not acknowledged. Some
+        senders leave out the CR that ends a frame. One that broke off and begins anew means its last beginning.
         """
         try:
-            frame = await asyncio.wait_for(reader.readuntil(END_BLOCK + CARRIAGE_RETURN), self._limits.message_s)
+            frame = await asyncio.wait_for(reader.readuntil(END_BLOCK), self._limits.message_s)
         except TimeoutError:
             raise _Ended("message too slow") from None
         except asyncio.LimitOverrunError:
             raise _Ended("message too long") from None
-        return frame[: -len(END_BLOCK + CARRIAGE_RETURN)]
+        return frame[: -len(END_BLOCK)].rpartition(START_BLOCK)[2]

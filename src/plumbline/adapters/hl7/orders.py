@@ -12,7 +12,7 @@ from datetime import date
 
 from plumbline.adapters.hl7.message import Message, Segment
 from plumbline.adapters.hl7.refusals import ErrorCode, Refused
-from plumbline.adapters.hl7.values import SiteIdentifiers, day, moment, patient, words
+from plumbline.adapters.hl7.values import SiteIdentifiers, day_if_readable, moment, patient, words
 from plumbline.exams.facts import SourceKind
 from plumbline.exams.notices import OrderNotice, OrderStatus
 from plumbline.exams.order import Order, order_from_text
@@ -30,6 +30,8 @@ STATUS_OF_CONTROL = {
 """ORC-1 (table 0119). An order that was replaced no longer counts; the one that replaces it comes as RO or NW."""
 CANCELLED_STATUS = frozenset({"CA", "DC", "RP"})
 """ORC-5 (table 0038): a change of status to one of these ends the order."""
+DAY_TYPES = frozenset({"DT", "TS", "DTM"})
+"""OBX-2 of values that are a day or a moment, such as the day of an operation that an order form asked for."""
 TEXT_TYPES = frozenset({"ST", "TX", "FT", "CE", "CWE", "CNE", "IS", "ID", ""})
 """OBX-2 of values that are words."""
 
@@ -40,6 +42,8 @@ class _Group:
 
     number: int
     segments: tuple[Segment, ...]
+    part: int = 0
+    """Which of several OBR that share one ORC, from 1; 0 where there is one."""
 
     def first(self, name: str) -> Segment:
         """The first segment of a name, an empty one where there is none."""
@@ -63,7 +67,7 @@ def order_notices(message: Message, site: SiteIdentifiers) -> list[OrderNotice]:
         When a segment or field that an order cannot do without is missing or wrong.
     """
     who = _only_patient(message, site)
-    groups = list(_groups(message))
+    groups = [part for group in _groups(message) for part in _parted(group)]
     if not groups:
         raise Refused(ErrorCode.SEGMENT_SEQUENCE, "The message holds no order: it has neither ORC nor OBR.", "ORC^1")
     return [_notice(group, who, message, site) for group in groups]
@@ -95,6 +99,17 @@ def _groups(message: Message) -> Iterator[_Group]:
             held.append(segment)
     if held:
         yield _Group(number, tuple(held))
+
+
+def _parted(group: _Group) -> Iterator[_Group]:
+    """The orders of a group: some senders put several OBR after one ORC. One that has a result (OBR-25) is no order."""
+    asked = [at for at, each in enumerate(group.segments) if each.name == "OBR" and not each.value(25)]
+    if len(asked) < 2:
+        yield group
+        return
+    shared = group.segments[: asked[0]]
+    for part, (begins, ends) in enumerate(zip(asked, [*asked[1:], len(group.segments)], strict=True), start=1):
+        yield _Group(group.number, (*shared, *group.segments[begins:ends]), part)
 
 
 def _notice(group: _Group, who: PatientIdentity, message: Message, site: SiteIdentifiers) -> OrderNotice:
@@ -130,13 +145,19 @@ def _status(group: _Group) -> OrderStatus:
 
 
 def _key(group: _Group, message: Message) -> str:
-    """Placer order number, else filler order number, with who gave it (EI-2, else the sending facility)."""
-    for kind, places in (("placer", (("ORC", 2), ("OBR", 2))), ("filler", (("ORC", 3), ("OBR", 3)))):
-        for name, number in places:
-            segment = group.first(name)
-            if entity := segment.value(number):
-                namespace = segment.value(number, 2) or message.header.sending[1] or message.header.sending[0]
-                return f"hl7:{kind}:{namespace}:{entity}"
+    """Placer order number, else filler order number, with who gave it (EI-2, else the sending facility).
+
+    Where several OBR share an ORC, the number of the OBR goes before that of the ORC, which is told apart by the part.
+    """
+    places = [("placer", "ORC", 2), ("placer", "OBR", 2), ("filler", "ORC", 3), ("filler", "OBR", 3)]
+    if group.part:
+        places.sort(key=lambda place: place[1] == "ORC")
+    for kind, name, number in places:
+        segment = group.first(name)
+        if entity := segment.value(number):
+            namespace = segment.value(number, 2) or message.header.sending[1] or message.header.sending[0]
+            part = f"#{group.part}" if group.part > 1 and name == "ORC" else ""
+            return f"hl7:{kind}:{namespace}:{entity}{part}"
     raise Refused(
         ErrorCode.REQUIRED_FIELD,
         "The order has no number: ORC-2, OBR-2, ORC-3 and OBR-3 are all empty.",
@@ -169,9 +190,18 @@ def _notes(group: _Group) -> Iterator[str]:
     for note in group.all("NTE"):
         yield from (text for rep in note.raw(3).split(note.delimiters[2]) if (text := note.text(rep).strip()))
     for obx in group.all("OBX"):
-        if obx.value(2).upper() in TEXT_TYPES and (answer := " ".join(words(obx, 5))):
+        if answer := _answer(obx):
             asked = " ".join(words(obx, 3))
             yield f"{asked}: {answer}" if asked else answer
+
+
+def _answer(obx: Segment) -> str:
+    """Value of an observation that is words or a day, empty for others."""
+    kind = obx.value(2).upper()
+    if kind in DAY_TYPES:
+        when = day_if_readable(obx, 5)
+        return when.isoformat() if when else ""
+    return " ".join(words(obx, 5)) if kind in TEXT_TYPES else ""
 
 
 def _priority(group: _Group) -> str | None:
@@ -185,12 +215,12 @@ def _planned_on(group: _Group) -> date | None:
     """Scheduled date, start of the timing, date requested, date observed."""
     obr = group.first("OBR")
     told = (
-        day(obr, 36),
-        day(group.first("TQ1"), 7),
-        day(obr, 27, component=4),
-        day(group.first("ORC"), 7, component=4),
-        day(obr, 6),
-        day(obr, 7),
+        day_if_readable(obr, 36),
+        day_if_readable(group.first("TQ1"), 7),
+        day_if_readable(obr, 27, component=4),
+        day_if_readable(group.first("ORC"), 7, component=4),
+        day_if_readable(obr, 6),
+        day_if_readable(obr, 7),
     )
     return next((when for when in told if when), None)
 

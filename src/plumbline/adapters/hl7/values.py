@@ -15,6 +15,73 @@ from plumbline.exams.study import PatientIdentity
 PATIENT_IDENTIFIER_TYPES = frozenset({"", "MR", "PI", "PT", "PE"})
 """CX-5 (table 0203) of identifiers that name a patient; visit and account numbers, passports and insurers do not."""
 
+_OTHER_IDENTIFIER_TYPES = frozenset(
+    [
+        "AC",
+        "ACSN",
+        "AN",
+        "ANC",
+        "AND",
+        "ANT",
+        "BA",
+        "BC",
+        "BR",
+        "BRN",
+        "CC",
+        "CZ",
+        "DL",
+        "DN",
+        "DR",
+        "DS",
+        "EI",
+        "EN",
+        "FI",
+        "GI",
+        "GL",
+        "GN",
+        "HC",
+        "JHN",
+        "LN",
+        "LR",
+        "MA",
+        "MB",
+        "MC",
+        "MCD",
+        "MCN",
+        "MCR",
+        "MI",
+        "NE",
+        "NH",
+        "NI",
+        "NII",
+        "NIIP",
+        "NP",
+        "NPI",
+        "PC",
+        "PN",
+        "PPN",
+        "PRC",
+        "PRN",
+        "RI",
+        "RR",
+        "RRI",
+        "SL",
+        "SN",
+        "SR",
+        "SS",
+        "TAX",
+        "U",
+        "UPIN",
+        "VN",
+        "VS",
+        "WC",
+        "WCN",
+        "XX",
+    ]
+)
+"""CX-5 of accounts, visits, papers, insurers and persons other than the patient. What is neither of these nor above is
+a site's own word for its record number (``MRN``, ``EPI``), and counts where there is nothing better."""
+
 _TIME = re.compile(r"(\d{4})(\d{2})?(\d{2})?(\d{2})?(\d{2})?(\d{2})?(?:\.\d+)?([+-]\d{4})?")
 _WRITTEN_OUT = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2}))?)?(?:\.\d+)?([+-]\d{2}:?\d{2})?")
 """As HL7 writes a moment, and as ISO 8601 does, which some senders take for the same."""
@@ -78,25 +145,37 @@ def day(segment: Segment, number: int, *, component: int = 1) -> date | None:
     return when.date() if when and len(segment.value(number, component)) >= len("YYYYMMDD") else None
 
 
+def day_if_readable(segment: Segment, number: int, *, component: int = 1) -> date | None:
+    """The same, None also where something else than a date is written: for what a message can do without."""
+    try:
+        return day(segment, number, component=component)
+    except Refused:
+        return None
+
+
 def words(segment: Segment, number: int) -> list[str]:
     """Texts of a CE, CWE or plain text field, one for each repetition: its words, else its code."""
     return [text for components in segment.repetitions(number) if (text := _words(segment, components))]
 
 
 def _words(segment: Segment, components: Sequence[str]) -> str:
-    told = [segment.part(components, at) for at in (9, 2, 5)]
+    told = [segment.whole(components, at) for at in (9, 2, 5)]
     code = segment.part(components, 1)
-    return next((text for text in told if text), words_of_code(code, segment.part(components, 3)) or code)
+    return next(
+        (text for text in told if text),
+        words_of_code(code, segment.part(components, 3)) or segment.whole(components, 1),
+    )
 
 
 def identifiers(segment: Segment, number: int, site: SiteIdentifiers) -> tuple[tuple[str, str | None], ...]:
     """(patient ID, issuer) pairs of a CX field, in order; identifiers of other things are left out."""
-    pairs = [
-        (segment.part(components, 1), site.issuer(segment, components))
+    typed = [
+        (segment.part(components, 5).upper(), (segment.part(components, 1), site.issuer(segment, components)))
         for components in segment.repetitions(number)
-        if segment.part(components, 5).upper() in PATIENT_IDENTIFIER_TYPES
     ]
-    return tuple(dict.fromkeys(pair for pair in pairs if pair[0]))
+    named = [pair for kind, pair in typed if kind in PATIENT_IDENTIFIER_TYPES and pair[0]]
+    own_words = [pair for kind, pair in typed if kind not in _OTHER_IDENTIFIER_TYPES and pair[0]]
+    return tuple(dict.fromkeys(named or own_words))
 
 
 def patient(pid: Segment | None, site: SiteIdentifiers) -> PatientIdentity:

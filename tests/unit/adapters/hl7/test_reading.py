@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -66,6 +67,7 @@ def test_every_kind_of_order_tells_the_same_story(kind, version):
         ("8859/1", "iso-8859-1", "utf-8"),
         ("", "iso-8859-1", "iso-8859-1"),
         ("", "utf-8", "utf-8"),
+        ("", "iso-8859-1", "utf-8"),
     ],
 )
 def test_text_is_decoded_as_the_message_says_else_as_the_site_says(charset, codec, site):
@@ -232,6 +234,10 @@ def test_an_order_is_never_given_to_the_patient_of_another_one_in_the_same_frame
         (b"MSH|^~", b"\r\nMSH|^~"),
         (b"ORM^O01^ORM_O01", b"ORM"),
         (b"|19610402|F", b"|1961-04-02|Female"),
+        (b"P1^^^HOSPITAL^MR", b"P1^^^HOSPITAL^MRN"),
+        (b"P1^^^HOSPITAL^MR", b"V7^^^HOSPITAL^VN~P1^^^HOSPITAL^MR"),
+        (b"ORM^O01^ORM_O01", b"orm^o01"),
+        (b"Example", b"Ex\x00ample"),
         (b"\r", b"\n"),
     ],
 )
@@ -257,3 +263,49 @@ def test_codes_without_words_are_read_by_what_they_mean():
 def test_what_is_no_message_is_refused_and_nothing_else_is_raised(block):
     with pytest.raises(Refused):
         read(block)
+
+
+def order_of(*segments: str) -> list[Any]:
+    head = "MSH|^~\\&|RIS|HOSP|PLB|X|20260301||ORM^O01|C1|P|2.3.1\rPID|1||P1^^^H^MR||Doe^J||19610402|F\r"
+    return read((head + "\r".join(segments)).encode())
+
+
+def test_an_ampersand_and_backslashes_that_nobody_escaped_are_text():
+    (notice,) = order_of(
+        "ORC|NW|PL1", "OBR|1|PL1||X^CT neck & lumbar spine, discectomy L4\\L5\\S1^L|||||||||fever & pus"
+    )
+    assert notice.order.text == "CT neck & lumbar spine, discectomy L4\\L5\\S1\nfever & pus"
+
+
+def test_a_date_that_cannot_be_read_costs_no_order():
+    (notice,) = order_of("ORC|NW|PL1", "OBR|1|PL1||X^CT lumbar spine^L||ASAP||||||saddle anaesthesia")
+    assert notice.planned_on is None and notice.order.text
+
+
+def test_the_day_of_an_operation_that_an_order_form_asked_for_is_read():
+    (notice,) = order_of(
+        "ORC|NW|PL1", "OBR|1|PL1||X^CT lumbar spine, s/p TLIF L4/5^L", "OBX|1|DT|SD^Date of surgery||20260212"
+    )
+    assert notice.order.plan.surgery_date == date(2026, 2, 12)
+
+
+def test_several_requests_after_one_orc_are_orders_of_their_own():
+    one, other = order_of(
+        "ORC|NW|GROUP", "OBR|1|PL4||X^CT lumbar spine s/p TLIF L4/5^L||||||||||", "NTE|1||fever",
+        "OBR|2|PL5||Y^CT cervical spine s/p ACDF C5/6^L",
+    )  # fmt: skip
+    assert (one.order_key, other.order_key) == ("hl7:placer:HOSP:PL4", "hl7:placer:HOSP:PL5")
+    assert "fever" in one.order.text and "fever" not in other.order.text
+    assert [level.name for level in other.order.plan.levels] == ["C5-C6"]
+    unnumbered = order_of("ORC|NW|GROUP", "OBR|1|||X^CT lumbar spine^L", "OBR|2|||Y^CT cervical spine^L")
+    assert [each.order_key for each in unnumbered] == ["hl7:placer:HOSP:GROUP", "hl7:placer:HOSP:GROUP#2"]
+
+
+def test_an_earlier_result_beside_a_request_is_no_order():
+    (notice,) = order_of("ORC|NW|PL1", "OBR|1|PL1||X^CT lumbar spine^L", f"OBR|2|OLD||X^CT lumbar spine^L{'|' * 21}F")
+    assert notice.order_key == "hl7:placer:HOSP:PL1"
+
+
+def test_a_batch_is_refused_by_name():
+    with pytest.raises(Refused, match="Batches are not taken"):
+        read(b"FHS|^~\\&|A\rBHS|^~\\&|A\r" + order_message())
