@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from multiprocessing.connection import wait
@@ -12,10 +13,9 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import structlog
-from prometheus_client.multiprocess import mark_process_dead
 
 from plumbline.adapters.dimse.listener import reserve_ports
-from plumbline.metrics_folder import METRICS_VARIABLE
+from plumbline.metrics_folder import METRICS_VARIABLE, forget_ended
 from plumbline.observability.exposure import expose_metrics
 from plumbline.observability.logging import configure_logging
 from plumbline.settings import Settings
@@ -99,8 +99,8 @@ class _Child:
         """Replace the process that ended."""
         log = structlog.get_logger("plumbline.listener")
         log.error("a process ended and is started again", name=self.name, exit_code=self.process.exitcode)
-        if os.environ.get(METRICS_VARIABLE):
-            mark_process_dead(self.process.pid)
+        if folder := os.environ.get(METRICS_VARIABLE):
+            forget_ended(Path(folder), socket.gethostname())
         self.process = self._start()
 
     def terminate(self) -> None:

@@ -7,10 +7,14 @@ come before any module of the package, or one that imports it, makes its first m
 
 import os
 import socket
+from pathlib import Path
 
 from prometheus_client import values
 
-if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+from plumbline.metrics_folder import METRICS_VARIABLE, forget_ended
+
+if _folder := os.environ.get(METRICS_VARIABLE):
     _host = socket.gethostname()
+    forget_ended(Path(_folder), _host, reused=os.getpid())
     # Asked at every count of every metric, because a process may have been forked since.
     values.ValueClass = values.MultiProcessValue(lambda: f"{_host}-{os.getpid()}")

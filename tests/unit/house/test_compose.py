@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from plumbline.settings import Settings
+from services.dicom_listener.app import AFTER_DRAIN_S
 
 _DURATION = Field(pattern=r"^\d+(ms|s|m|h)$")
 _PINNED_IMAGE = Field(pattern=r"^[a-z0-9][a-z0-9./_-]*:[A-Za-z0-9_.-]*\d+\.?\d*[A-Za-z0-9_.-]*$")
@@ -63,6 +64,7 @@ class Service(Strict):
     image: str = _PINNED_IMAGE
     build: Build | None = None
     user: str = _UNPRIVILEGED_USER
+    hostname: str | None = None
     command: list[str] | None = None
     restart: Literal["no", "always", "on-failure", "unless-stopped"]
     read_only: Literal[True]
@@ -262,6 +264,17 @@ def test_the_settings_file_is_one_that_the_processes_accept(house: Path, valid: 
     assert settings.orthanc.password_file is not None
     assert settings.orthanc.password_file.name in valid.services["api"].secrets
     assert str(settings.data_dir) in {volume.split(":")[1] for volume in valid.services["listener"].volumes}
+
+
+def test_the_listener_has_time_to_let_associations_finish(house: Path, valid: Compose) -> None:
+    settings = Settings.model_validate(yaml.safe_load((house / "deploy/settings.yaml").read_text()))
+    has_s = int(valid.services["listener"].stop_grace_period.removesuffix("s"))
+    assert has_s > settings.listener.drain_s + AFTER_DRAIN_S
+
+
+def test_who_says_what_is_open_now_is_known_again_after_a_restart(valid: Compose) -> None:
+    for name in ("listener", "hl7-listener"):
+        assert valid.services[name].hostname == name
 
 
 def test_the_listener_admits_the_archive_at_its_fixed_address_only(house: Path, valid: Compose) -> None:
