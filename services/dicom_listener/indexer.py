@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -19,12 +20,13 @@ from plumbline.adapters.database.engine import Store, open_store
 from plumbline.adapters.database.instances import DatabaseInstanceIndex
 from plumbline.adapters.database.retention import DatabaseRetention
 from plumbline.adapters.dimse.header import read_header
+from plumbline.adapters.dimse.storage import takes_class
 from plumbline.adapters.spool import JournalTail
 from plumbline.errors import Unavailable
 from plumbline.observability.logging import configure_logging
 from plumbline.pipeline.receive import BATCH, Ledger
 from plumbline.pipeline.retention import Reclaimer
-from plumbline.settings import Settings
+from plumbline.settings import ListenerSettings, Settings
 from services.dicom_listener.observer import count_taken_in
 
 POLL_S = 0.1
@@ -69,7 +71,7 @@ def _index(settings: Settings, tail: JournalTail, helpers: Executor, stop: _Stop
         is_last_pass = stop.is_set
         pause_s = POLL_S
         try:
-            work = work or _Work(tail, open_store(settings.store_url), helpers)
+            work = work or _Work(tail, open_store(settings.store_url), helpers, settings.listener)
             work.keep_up()
             taken = work.ledger.take_in()
             count_taken_in(taken)
@@ -87,8 +89,9 @@ def _index(settings: Settings, tail: JournalTail, helpers: Executor, stop: _Stop
 class _Work:
     """What the indexer does while the store answers: the ledger, and from time to time the spool's upkeep."""
 
-    def __init__(self, tail: JournalTail, store: Store, helpers: Executor) -> None:
-        self.ledger = Ledger(tail, DatabaseInstanceIndex(store), read_header, helpers)
+    def __init__(self, tail: JournalTail, store: Store, helpers: Executor, settings: ListenerSettings) -> None:
+        taken = partial(takes_class, accept_unknown=settings.accept_unknown_storage)
+        self.ledger = Ledger(tail, DatabaseInstanceIndex(store), read_header, helpers, takes_class=taken)
         self._tail = tail
         self._reclaimer = Reclaimer(tail, DatabaseRetention(store))
         self._kept_up_at = -UPKEEP_EVERY_S

@@ -140,6 +140,8 @@ class Refusal(StrEnum):
     INVALID_UID = "invalid-uid"
     DAMAGED = "damaged"
     """The spool's disk gives back other bytes than were received."""
+    CLASS_NOT_TAKEN = "class-not-taken"
+    """Fetched with its study, of a class that the site does not take; its bytes are not kept."""
 
 
 SENTENCES = {
@@ -151,6 +153,9 @@ SENTENCES = {
     ),
     Refusal.DAMAGED: (
         "The disk of the spool gives back other bytes than were received; check the disk and send the instance again."
+    ),
+    Refusal.CLASS_NOT_TAKEN: (
+        "The site does not take this SOP Class (listener.accept_unknown_storage); the archive has the instance."
     ),
 }
 
@@ -240,6 +245,8 @@ class Ledger:
     ----------
     helpers
         Threads that judge large entries side by side; none where they are judged one after another.
+    takes_class
+        Whether the site takes a SOP Class. What is sent is refused at once; what is fetched, only here.
     """
 
     def __init__(
@@ -248,7 +255,10 @@ class Ledger:
         index: InstanceIndex,
         read_header: HeaderReader,
         helpers: Executor | None = None,
+        *,
+        takes_class: Callable[[str], bool] = lambda _uid: True,
     ) -> None:
+        self._takes_class = takes_class
         self._arrivals = arrivals
         self._index = index
         self._read_header = read_header
@@ -293,7 +303,7 @@ class Ledger:
         return judged
 
     def _judge_all(self, new: Sequence[Arrival]) -> list[Judgement]:
-        one = partial(judge, arrivals=self._arrivals, read_header=self._read_header)
+        one = partial(judge, arrivals=self._arrivals, read_header=self._read_header, takes_class=self._takes_class)
         is_large = sum(arrival.location.length for arrival in new) >= LARGE_BYTES * len(new)
         return list(self._helpers.map(one, new) if self._helpers is not None and is_large else map(one, new))
 
@@ -319,7 +329,9 @@ def _record_run(kind: type, run: Sequence[tuple[int, object]], index: InstanceIn
     return total.plus(OWN_OBJECT, len(run))
 
 
-def judge(arrival: Arrival, arrivals: Arrivals, read_header: HeaderReader) -> Judgement:
+def judge(
+    arrival: Arrival, arrivals: Arrivals, read_header: HeaderReader, takes_class: Callable[[str], bool]
+) -> Judgement:
     """What becomes of an entry."""
     label = arrival.label
     with arrivals.dataset(arrival) as dataset:
@@ -329,6 +341,8 @@ def judge(arrival: Arrival, arrivals: Arrivals, read_header: HeaderReader) -> Ju
             if label.refusal:
                 raise Unusable(Refusal(label.refusal))
             tell_unusable(label, header)
+            if not takes_class(header.sop_class_uid):
+                raise Unusable(Refusal.CLASS_NOT_TAKEN)
         except Unusable as error:
             return _for_quarantine(arrival, error, header or error.header)
         if is_own_object(manufacturer=header.manufacturer, modality=header.modality):
@@ -360,7 +374,7 @@ def _for_quarantine(arrival: Arrival, error: Unusable, header: InstanceHeader | 
         sentence=error.what,
         sender=label.sender,
         received_at=label.received_at,
-        location=arrival.location,
+        location=None if error.reason is Refusal.CLASS_NOT_TAKEN else arrival.location,
         study_instance_uid=study if _is_uid(study) else None,
         sop_instance_uid=label.sop_instance_uid[:LONGEST_UID] or None,
     )

@@ -50,6 +50,8 @@ class Segments:
     headers: dict[str, list[InstanceHeader | Unusable]]
     sealed: set[str] = field(default_factory=set)
     refusals: dict[int, str] = field(default_factory=dict)
+    sop_classes: dict[int, str] = field(default_factory=dict)
+    """Of entries that are of another than ``HEADER``, as their senders announced it."""
 
     def segments(self):
         return sorted(self.headers)
@@ -60,7 +62,8 @@ class Segments:
     def _arrival(self, segment, number):
         found = self.headers[segment][number]
         uid = found.sop_instance_uid if isinstance(found, InstanceHeader) else "2.25.9"
-        label = Label(HEADER.sop_class_uid, uid, "1.2", "MODALITY", MOMENT, self.refusals.get(number, ""))
+        sop_class = self.sop_classes.get(number, HEADER.sop_class_uid)
+        label = Label(sop_class, uid, "1.2", "MODALITY", MOMENT, self.refusals.get(number, ""))
         return Arrival(label, Location(segment, number, 1), number + 1)
 
     def is_finished(self, segment, offset):
@@ -188,6 +191,17 @@ def test_a_crash_between_any_two_transactions_loses_and_doubles_nothing(fails_at
     take_in(segments, index)
     assert [instance.sop_instance_uid for instance in index.recorded] == ["2.25.1", "2.25.2", "2.25.4"]
     assert [entry.reason for entry in index.entries] == ["truncated"]
+
+
+def test_what_was_fetched_of_a_class_that_the_site_does_not_take_is_said_and_its_bytes_are_not_kept():
+    private = "1.2.826.0.1.3680043.9.7.1"
+    segments, index = Segments({"s1": [header(1), header(2, sop_class_uid=private)]}), RecordingIndex()
+    segments.sop_classes[1] = private
+    taken = Ledger(segments, index, segments.read_header, takes_class=HEADER.sop_class_uid.__eq__).take_in()
+    assert taken.outcomes == {"new": 1, "quarantined": 1}
+    (entry,) = index.entries
+    assert (entry.reason, entry.sop_instance_uid, entry.study_instance_uid) == ("class-not-taken", "2.25.2", "2.25.100")
+    assert entry.location is None
 
 
 def test_what_the_sender_was_refused_is_in_quarantine_with_the_reason():

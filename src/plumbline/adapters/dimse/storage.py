@@ -39,6 +39,11 @@ STORAGE_CLASSES = frozenset(str(uid) for uid in _STORAGE_CLASSES.values())
 """SOP Classes of the Storage Service Class in the Standard's list."""
 
 
+def takes_class(sop_class_uid: str, *, accept_unknown: bool) -> bool:
+    """Whether a site takes instances of a SOP Class."""
+    return accept_unknown or sop_class_uid in STORAGE_CLASSES
+
+
 class ListenerObserver(Protocol):
     """Is told what happens, for logs and metrics."""
 
@@ -99,7 +104,7 @@ class Storage:
         return LargeStore(self, self._intake, label, self._is_supported(label))
 
     def _is_supported(self, label: Label) -> bool:
-        return self._accept_unknown or label.sop_class_uid in STORAGE_CLASSES
+        return takes_class(label.sop_class_uid, accept_unknown=self._accept_unknown)
 
 
 class LargeStore:
