@@ -83,9 +83,9 @@ bench-listener: ## Receive beside storescp and Orthanc, and 100,000 instances in
 	$(PYTHON) -m tests.benchmark.listener
 
 .PHONY: faults
-faults: ## Kill, empty and restart everything while 100 exams are under way (40 minutes at most; SEED=1, EXAMS=100)
+faults: ## Kill, empty and restart everything while 100 exams are under way (40 minutes at most; SEED=1, EXAMS=100, MINUTES=35)
 	@scripts/setup.sh test
-	$(PYTHON) -m tests.faults.campaign --seed $(or $(SEED),1) --exams $(or $(EXAMS),100)
+	$(PYTHON) -m tests.faults.campaign --seed $(or $(SEED),1) --exams $(or $(EXAMS),100) --minutes $(or $(MINUTES),35)
 
 .PHONY: bench-scale
 bench-scale: ## Compare exams with one measuring process and with two; count what an exam costs besides its measurement

@@ -100,6 +100,13 @@ def new_database(server: str, *, like: str = "template1") -> str:
     return server.removesuffix("/postgres") + f"/{name}"
 
 
+def empty_store(folder: Path) -> str:
+    """SQLAlchemy URL of a store without any table, of the kind that this run of the tests is about."""
+    if os.environ.get(STORE_VARIABLE) == "postgresql":
+        return new_database(_server())
+    return f"sqlite:///{folder / 'empty.sqlite'}"
+
+
 def drop_database(url: str) -> None:
     """Remove a database, whoever is connected to it."""
     server, _, name = url.replace("+psycopg", "").rpartition("/")

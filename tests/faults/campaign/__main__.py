@@ -19,6 +19,7 @@ from tests.faults.campaign.patients import Kind
 BUILD = Path("build")
 SEED, EXAMS = 1, 100
 STRIKES_S_PER_EXAM, SHORTEST_STRIKES_S = 3.6, 150.0
+MINUTES = 35.0
 SHOW_EVERY = 10
 """A line of progress for so many exams that have ended."""
 
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = Console(highlight=False)
     strikes_s = options.strikes_s or max(SHORTEST_STRIKES_S, STRIKES_S_PER_EXAM * options.exams)
-    terms = Terms(seed=options.seed, exams=options.exams, strikes_s=strikes_s)
+    terms = Terms(seed=options.seed, exams=options.exams, strikes_s=strikes_s, limit_s=60.0 * options.minutes)
     folder = (BUILD / "faults" / f"seed-{options.seed}").resolve()
     shutil.rmtree(folder, ignore_errors=True)
     campaign = Campaign(
@@ -49,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=SEED, help="decides what is struck when, and the order of exams")
     parser.add_argument("--exams", type=int, default=EXAMS, help="how many exams are sent, 10 at least")
     parser.add_argument("--strikes-s", type=float, help="length of the time in which faults are struck")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="how long it may last; more on a busy machine")
     return parser
 
 

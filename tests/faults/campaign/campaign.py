@@ -44,8 +44,8 @@ class Terms:
     seed: int
     exams: int
     strikes_s: float
+    limit_s: float
     stall_s: float = 300.0
-    limit_s: float = 2100.0
 
 
 @dataclass(frozen=True)

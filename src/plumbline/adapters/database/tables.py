@@ -174,6 +174,7 @@ class WorkitemRow(Base):
     __table_args__ = (
         Index("ix_workitems_reading_order", "state", "priority_rank", "created_at"),
         Index("ix_workitems_order", "priority_rank", "created_at", "workitem_uid"),
+        Index("ix_workitems_updated_at", "updated_at"),
     )
 
     workitem_uid: Mapped[str] = mapped_column(String(64), primary_key=True)
