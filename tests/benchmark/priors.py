@@ -20,7 +20,7 @@ from matching import (
     in_the_database,
 )
 from patient_histories import PatientHistory, histories
-from spine_text_accuracy import FIELDS, Tally, labelled_lines, table, tally
+from spine_text_accuracy import FIELDS, HELD_OUT, Tally, labelled_lines, table, tally
 
 from plumbline.exams.history import SurgicalHistory, history_from_studies
 from plumbline.exams.identity import IdentityPolicy, same_patients
@@ -118,7 +118,7 @@ def report(tallies: dict[str, dict[str, Tally]], scored: RoleScore, times: Times
 
 def main(arguments: list[str]) -> None:
     """Run both parts, print the tables and write the figures."""
-    tallies = {name: tally(labelled_lines(name)) for name in ("tuning", "held_out")}
+    tallies = {name: tally(labelled_lines(name)) for name in ("tuning", *HELD_OUT)}
     scored = score_roles(HISTORIES, SEED)
     times = Times(in_the_database(0), in_the_database(STUDIES_IN_THE_DATABASE), in_orthanc())
     wrong = [*scored.wrong, *tallies["held_out"]["all"].wrong_lines] if "-v" in arguments else []
@@ -138,6 +138,11 @@ def main(arguments: list[str]) -> None:
         "text_recall": round(held_out["all"].recall, 4),
         **{f"text_{name}_precision": round(held_out[name].precision, 4) for name in FIELDS},
         **{f"text_{name}_recall": round(held_out[name].recall, 4) for name in FIELDS},
+        **{
+            f"text_{name}_{what}": round(getattr(tallies[name]["all"], what), 4)
+            for name in HELD_OUT[1:]
+            for what in ("precision", "recall")
+        },
     }
     FIGURES.parent.mkdir(parents=True, exist_ok=True)
     FIGURES.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

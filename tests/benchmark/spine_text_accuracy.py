@@ -14,6 +14,8 @@ from plumbline.exams.spine_text import SpineText, read_spine_text
 
 LINES_DIR = Path(__file__).parents[1] / "data" / "spine_text"
 WRITTEN = date(2026, 6, 1)
+HELD_OUT = ("held_out", "held_out_2", "held_out_3")
+"""Sets that were read before the reader had been changed for them; the figures of the contract are of the first."""
 FIELDS = ("levels", "procedures", "side", "tense", "red_flags", "surgery")
 
 
@@ -38,7 +40,7 @@ class Tally:
 
 
 def labelled_lines(name: str) -> list[dict[str, Any]]:
-    """The lines of ``tuning`` or ``held_out``."""
+    """The lines of ``tuning`` or of a held-out set."""
     text = (LINES_DIR / f"{name}.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines() if line]
 

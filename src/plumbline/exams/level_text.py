@@ -39,6 +39,13 @@ _FUSED = words(
     r"|stabili\w+|estabiliz\w+|verschraub\w*|versteif\w*|[tpaolx]lif"
 )
 """Two vertebrae that one of these holds together have everything between them held too."""
+_DOWN_TO_PELVIS = re.compile(
+    rf"(?:\s*(?:-{{1,2}}>?|/|>)\s*|\s+(?:{_RANGE_WORD})\s+)(?:the |das |dem |le |la |el |l')?"
+    r"(?:pelvis|pelvic|ilium|iliac\w*|ilion|iliums?|becken|bassin|sacrum|sakrum|sacro)(?![a-z])"
+)
+"""A construct that goes down to the pelvis holds the last lumbar segment, too."""
+_OF_BODIES = words(r"(?:vertebro|kypho|cypho|cifo)-?plast\w*|cimentoplast\w*")
+"""What is done to vertebrae one by one: several of them in a row are no segments."""
 _ADDING = frozenset({"", "&", "+", "and", "und", "et", "y"})
 """Between two vertebrae: that both are meant, not all between them."""
 _NEXT_NUMBER = re.compile(
@@ -71,6 +78,7 @@ _COUNTS = {
 
 _SPINE_WORDS = words(
     r"spine|spinal|[clt]-?spine|lumbar|cervical|thoracic|lumbosacral|vertebra\w*|dis[ck]s?|disco|fractures?",
+    r"s[ck]olios\w+|escolios\w+|cifosis|[ck]yphosen?|fijacion\w*|fixat\w+|korpektom\w*|corporectom\w+|osteosynth\w+",
     r"levels?|fx|stenos\w+|spondyl\w+|listhesis|facet\w*|canal|scoliosis|kyphosis|deformity|compression|burst",
     r"wirbel\w*|\w*wirbels\w+|[lhb]ws|bandscheib\w*|fraktur\w*|stenose\w*|bsv|\w*frakturen|rachis|rachidien",
     r"lombaires?|dorsal\w*|cervicale|disque|hernie\w*|vertebr\w+|tassement|columna|raquis|raquidea|lumbares?",
@@ -276,6 +284,8 @@ def _grow(text: str, chain: _Chain) -> bool:
         is_joined = named["separator"].strip() not in _ADDING
         if vertebra is not None and (is_joined or _are_joined_unsaid(text, chain, named["separator"], vertebra)):
             return _extend(chain, vertebra, named.end())
+    if pelvis := _DOWN_TO_PELVIS.match(text, chain.end):
+        return last.region != "S" and _extend(chain, Vertebra(_SACRUM), pelvis.end())
     if numbered := _NEXT_NUMBER.match(text, chain.end):
         if _NOT_SPINE_AFTER.match(text, numbered.end()):
             return False
@@ -286,9 +296,11 @@ def _grow(text: str, chain: _Chain) -> bool:
 def _are_joined_unsaid(text: str, chain: _Chain, separator: str, vertebra: Vertebra) -> bool:
     """Whether two vertebrae with no dash between are the ends of a range: ``L4 L5``, ``L3L5``, ``fusion T10 L3``."""
     last = chain.vertebrae[-1]
+    before = text[max(0, chain.start - _CHARACTERS_BEFORE) : chain.start]
+    if separator and _OF_BODIES.search(before):
+        return False
     if not separator or (not separator.strip() and _are_neighbours(last, vertebra)):
         return True
-    before = text[max(0, chain.start - _CHARACTERS_BEFORE) : chain.start]
     is_one_pair = len(chain.vertebrae) == 1 and _FURTHER_VERTEBRA.match(text, chain.end + 1) is None
     return is_one_pair and _FUSED.search(before) is not None
 

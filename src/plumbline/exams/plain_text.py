@@ -47,12 +47,14 @@ _ONE_CHARACTER = str.maketrans(
 
 _ABBREVIATIONS = (
     "z n st zust v a f u o b re li bds ca bek izq der izda dcha postop wdh vd sd mo wo mon j approx"
-    " jan feb mar apr jun jul aug sep sept oct okt nov dec dez"
+    " jan feb mar apr jun jul aug sep sept oct okt nov dec dez ene abr ago dic janv fevr juil int m schm"
+    " dekompr decompr"
 )
 CLAUSE_BREAK = re.compile(
     r"[;\n]|\.(?=\s|$)"
     + "".join(rf"(?<!\b{short}\.)" for short in _ABBREVIATIONS.split())
-    + r"(?<!\s\d\.)(?<!\s\d\d\.)(?<!^\d\.)(?<!^\d\d\.)"
+    + r"(?<!\s\d\.)(?<!\s\d\d\.)(?<!^\d\.)(?<!^\d\d\.)(?<!\d\.\d\.)(?<!\d\.\d\d\.)"
+    r"(?!(?<=\bop\.)\s(?:\d|jan|feb|fev|mar|apr|abr|avr|ma[iy]|jun|jui|jul|aug|ago|sep|o[ck]t|nov|de[cz]|dic|ene))"
     r"|\b(?:but|however|now|aber|jetzt|aktuell|mais|maintenant|pero|ahora|actualmente)\b"
 )
 """Where one statement ends and the next begins: punctuation (not the dots of "Z. n."), or a word that turns."""

@@ -150,9 +150,12 @@ class _Statement:
 
     def fades(self, flag: RedFlag, found: _Found) -> bool:
         """Whether the words beside it say that it is long known, and none says that it is new."""
-        if flag not in FADES_WHEN_LONG_KNOWN or "new" in self.mentions:
+        if flag not in FADES_WHEN_LONG_KNOWN or any(not self._is_denied(each) for each in self.mentions.get("new", ())):
             return False
         return any(self._is_beside(found, known) for known in self.mentions.get("long known", ()))
+
+    def _is_denied(self, mention: Mention) -> bool:
+        return self.denies(_Found(mention.first, mention.last, mention.start, mention.end))
 
     def _is_beside(self, found: _Found, mention: Mention) -> bool:
         if mention.last < found.first:

@@ -61,7 +61,8 @@ _CAUDA_EQUINA = {
         vesical, uberlaufblase, post void, postvoid, pvr, restharn*, residu post, residuo post, bladder scan
     """,
     "voiding": """
-        void*, urinat*, pass urine, passing urine, passes urine, pass water, passing water, pee, peeing, micturat*,
+        void*, urinat*, pass urine, passing urine, passes urine, pass water, passing water, pee, peeing, wee,
+        weeing, micturat*,
         empty bladder, empty her bladder, empty his bladder, empty the bladder, wasser lassen, wasserlassen,
         urinier*, harn lassen, uriner, urine, urines, miction, mictions, orinar, miccion
     """,
@@ -94,7 +95,8 @@ _CAUDA_EQUINA = {
         perdida de la sensibilidad, alteracion de la sensibilidad, alteracion de sensibilidad, falta de sensibilidad
     """,
     "saddle": """
-        saddle, sadle, perine*, perianal*, genital*, groin, groins, buttocks, back passage, down below, private
+        saddle, sadle, perine*, perianal*, genital*, groin, groins, buttocks, bum, bottom, backside, back passage,
+        down below, private
         parts, privates, vagina*, penis, penile, scrot*, escrot*, toilet paper, wiping, damm, dammbereich, gesass*,
         schritt, analbereich, selle, fesses, oge, silla, nalgas
     """,
@@ -210,9 +212,10 @@ _WAKING_PAIN = {
         leg, legs, arm, arms, thigh, foot, calf, buttock, bein, beine, beinen, fuss, jambe, bras, pierna, brazo,
         root, dermatom*, wurzel*, l2, l3, l4, l5, s1, c5, c6, c7, c8
     """,
-    "pain": "pain, pains, *schmerz*, douleur*, dolor, dolores",
+    "pain": "pain, pains, *schmerz*, schm, douleur*, dolor, dolores",
     "waking": """
-        waking, awak*, woke, wakes, wake up, wakeup, emergence, in recovery, in the recovery, recovery room, pacu,
+        waking, awak*, awoke, woke, wakes, wake up, wakeup, emergence, in recovery, in the recovery, recovery room,
+        pacu,
         *aufwach*, erwach*, aufgewacht, reveil, sspi, despert*, reanimacion
     """,
     "sleep": "night*, sleep*, nacht*, schlaf*, nuit*, nocturn*, noche*",
@@ -272,13 +275,13 @@ _CANCER = {
 _NEW_PAIN = {
     "back pain": """
         back pain, backache*, lbp, neck pain, axial pain, *ruckenschmerz*, kreuzschmerz*, nackenschmerz*, lumbalg*,
-        lumbago, lombalg*, rachialg*, dorsalg*, cervicalg*, pain, schmerz*, schmerzexazerb*, douleur*, dolor,
+        lumbago, lombalg*, rachialg*, dorsalg*, cervicalg*, pain, schmerz*, schm, schmerzexazerb*, douleur*, dolor,
         dolores
     """,
     "other pain": """
         buttock pain, hip pain, calf pain, knee pain, chest pain, shoulder pain, abdominal pain, wound pain
     """,
-    "ago": "ago, vor, il y a, hace, postop*, post op*, pod, weeks out, months out",
+    "ago": "ago, yesterday, gestern, hier, ayer, vor, il y a, hace, postop*, post op*, pod, weeks out, months out",
     "since": """
         after, following, since, post, s p, nach, seit, apres, depuis, suite, tras, despues, desde, posterior,
         postop*, post op*
@@ -286,9 +289,10 @@ _NEW_PAIN = {
     "intervention": """
         injection*, puncture*, surgery, operation*, op, procedure*, epidural, block*, ablation, rhizotom*,
         denervat*, discogra*, fusion*, tlif, plif, alif, olif, xlif, llif, acdf, *ectom*, *ektom*, *otom*, kypho*,
-        *plast*, cimento*, decompress*, dekompress*, descompres*, infiltra*, *punktion*, ponction*, puncion*,
+        *plast*, cimento*, decompress*, dekompress*, descompres*, *infiltra*, *punktion*, ponction*, puncion*,
         *spondylodes*, eingriff*, versteifung*, verschraub*, stabilis*, instrument*, osteosynth*, osteosint*,
-        chirurgi*, intervention*, intervenc*, arthrodes*, artrodes*, cirugia*, operac*, bloqueo*, cage*
+        chirurgi*, intervention*, intervenc*, arthrodes*, artrodes*, cirugia*, operac*, bloqueo*, cage*,
+        procedimient*, prozedur*
     """,
 }
 WORDS = {

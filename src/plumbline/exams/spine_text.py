@@ -32,6 +32,11 @@ _TAKES_OUT = "HARDWARE_REMOVAL"
 """What is taken out, even if only planned, was put in by an operation before."""
 
 
+_YEARLESS = {Tense.DONE: 366, Tense.UNSTATED: 183, Tense.PLANNED: 0, Tense.DENIED: 0}
+"""Days within which a month without its year is the last of that name: where nothing says that an operation was
+done, only when the last is nearer than the next."""
+
+
 @dataclass(frozen=True, slots=True)
 class OperationText:
     """One operation that a text tells of: done, planned, or not said."""
@@ -171,7 +176,7 @@ def _read_operation(statement: str, reference_date: date | None) -> OperationTex
     if tense is Tense.DENIED:
         return OperationText(tense, (), (), (), None, None)
     named = read_levels(statement)
-    when = read_surgery_date(statement, reference_date=reference_date)
+    when = read_surgery_date(statement, reference_date=reference_date, yearless_within_days=_YEARLESS[tense])
     if when is not None and reference_date is not None:
         tense = _tense_by_date(tense, when, reference_date)
     if tense is Tense.UNSTATED and not procedures:

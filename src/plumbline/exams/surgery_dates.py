@@ -18,9 +18,17 @@ from plumbline.exams.plain_text import words
 _OLDEST_YEAR = 1950
 _CENTURY_PIVOT = 70
 """Two-digit years up to this one are of 2000, later ones of 1900."""
-_RELATIVE_SLACK = {"hour": 1, "day": 0, "week": 3, "month": 15, "half year": 60, "year": 183}
+_RELATIVE_SLACK = {"hour": 1, "day": 0, "week": 3, "month": 15, "half month": 8, "half year": 60, "year": 183}
 """Days to either side that "3 months ago" leaves open: half of its unit."""
-_DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 30.44, "half year": 182.6, "year": 365.25}
+_DAYS = {
+    "hour": 1 / 24,
+    "day": 1.0,
+    "week": 7.0,
+    "month": 30.44,
+    "half month": 15.2,
+    "half year": 182.6,
+    "year": 365.25,
+}
 
 _WHOLE_YEAR_DAYS = 364
 """From the first to the last day of a year."""
@@ -53,17 +61,54 @@ _MONTH = (
     r"|sept?(?:ember|embre|iembre)?"
     r"|o[ck]t(?:ober|obre|ubre)?|nov(?:ember|embre|iembre)?|de[cz](?:ember|embre)?|dic(?:iembre)?"
 )
+_MONTH_IN_OTHERS = (
+    r"januar|februar|marz|mrz|juni|juli|okt(?:ober)?|dezember|dez|janvier|janv|fevrier|fevr?|avril|avr|mai|juin"
+    r"|juillet|juil|aout|septembre|octobre|novembre|decembre|enero|ene|febrero|marzo|abril|mayo|junio|julio|agosto"
+    r"|septiembre|octubre|noviembre|diciembre|dic"
+)
+"""Months as English does not write them: where the day stands before them, so that two digits after are the year."""
 _NAMED_DAY = re.compile(
     rf"(?<![a-z0-9/-])(?P<day>\d{{1,2}})(?:st|nd|rd|th"
     rf"|er)?\.?\s*-?(?:de )?(?P<month>{_MONTH})\.?,?\s*-?(?:del? )?(?P<year>(?:19|20)\d\d|'?\d\d)(?![\d:/])"
     rf"|(?<![a-z0-9])(?P<month2>{_MONTH})\.? (?P<day2>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<year2>(?:19|20)\d\d)(?!\d)"
 )
 _NAMED_MONTH = re.compile(
-    rf"(?<![a-z0-9])(?P<month>{_MONTH})\.?,? (?:del? )?(?P<year>(?:19|20)\d\d|'\d\d)(?!\d)"
+    rf"(?<![a-z0-9])(?P<month>{_MONTH})\.?,?[ /-](?:del? )?(?P<year>(?:19|20)\d\d|'\d\d)(?!\d)"
+    rf"|(?<![a-z0-9])(?<!\s\d )(?<!\s\d\d )(?<!\s\d\. )(?<!\s\d\d\. )(?P<month4>{_MONTH_IN_OTHERS})"
+    r"\.? (?P<year4>1[3-9]|2\d)(?![\d:/.])"
+    r"|(?<![0-9/.,-])(?P<number5>0[1-9]|1[0-2])\.(?P<year5>1[3-9]|2\d)(?![\d./]|,\d)"
+    r"|(?<![0-9a-z/.,-])(?P<number6>[1-9])/(?P<year6>1[3-9]|2\d)(?![\d/])"
     r"|(?<![0-9/.-])(?P<number>0?[1-9]|1[0-2])[/.](?P<year2>(?:19|20)\d\d)(?!\d)"
     r"|(?<![0-9/.-])(?P<number3>0[1-9]|1[0-2])/(?P<year3>1[3-9]|2\d)(?![\d/])"
 )
 _YEAR = re.compile(r"(?<![0-9/.\-a-z])(?P<year>(?:19|20)\d\d|'\d\d)(?![0-9/-]|\.\d)")
+_LATEST_DAY = (
+    re.compile(
+        rf"(?<![a-z0-9./-])(?P<day>\d{{1,2}})(?:st|nd|rd|th|er)?\.? (?:de )?(?P<month>{_MONTH})(?![a-z])"
+        r"(?!\.?,? ?(?:del? )?'?\d)"
+    ),
+    re.compile(r"(?<![a-z0-9])(?:am|vom|op) (?P<day>\d{1,2})\.(?P<number>\d{1,2})\.(?!\s?\d)"),
+    re.compile(r"(?<![a-z0-9])(?:el|le|du|del) (?P<day>\d{1,2})[/.-](?P<number>\d{1,2})(?![\d/.-])"),
+)
+"""A day without its year: "on 26 May", "am 14.5.", "el 10/5"; the last of that name is meant."""
+_LATEST_MONTH = re.compile(
+    r"(?:(?<![a-z0-9])(?:in|im|en|since|seit|depuis|desde|last|letzten) |[,(] ?)"
+    rf"(?P<month>{_MONTH})(?![a-z])(?!\.?,?[ /-]?(?:del? )?'?\d)(?=\.?\s*(?:$|[,;)(]|[a-z]))"
+)
+"""A month without its year: "done in Feb", "seit der OP im Maerz"."""
+_LAST_SEASON = tuple(
+    words(
+        rf"last (?:{english})|(?:letzte[nrs]?|vergangene[nrs]?) (?:{german})|l'?(?:e |')?(?:{french}) dernier"
+        rf"|(?:{spanish}) pasad[oa]"
+    )
+    for english, german, french, spanish in (
+        ("winter", "winter", "hiver", "invierno"),
+        ("spring", "fruhling|fruhjahr", "printemps", "primavera"),
+        ("summer", "sommer", "ete", "verano"),
+        ("autumn|fall", "herbst", "automne", "otono"),
+    )
+)
+"""Last winter, spring, summer, autumn; they begin in December, March, June and September."""
 _COUNT_WORDS = {
     **dict.fromkeys(("one", "a", "an", "ein", "einem", "einer", "einen", "un", "une", "una"), 1),
     **dict.fromkeys(("two", "zwei", "deux", "dos"), 2),
@@ -79,7 +124,7 @@ _COUNT_WORDS = {
 }
 _COUNT = rf"\d{{1,3}}|(?:{'|'.join(sorted(_COUNT_WORDS, key=len, reverse=True))})(?=[ -])"
 _UNIT = (
-    r"halfyears?|days?|d|tage?n?|jours?|dias?|weeks?|wks?|w|wochen?|wo|semaines?|sem|semanas?|months?|mths?|mos?|m|monate?n?|mon|mois"
+    r"halfyears?|halfmonths?|days?|d|tage?n?|jours?|dias?|weeks?|wks?|w|wochen?|wo|semaines?|sem|semanas?|months?|mths?|mos?|m|monate?n?|mon|mois"
     r"|mes(?:es)?"
     r"|years?|yrs?|y|jahre?n?|ans?|annees?|anos?|hours?|hrs?|h|heures?|horas?"
 )
@@ -97,7 +142,7 @@ _UNIT_OF = {
 _AMOUNT = rf"(?P<count>{_COUNT})[ -]?(?P<unit>{_UNIT})"
 _POSTOP_WORD = (
     r"(?:s/p|status post|post[- ]?op\w*|postop\w*|post[- ]?operat\w*|post[- ]?surg\w*|post|after|following"
-    r"|from surgery|nach|apres|tras|despues|po|pop|p\.o\.?)"
+    r"|from surgery|nach|n\.|postq(?:co|x)\.?|post-?qx|apres|tras|despues|po|pop|p\.o\.?)"
 )
 _ACCIDENT = (
     r"(?:an? |the |einem |une |una |un )?(?:fall|mva|mvc|accident|injury|trauma|sturz|unfall|chute|caida|injection"
@@ -105,19 +150,24 @@ _ACCIDENT = (
 )
 _RELATIVE = (
     re.compile(
-        rf"(?<![a-z0-9]){_AMOUNT} (?:ago|earlier|prior(?! to)|back|zuvor|her|auparavant|atras|antes|out from)(?![a-z])"
+        rf"(?<![a-z0-9]){_AMOUNT} (?:ago|earlier|prior(?! to)|back|zuvor|her|auparavant|atras|antes|out from"
+        r"|on(?= *(?:$|[,;.)])))(?![a-z])"
     ),
     re.compile(rf"(?<![a-z0-9]){_AMOUNT} de (?=[tpao]lif|acdf|\w*(?:tom|plast|arthrod|artrod|fusion|cirug))"),
-    re.compile(rf"(?<![a-z0-9])(?:vor|v\.|il y a|hace|depuis|seit|a los|a las|a|at)\s+{_AMOUNT}(?![a-z])"),
+    re.compile(rf"(?<![a-z0-9])(?:vor|v\.?|il y a|hace|depuis|seit|a los|a las|a|at)\s+{_AMOUNT}(?![a-z])"),
 )
 _RELATIVE_TO_SURGERY = (
     re.compile(rf"(?<![a-z0-9]){_AMOUNT}\.? ?-?{_POSTOP_WORD}(?![a-z])(?! {_ACCIDENT})"),
     re.compile(
-        rf"(?<![a-z0-9])(?:post[- ]?op\w*|postoperat\w*|postquirurg\w*|s/p|pop) ?,?:? (?:de )?{_AMOUNT}(?![a-z])"
+        rf"(?<![a-z0-9])(?:post[- ]?op\w*|postoperat\w*|postq\w+|post-?qx|s/p|pop)\.? ?,?:? (?:de )?{_AMOUNT}(?![a-z])"
     ),
     re.compile(
         r"(?<![a-z0-9])(?:post|s/p)[- ]?\w*(?:lif|acdf|tomy|tomie|tomia|fusion|pression|plasty|esis|ese),? "
         rf"{_AMOUNT}(?![a-z])"
+    ),
+    re.compile(
+        rf"(?<![a-z0-9])(?:intervenid[oa]s?|operad[oa]s?|operiert|operee?s?"
+        rf"|operated)(?: [^\s,;]+){{0,5}}? {_AMOUNT}\s*$"
     ),
     re.compile(rf"(?<![a-z])(?:suivi|recul|controle) (?:de |a )?{_AMOUNT}(?![a-z])"),
 )
@@ -150,6 +200,10 @@ _SPELLED_OUT = tuple(
          r"|1[.,]5 (?:years?|jahren?|ans?|anos?)|(?:un )?an et demi|(?:un )?ano y medio)", "3 halfyears"),
         (r"(?:zweieinhalb|2 1/2) jahren?|2[.,]5 (?:years?|jahren?|ans?|anos?)|two and a half years"
          r"|(?:deux|2) ans et demi|(?:dos|2) anos y medio", "5 halfyears"),
+        (r"(?:an? |one )?month and a half|(?:anderthalb|eineinhalb|1 1/2) monaten?|(?:un )?mois et demi"
+            r"|(?:un )?mes y medio",
+         "3 halfmonths"),
+        (r"vor (?:ca\.? |etwa )?(?P<n>\d{1,2}) ?j\.?(?![a-z0-9])", r"vor \g<n> jahre"),
         (r"(?:an? |one )?fortnight", "2 weeks"),
         (r"(?:the )?week before last|(?:der )?vorletzte[nr]? woche|(?:la )?semaine avant-derniere", "2 weeks ago"),
         (r"(?:une )?quinzaine de jours|quinze jours|(?:una )?quincena|quince dias", "15 days"),
@@ -167,7 +221,7 @@ _HEDGE = re.compile(
     rf"|alrededor de|mehr als|uber) (?=(?:{_COUNT})[ -]?(?:{_UNIT})(?![a-z]))"
 )
 _FOLLOW_UP = re.compile(
-    rf"(?<![a-z0-9]){_AMOUNT}[ -]?(?:follow[- ]?ups?|f/?u|check(?:[- ]?up)?|review|kontrolle|verlaufskontrolle)"
+    rf"(?<![a-z0-9]){_AMOUNT}[ -]?(?:follow[- ]?ups?|f/?u|check(?:[- ]?up)?|ck|chk|review|kontrolle|verlaufskontrolle)"
     r" (?=(?:of|after|following|post|nach|der|einer|apres|de|tras)(?![a-z]))"
 )
 """A follow-up of an operation is counted from it; one of which nothing is said may be counted from a visit."""
@@ -194,9 +248,10 @@ _NUMBERED_UNIT = (
 )
 """The sixth week after an operation: "post-op week 6", "6ème semaine post-op", "M3 d'une arthrodèse"."""
 _LATELY = re.compile(
-    r"(?:lami|tomy|tomie|tomia|lif|acdf|ese|esis|fusion|sion|plasty|plastie|plastia|(?<![a-z])op|surgery"
-    r"|operation)(?![a-z])[^,;.]{0,20}"
-    r"(?<!since )(?<!seit )(?<!depuis )(?<!desde )(?<![a-z])(?P<word>today|this morning|this am|yesterday"
+    r"(?:lami|tomy|tomie|tomia|lif|acdf|ese|esis|fusion|sion|plasty|plastie|plastia|interne|(?<![a-z])op|surgery"
+    r"|operation)(?![a-z])[^,;.]{0,20}?"
+    r"(?<!since )(?<!seit )(?<!depuis )(?<!desde )(?<![a-z])(?P<word>day before yesterday|avant-hier"
+    r"|vorgestern|anteayer|today|this morning|this am|yesterday"
     r"|heute|gestern|aujourd'hui"
     r"|ce jour|ce matin|hier|hoy|esta manana|ayer)"
     r"(?![a-z])"
@@ -206,6 +261,7 @@ _DAYS_LATELY = {
         ("today", "this morning", "this am", "heute", "aujourd'hui", "ce jour", "ce matin", "hoy", "esta manana"), 0
     ),
     **dict.fromkeys(("yesterday", "gestern", "hier", "ayer"), 1),
+    **dict.fromkeys(("day before yesterday", "vorgestern", "avant-hier", "anteayer"), 2),
 }
 _BRITISH = re.compile(
     r"(?<![0-9/])(?P<count>\d{1,2})/(?P<of>7|52|12)(?![0-9/])\s*"
@@ -265,17 +321,24 @@ class _Found:
     """A whole month, of 28 or of 31 days, is what it says."""
 
 
-def read_surgery_date(statement: str, *, reference_date: date | None = None) -> SurgeryDate | None:
+def read_surgery_date(
+    statement: str, *, reference_date: date | None = None, yearless_within_days: int = 366
+) -> SurgeryDate | None:
     """Date of the operation that one plain statement tells of; None where it gives none.
 
     ``reference_date`` is the day the text was written (the study date) and is needed for "3 months ago".
-    The caller decides whether the statement is about an operation at all.
+    The caller decides whether the statement is about an operation at all. A day or month without its year is
+    the last of that name where that is no longer ago than ``yearless_within_days``: the next may be meant as well.
     """
     found = [hit for hit in _absolute(statement) if not _is_of_another_event(statement, hit)]
     if not found and reference_date is not None:
         spelled = _with_amounts_in_figures(statement)
         hits = _relative(spelled, reference_date)
         found = [hit for hit in hits if hit.is_certain or not _is_of_another_event(spelled, hit)]
+    if not found and reference_date is not None:
+        oldest = reference_date - timedelta(days=yearless_within_days)
+        hits = [hit for hit in _yearless(statement, reference_date) if hit.when.latest > oldest]
+        found = [hit for hit in hits if not _is_of_another_event(statement, hit)]
     return min(found, key=_precision).when if found else None
 
 
@@ -340,8 +403,9 @@ def _ambiguous_days(statement: str) -> Iterator[_Found]:
 
 def _months(statement: str) -> Iterator[_Found]:
     for found in _NAMED_MONTH.finditer(statement):
-        year = _full_year(_year_number(found["year"] or found["year2"] or found["year3"]))
-        month = _month_number(found["month"]) if found["month"] else int(found["number"] or found["number3"])
+        written = {name.rstrip("0123456789"): value for name, value in found.groupdict().items() if value}
+        year = _full_year(_year_number(written["year"]))
+        month = _month_number(written["month"]) if "month" in written else int(written["number"])
         last = calendar.monthrange(year, month)[1]
         doubt = "only the month of the operation is given"
         yield _Found(*found.span(), SurgeryDate(date(year, month, 1), date(year, month, last), doubt), is_month=True)
@@ -352,6 +416,35 @@ def _years(statement: str) -> Iterator[_Found]:
         year = _full_year(_year_number(found["year"]))
         doubt = "only the year of the operation is given"
         yield _Found(*found.span(), SurgeryDate(date(year, 1, 1), date(year, 12, 31), doubt))
+
+
+def _yearless(statement: str, reference: date) -> Iterator[_Found]:
+    """Days, else months, else seasons whose year is not written: the last before the text was."""
+    days = [found for pattern in _LATEST_DAY for found in pattern.finditer(statement)]
+    for found in days:
+        groups = found.groupdict()
+        month = int(groups["number"]) if groups.get("number") else _month_number(groups["month"])
+        year = reference.year if (month, int(found["day"])) <= (reference.month, reference.day) else reference.year - 1
+        if month <= 12:
+            yield from _on(found, year, month, int(found["day"]))
+    if days:
+        return
+    for found in _LATEST_MONTH.finditer(statement):
+        yield _month_before(found, reference, _month_number(found["month"]), months=1)
+    for season, pattern in enumerate(_LAST_SEASON):
+        for found in pattern.finditer(statement):
+            yield _month_before(found, reference, 12 if season == 0 else 3 * season, months=3)
+
+
+def _month_before(found: re.Match[str], reference: date, month: int, *, months: int) -> _Found:
+    """The last time before a day that so many months, from this one on, were over or had at least begun."""
+    year = reference.year if month <= reference.month else reference.year - 1
+    if months > 1 and (year, month + months) > (reference.year, reference.month):
+        year -= 1
+    last_month, last_year = (month + months - 2) % 12 + 1, year + (month + months - 2) // 12
+    last = date(last_year, last_month, calendar.monthrange(last_year, last_month)[1])
+    doubt = "the year of the operation is not given"
+    return _Found(*found.span(), SurgeryDate(date(year, month, 1), min(last, reference), doubt), is_month=months == 1)
 
 
 def _on(found: re.Match[str], year: int, month: int, day: int) -> Iterator[_Found]:
@@ -414,8 +507,8 @@ def _count(written: str) -> int:
 
 
 def _unit(written: str) -> str:
-    if written.startswith("halfyear"):
-        return "half year"
+    if written.startswith("half"):
+        return "half year" if written.startswith("halfyear") else "half month"
     if written.startswith("jahr"):
         return "year"
     return _UNIT_OF[written[0]]

@@ -42,6 +42,8 @@ PROCEDURES = {
     ),
     "DISCECTOMY": words(
         r"(?:micro|mikro|sub)?-?dis[ck]{0,2}e[ck]?t?om(?:y|ie|ia)|(?:micro|mikro)?-?dis[ck]ektomie|(?:post)?nu[ck]l?eotom\w+",
+        r"(?:herni[ae]|hd)(?: discale?)? (?:[lcts]\d\S* )?(?:ya |deja )?oper(?:ee?s?|ad[oa]s?)",
+        r"oper(?:ees?|ad[oas]+|e)(?: [^\s,;]+){0,3} (?:d'une |de (?:una )?)?herni[ae](?= [lcts]\d)",
         r"nukleotomie|sequest(?:r|er)ektomie|sequesterotomie|sequestrectomy|herni[eo]ctomy|herniectomi[ea]",
         r"bandscheiben-?(?:op|operation)|(?:bs|bsv|npp|nph)-op|cure (?:chirurgicale )?(?:(?:de "
         r"|d')(?:la )?)?(?:hernie(?: discale)?|hd)",
@@ -64,11 +66,11 @@ PROCEDURES = {
     "DECOMPRESSION": words(
         r"(?:micro|mikro)?-?de[ck]ompress(?:ion|ions-?op|ionsoperation|ed)|descompres(?:ion|iva)",
         r"decompressive surgery|recalibrage|spinalkanalerweiterung|liberation (?:radiculaire|canalaire)",
-        r"dekomprimiert|decomp",
+        r"dekomprimiert|decomp|de[ck]ompr",
     ),
     "FUSION": words(
         r"(?:pl|posterolateral|posterior|anterior|spinal|lumbar|cervical|instrumented)?-?fusion(?:s|ed|ado|iert)?",
-        r"fused|arthrodes(?:e|es|is)|artrodesis|artrodesado|spondylodes(?:e|is|en)|versteifung\w*",
+        r"fused|arthrodes(?:e|es|is|ees?)|artrodesis|artrodesado|spondylodes(?:e|is|en)|versteifung\w*",
         r"spond[iy]lodes\w*|fixation et arthrodese|fusionsoperation|plf|psf|psif|\w+spondylodese\w*|interbody fusion",
     ),
     "INSTRUMENTATION": words(
@@ -79,13 +81,14 @@ PROCEDURES = {
     ),
     "DISC_REPLACEMENT": words(
         r"dis[ck] (?:arthroplasty|replacement|prosthesis)|(?:cervical|lumbar|total) (?:dis[ck] )?arthroplasty",
-        r"[tac]dr|ptd|bandscheibenprothese\w*|prothese discale|protesis discal|artroplastia (?:discal|cervical)",
+        r"[tac]dr|ptd|bandscheibenprothese\w*|prothese (?:discale|(?=c\d))|protesis (?:discal|de disco)"
+        r"|artroplastia (?:discal|cervical)",
     ),
     "KYPHOPLASTY": words(
-        r"kypho|kypho-?plast(?:y|ie|ik)|cyphoplastie|cifoplastia|bkp",
+        r"kypho|kypho-?plast(?:y|ie|ik)s?|kyphoplasties|cyphoplasties?|cifoplastias?|bkp",
     ),
     "VERTEBROPLASTY": words(
-        r"vertebro-?plast(?:y|ie|ik|ia)|cimentoplastie",
+        r"vertebro-?plast(?:y|ie|ik|ia)s?|vertebroplast(?:ies|iken)|cimentoplasties?",
     ),
     "CORPECTOMY": words(
         r"corp(?:or)?ectom(?:y|ie|ia)|korporektomie|corporectomie|wirbelkorperersatz",
@@ -93,7 +96,8 @@ PROCEDURES = {
     "HARDWARE_REMOVAL": words(
         r"(?:removal of|remov(?:al|ed)) (?:the )?(?:hardware|implants?|screws?|instrumentation|metalwork)",
         r"(?:hardware|implant|screw|metalwork) (?:removal|removed)|roh",
-        r"(?:metall?|material|implantat|schrauben|me)-?entfernung|me(?= (?:[lbh]ws|[lb]wk|geplant|von|der|vom))",
+        r"(?:metall?|material|implantat|schrauben|me)-?entfernung|me(?= (?:[lbt]h?\d|[lbh]ws|[lb]wk|geplant"
+        r"|von|der|vom))",
         r"ablation (?:de |du )?materiel|amos?|ablation (?:de |des )vis",
         r"(?:retirada|extraccion|retiro) (?:de |del )?(?:material|tornillos|implantes?|osteosintesis)|emo",
     ),
@@ -125,8 +129,9 @@ _DONE = words(
     r"(?:woke|waking|awak\w+|awoke|despert\w+|\w*wach\w*|reveil)(?: \w+){0,4} (?:surgery|operation"
     r"|an(?:a)?esth\w+|narkose|cirugia|anestesia)",
     r"control (?:anual )?de (?:artroplast\w+|osteosintesis)|debricolage",
-    r"(?:depuis|apres|desde|tras|seit|nach|since|after) (?:la |der |the |l'|su |sa )?(?:chirurgie|cirugia"
-    r"|operation|op|surgery)",
+    r"(?:depuis|apres|desde|tras|seit|nach|since|after) (?:la |el |der |dem |the |l'|su |sa )?(?:chirurgie|cirugia"
+    r"|operation|op|surgery|intervention|intervencion|operacion|procedimiento|eingriff)",
+    r"had (?:[^\s,;.]+ ){0,3}'?(?:op|surgery)'?|op(?:eration)? vor|revised|postq(?:co|x)\.?|post-?qx",
     r"s/p|status[ -]post|st\.? ?p(?:ost)?\.?|post[- ]?op\w*|postop\w*|post[- ]?surg\w+",
     r"post[- ]?(?:tlif|plif|alif|acdf|fusion|laminectomy|discectomy|operation|decompression|kyphoplasty|arthrodese)",
     r"p\.?o\.?d\.? ?#?\d+",
@@ -169,6 +174,7 @@ _DONE = words(
     r"segmento adyacente",
 )
 _PLANNED = words(
+    r"vorgesehen|vorgemerkt",
     r"(?:listed|booked|consent(?:ed)?) for|waiting list|warteliste|lista de espera|liste d'attente"
     r"|envisag\w+|inscrit\w*",
     r"(?:zur|fur) (?:\w*ektomie|\w*otomie|dekompression|spondylodese|fusion|tlif|plif|op)|programmation d\S+"
@@ -198,6 +204,8 @@ _DENIED = words(
     r"|nein|keine?|non|aucune?|ninguna|neg)",
     r"no (?:prior|previous|past|history of|hx of|h/o|known|recent) (?:lumbar |cervical |spinal |spine |back "
     r"|neck |any )*(?:surger(?:y|ies)|operations?|fusion|laminectomy|instrumentation|hardware)",
+    r"no (?:prior |previous |prev\.? |past )+(?:\w+ )?ops?|no iq(?: previas?)?|sin iq|niega (?:iq|cx)",
+    r"pas d'(?:atcds?|antecedents?) chir\w*|jamais (?:de |d')(?:chirurgie|intervention|operation)",
     r"no (?:prior |previous )?operations?|keine? (?:bisherige |fruhere )?(?:op|operation\w*)"
     r"|sin antecedentes (?:de )?(?:cirugia|quirurgicos)",
     r"(?:has |have )?had no (?:spine |back |lumbar )?(?:surgery|operation)|no ha sido (?:operad[oa]|intervenid[oa])",
@@ -218,14 +226,14 @@ _DENIED = words(
 )
 _LEADS_TO_DONE = re.compile(
     r"(?<![a-z0-9])(?:s/p|post|after|during|following|since|theatre|hx|history|h/o|prior|previous|prev"
-    r"|recent|check|review|f/u|follow-?up|seit|nach|p\.?o\.?|pop|z\.? ?n\.?"
+    r"|recent|check|review|f/u|follow-?up|seit|nach|n\.|p\.?o\.?|pop|z\.? ?n\.?"
     r"|st\.? ?n\.?|verlaufs?(?:kontrolle)?|kontrolle|apres|suite|depuis|suivi|ctrl|controle?|tras|desde"
     r"|despues|previ[ao]|(?<!pas d')(?<!sans )(?<!sin )(?:atcds?|antecedente?s?):?"
     r"|(?:dias?|semanas?|mes|meses|anos?|jours|semaines|mois|ans) d[e'])"
     r"(?: (?!planned|geplant|prevu)(?:[^\s,;.]|\.(?=\S))+){0,4}[ -]$"
 )
 _LEADS_TO_PLANNED = re.compile(
-    r"(?<![a-z0-9])(?:avant|antes de|before|awaiting|vor (?:der|einer|geplanter))(?: [^\s,;.]+){0,2} $"
+    r"(?<![a-z0-9])(?:pendiente de|avant|antes de|before|awaiting|vor (?:der|einer|geplanter))(?: [^\s,;.]+){0,2} $"
 )
 _WORDS_BEFORE = 60
 """Characters before a procedure in which the word that says whether it was done is looked for."""
@@ -237,6 +245,8 @@ _NOT_AN_OPERATION = re.compile(
 )
 """What may follow "status post" without an operation."""
 _OPERATION_NOUNS = words(
+    r"(?:deformity|scoliosis|kyphosis) correction|(?:skoliose|kyphose)-?(?:op|aufrichtung|korrektur)|aufrichtungs\w+",
+    r"correction (?:de |d'une )?(?:scoliose|cyphose)|correccion (?:de )?(?:escoliosis|cifosis)|do(?=:? ?\d)",
     r"surger(?:y|ies)|operation\w*|op|qx|cx|iq|chirurgie|intervention|cirugia|operacion|intervencion|arthroplast\w+"
     r"|artroplast\w+",
     r"dos(?=: ?\d| \d{1,4}[-/.])|date operatoire|op-?datum",
@@ -246,13 +256,32 @@ _PUT_IN = words(
     r"posee?s?|mises? en place|colocad[oa]s?|colocacion|implantad[oa]s?",
 )
 _FUTURE_ONLY_AFTER_DONE = words(
+    r"reprise(?: chirurgicale)?(?: [^\s,;.]+){0,3} (?:programmee|prevue|planifiee|envisagee)",
     r"planned revision|revision planned|geplante revision|revision prevue|revision programada",
 )
 
 _EXCEPT = words(r"except|other than|apart from|besides|ausser|bis auf|sauf|hormis|excepto|salvo")
 _NOT_DONE_BEFORE = re.compile(r"(?:\bno|\bwithout|\bsin|\bsans|\bohne|\bkeine?|\bpas de|\bpas d')\s+(?:\w+\s)?$")
 
-_BODY = r"(?:leg|foot|arm|hand|sciatica|radic\w*|lower|upper|hip|buttock|thigh|calf|[ls]\d|c\d|sided|dorsiflex\w*)"
+_CALLED_OFF = re.compile(
+    r"(?: [^\s,;.]+){0,3} (?:cancel+ed|called off|abgesagt|annulee?s?|cancelad[oa]s?|suspendid[oa]s?)(?![a-z])"
+)
+"""After a procedure: that it did not come to it."""
+_CARRIED_OUT = re.compile(
+    r"[^,;.]{0,30}? (?:done|performed|carried out|erfolgt|durchgefuhrt|faite?s?|realisee?s?|realizad[oa]s?"
+    r"|hech[oa]s?)(?![a-z])"
+)
+_LONG_PAST = words(
+    r"as an? (?:child|teenager|kid|infant|adolescent)|als (?:kind|jugendliche[rn]?)|in der kindheit"
+    r"|dans l'(?:enfance|adolescence)"
+    r"|en (?:la )?(?:infancia|adolescencia)|de nin[oa]"
+)
+"""When in a life; of a procedure or a correction, that it was done."""
+
+_BODY = (
+    r"(?:leg|foot|arm|hand|sciatica|radic\w*|lower|upper|hip|buttock|thigh|calf|quads?|quadriceps|[ls]\d|c\d|sided"
+    r"|dorsiflex\w*)"
+)
 _HURTS_FR = (
     r"(?:\w*sciat\w+|\w*cruralg\w+|ncb|radiculalg\w+|pied|jambe|bras|main|membre|hernie|hd|discectomie|[lc]\d|s1)"
 )
@@ -274,13 +303,15 @@ _SIDES = {
         r"bilat|bilateral\w*|both sides|beidseit\w*|bds\.?|b/l",
     ),
     "left": words(
-        r"left|lt|links\w*|li\.(?=[ ,])|linke?[rsn]?|gauche|izquierd[oa]|izq\.?|left-sided|linksseitig\w*"
+        r"left|lt|links\w*|li\.(?=[ ,])|(?<=[a-z]{4} )li\.?(?= *(?:$|[.,;(]))|li(?= (?:bein|arm|fuss|hand"
+        r"|seite)(?![a-z]))|linke?[rsn]?|gauche|izquierd[oa]|izq\.?|left-sided|linksseitig\w*"
         r"|izda?\.?|m[is]g",
         *_LONE_LETTERS["left"],
     ),
     "right": words(
-        r"right|rt|rechts\w*|re\.(?=[ ,])|rechte?[rsn]?|droite?|derech[oa]|der\.|right-sided|rechtsseitig\w*",
-        r"dcha?\.?|m[is]d",
+        r"right|rt|rechts\w*|re\.(?=[ ,])|(?<=[a-z]{4} )re\.?(?= *(?:$|[.,;(]))|re(?= (?:bein|arm|fuss|hand"
+        r"|seite)(?![a-z]))|rechte?[rsn]?|droite?|derech[oa]|der\.|right-sided|rechtsseitig\w*",
+        r"dch[ao]?\.?|dte|m[is]d",
         *_LONE_LETTERS["right"],
     ),
 }
@@ -332,14 +363,16 @@ def read_tense(plain_text: str) -> Tense:
 
 
 def _tense_by_lead(plain_text: str) -> Tense:
-    """Tense that the words before any procedure give: "control at one month of ..."."""
+    """Tense that the words about any procedure give: "control at one month of ...", "... as a child"."""
+    if _LONG_PAST.search(plain_text) and (names_procedure(plain_text) or names_operation(plain_text)):
+        return Tense.DONE
     if not names_procedure(plain_text):
         return Tense.UNSTATED
     for found in _ANY_PROCEDURE.finditer(plain_text):
         before = plain_text[max(0, found.start() - _WORDS_BEFORE) : found.start()]
         if _LEADS_TO_PLANNED.search(before):
             return Tense.PLANNED
-        if _LEADS_TO_DONE.search(before):
+        if _LEADS_TO_DONE.search(before) or _CARRIED_OUT.match(plain_text, found.end()):
             return Tense.DONE
     return Tense.UNSTATED
 
@@ -379,6 +412,8 @@ def names_implants(plain_text: str) -> bool:
 
 def _first_affirmed(name: str, plain_text: str, begin: int) -> int | None:
     for found in PROCEDURES[name].finditer(plain_text, begin):
+        if _CALLED_OFF.match(plain_text, found.end()):
+            continue
         if not _NOT_DONE_BEFORE.search(plain_text[max(0, found.start() - _WORDS_BEFORE) : found.start()]):
             return found.start()
     return None

@@ -69,15 +69,21 @@ def _lines(name: str) -> list[dict]:
     return [json.loads(line) for line in (LINES / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def test_there_are_enough_labelled_lines_and_none_is_in_both_parts():
-    tuning, held_out = ({line["text"] for line in _lines(name)} for name in ("tuning", "held_out"))
-    assert len(tuning) + len(held_out) >= 300
-    assert not tuning & held_out
-    assert {line["language"] for line in _lines("held_out")} == {"en", "fr", "de", "es"}
+HELD_OUT = ("held_out", "held_out_2", "held_out_3")
 
 
-def test_no_level_is_invented_on_text_that_it_was_never_tuned_on():
-    for line in _lines("held_out"):
+def test_there_are_enough_labelled_lines_and_none_is_in_two_parts():
+    parts = [[line["text"] for line in _lines(name)] for name in ("tuning", *HELD_OUT)]
+    texts = [text for part in parts for text in part]
+    assert len(texts) >= 300
+    assert len(texts) == len(set(texts))
+    for name in HELD_OUT:
+        assert {line["language"] for line in _lines(name)} == {"en", "fr", "de", "es"}
+
+
+@pytest.mark.parametrize("name", HELD_OUT)
+def test_no_level_is_invented_on_text_that_it_was_never_tuned_on(name):
+    for line in _lines(name):
         invented = {level.name for level in read(line["text"]).levels} - set(line["levels"])
         assert not invented, line["text"]
 
@@ -93,3 +99,47 @@ def test_nearly_all_levels_of_the_held_out_lines_are_found():
 def test_a_planned_operation_whose_day_has_passed_is_taken_as_done():
     assert read("planned L4-L5 TLIF, operated 2026-03-02").tense is Tense.DONE
     assert read("L4-L5 TLIF planned for 2026-06-10").tense is Tense.PLANNED
+
+
+@pytest.mark.parametrize(
+    ("text", "earliest", "latest"),
+    [
+        ("TLIF L4/5 done in Feb", (2026, 2, 1), (2026, 2, 28)),
+        ("TLIF L4/5 done in July", (2025, 7, 1), (2025, 7, 31)),
+        ("Spondylodese L4/5 am 14.5. erfolgt, Z.n. Fieber", (2026, 5, 14), (2026, 5, 14)),
+        ("artrodesis L4-L5 el 10/5", (2026, 5, 10), (2026, 5, 10)),
+        ("s/p kyphoplasty L1 last autumn", (2025, 9, 1), (2025, 11, 30)),
+        ("Z.n. Laminektomie L3/4 Okt 23", (2023, 10, 1), (2023, 10, 31)),
+        ("laminectomie L3-L4 avant-hier", (2026, 5, 30), (2026, 5, 30)),
+    ],
+)
+def test_a_day_without_its_year_is_the_last_of_that_name(text, earliest, latest):
+    when = read(text).surgery_date
+    assert when is not None
+    assert (when.earliest, when.latest) == (date(*earliest), date(*latest))
+
+
+@pytest.mark.parametrize("text", ["TLIF L4/5 planned in July", "TLIF L4/5 in July", "pendiente de XLIF L3-L4 en mayo"])
+def test_a_month_that_may_be_the_next_of_that_name_is_no_date(text):
+    assert read(text).surgery_date is None
+    assert read(text).tense is not Tense.DONE
+
+
+def test_a_construct_down_to_the_pelvis_holds_the_last_lumbar_segment_too():
+    for text in ("fusion L4-pelvis", "Spondylodese L4 bis Becken", "arthrodèse L4-bassin", "artrodesis L4 a pelvis"):
+        assert [level.name for level in read(text).levels] == ["L4-L5", "L5-S1"]
+    assert read("CT abdomen/pelvis, pain L4").levels == ()
+
+
+def test_vertebrae_that_are_cemented_one_by_one_are_no_segments():
+    assert read("vertebroplasties T11 T12 L1").levels == ()
+    assert [level.name for level in read("kyphoplasty L1, fusion T12-L2").levels] == ["T12-L1", "L1-L2"]
+
+
+def test_a_procedure_that_was_called_off_is_none():
+    assert read("L4/5 laminectomy cancelled, conservative treatment").procedures == ()
+
+
+def test_an_old_deficit_with_none_that_is_new_raises_no_flag():
+    assert read("foot drop unchanged since 2015, no new weakness").red_flags == ()
+    assert read("foot drop unchanged since 2015, new weakness of the other foot").red_flags == (RedFlag.NEW_DEFICIT,)
