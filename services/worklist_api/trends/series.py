@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -12,10 +13,18 @@ from services.worklist_api.pages.presentation import check_name, split_unit, wor
 
 ABOVE = "_above_mm"
 """Measured against the vertebra above: told in the findings, not drawn twice."""
-TOLD_ELSEWHERE = frozenset(
-    {("spacer-migration", "posterior_margin_mm"), ("spacer-migration", "baseline_posterior_margin_mm")}
+NOT_DRAWN = frozenset(
+    ("spacer-migration", key)
+    for key in (
+        "posterior_margin_mm",
+        "baseline_posterior_margin_mm",
+        "disc_height_lost_anterior_mm",
+        "disc_height_lost_posterior_mm",
+    )
 )
-"""What another check measures, too, in every exam."""
+"""What another check measures, too, in every exam, and what is told in the findings beside its like."""
+AT_BASELINE: Mapping[tuple[str, str], str] = {("spacer-migration", "baseline_disc_height_mm"): "disc_height_mm"}
+"""What was measured in the baseline, with the measurement of the follow-up that it is the first value of."""
 THRESHOLDS: Mapping[tuple[str, str], str] = {
     ("spacer-migration", "translation_mm"): "migration_mm",
     ("spacer-migration", "subsidence_mm"): "subsidence_mm",
@@ -40,13 +49,14 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """One measurement over time."""
+    """One measurement over time; ``implant`` tells implants of one level apart where there are several."""
 
     check: str
     level: str | None
     key: str
     points: Sequence[Point]
     threshold: float | None = None
+    implant: str | None = None
 
     @property
     def title(self) -> str:
@@ -68,33 +78,52 @@ class Series:
     @property
     def group(self) -> str:
         """Check and level, in words."""
-        return f"{check_name(self.check)} {self.level or ''}".strip()
+        return " ".join(filter(None, (check_name(self.check), self.level, self.implant)))
 
 
 def series_of(results: Iterable[ExamResult], thresholds: Mapping[str, float]) -> list[Series]:
-    """Series of all measurements, by check, level and key; exams without a date are left out."""
-    found: dict[tuple[str, str | None, str], list[Point]] = {}
-    for result in results:
-        on = _day(result)
-        if on is None:
-            continue
-        for finding in result.document.get("findings") or []:
-            for key, point in _points(result, finding, on):
-                found.setdefault((str(finding.get("check")), finding.get("level"), key), []).append(point)
+    """Series of all measurements, by check, level, implant and key; exams without a date are left out."""
+    dated = sorted(((on, each) for each in results if (on := _day(each))), key=lambda pair: pair[0])
+    days = {each.study_instance_uid: on for on, each in dated}
+    found: dict[tuple[str, str | None, int, str], dict[str, Point]] = {}
+    for _, result in dated:
+        for check, level, place, finding in _places(result):
+            for key, point in _points(result, finding, days):
+                found.setdefault((check, level, place, key), {}).setdefault(point.study_instance_uid, point)
+    several = {(check, level) for check, level, place, _ in found if place > 0}
     return [
-        Series(check, level, key, sorted(points, key=lambda each: each.on), _threshold(check, key, thresholds))
-        for (check, level, key), points in found.items()
+        Series(
+            check,
+            level,
+            key,
+            sorted(points.values(), key=lambda each: each.on),
+            _threshold(check, key, thresholds),
+            f"implant {place + 1}" if (check, level) in several else None,
+        )
+        for (check, level, place, key), points in found.items()
     ]
 
 
-def _points(result: ExamResult, finding: Mapping[str, Any], on: date) -> Iterable[tuple[str, Point]]:
+def _places(result: ExamResult) -> Iterable[tuple[str, str | None, int, Mapping[str, Any]]]:
+    """Every finding with its check and level, and its place among those of that check at that level: left to right."""
+    counted: Counter[tuple[str, str | None]] = Counter()
+    for finding in result.document.get("findings") or []:
+        subject = str(finding.get("check")), finding.get("level")
+        yield *subject, counted[subject], finding
+        counted[subject] += 1
+
+
+def _points(result: ExamResult, finding: Mapping[str, Any], days: Mapping[str, date]) -> Iterable[tuple[str, Point]]:
+    check, exam = str(finding.get("check")), result.study_instance_uid
     against = _reference(result, finding.get("reference"))
     for key, measured in (finding.get("measurements") or {}).items():
-        if key.endswith(ABOVE) or (str(finding.get("check")), key) in TOLD_ELSEWHERE or not measured:
+        first = AT_BASELINE.get((check, key))
+        shown = against if first else exam
+        if key.endswith(ABOVE) or (check, key) in NOT_DRAWN or not measured or shown is None or shown not in days:
             continue
         value, uncertainty = measured.get("value"), measured.get("uncertainty_95")
         if value is not None and uncertainty is not None:
-            yield key, Point(result.study_instance_uid, on, float(value), float(uncertainty), against)
+            yield first or key, Point(shown, days[shown], float(value), float(uncertainty), against)
 
 
 def _reference(result: ExamResult, role: str | None) -> str | None:

@@ -12,6 +12,7 @@ from plumbline.checks.thresholds import CheckThresholds
 from plumbline.checks.tracking import spacer_tracking
 from plumbline.errors import AnalysisFailed, InvalidInput, PlumblineError
 from plumbline.exams.order import Plan
+from plumbline.imaging.disc_space import DiscChange, disc_change
 from plumbline.imaging.hardware import Implant
 from plumbline.imaging.motion import ExamAnatomy, SpacerMotion, assign_vertebrae, find_spacer, measure_spacer
 from plumbline.imaging.spacer_pairs import SpacerPair, pair_spacers
@@ -53,7 +54,8 @@ class MeasuredExam:
 class MatchedSpacer:
     """One spacer of the current exam, with its motion or the reason why that is not known.
 
-    ``is_broken`` tells a defect of ours from a motion that could not be measured.
+    ``disc`` is what became of the disc space that it stands in, where its motion is known. ``is_broken`` tells a
+    defect of ours from a motion that could not be measured.
     """
 
     spacer: Implant
@@ -62,6 +64,7 @@ class MatchedSpacer:
     motion: SpacerMotion | None
     why_not: str | None
     is_broken: bool = False
+    disc: DiscChange | None = None
 
 
 @dataclass(frozen=True)
@@ -174,12 +177,13 @@ class CheckContext:
         try:
             found = find_spacer(baseline, current, spacer, self.shift)
             motion = measure_spacer(baseline, current, spacer, found, self.shift)
+            disc = disc_change(baseline, current, motion)
         except (AnalysisFailed, InvalidInput) as error:
             return LostSpacer(level, _sentence(error.what))
         except Exception as error:  # noqa: BLE001 (shown as failed; the other spacers go on)
             return LostSpacer(level, _broke_off(error), is_broken=True)
         beside = baseline.hardware.beside(spacer)
-        return MatchedSpacer(found, level, self._identity(found, beside, motion, level), motion, None)
+        return MatchedSpacer(found, level, self._identity(found, beside, motion, level), motion, None, disc=disc)
 
     def level_name(self, above: int) -> str | None:
         """Name of the level below vertebra ``above`` of the current exam by its most probable labelling."""
@@ -188,17 +192,18 @@ class CheckContext:
 
     def _matched(self, pair: SpacerPair) -> MatchedSpacer:
         level = self.level_name(pair.current.above)
-        motion, why_not, is_broken = None, self._why_no_baseline(), False
+        motion, disc, why_not, is_broken = None, None, self._why_no_baseline(), False
         if why_not is None:
             try:
                 motion = self._motion(pair)
+                disc = self._disc(motion)
             except (AnalysisFailed, InvalidInput) as error:
                 why_not = _sentence(error.what)
             except Exception as error:  # noqa: BLE001 (shown as failed; what needs no motion goes on)
                 why_not = _broke_off(error)
                 is_broken = True
         implant = self._identity(pair.current, pair.beside, motion, level)
-        return MatchedSpacer(pair.current, level, implant, motion, why_not, is_broken)
+        return MatchedSpacer(pair.current, level, implant, motion, why_not, is_broken, disc)
 
     def _identity(self, spacer: Implant, beside: int, motion: SpacerMotion | None, level: str | None) -> TrackedImplant:
         """The baseline's identity where the spacer was found there, else its own."""
@@ -234,6 +239,10 @@ class CheckContext:
             )
         partner = pair.baseline or self._in_baseline(pair.current)
         return measure_spacer(baseline, current, partner, pair.current, shift)
+
+    def _disc(self, motion: SpacerMotion) -> DiscChange:
+        assert self.baseline is not None
+        return disc_change(self.baseline.anatomy, self.current.anatomy, motion)
 
     def _in_baseline(self, spacer: Implant) -> Implant:
         assert self.baseline is not None

@@ -13,6 +13,7 @@ import numpy as np
 from plumbline.checks.context import CheckContext, LostSpacer, MatchedSpacer
 from plumbline.checks.finding import CheckName, Finding, Measurement, Status
 from plumbline.checks.thresholds import CheckThresholds
+from plumbline.imaging.disc_space import DiscChange
 from plumbline.imaging.motion import Estimate, SpacerMotion, middle_lps_mm
 
 SOURCES = ("B26",)
@@ -55,8 +56,8 @@ def _finding(matched: MatchedSpacer, context: CheckContext) -> Finding:
         check=CheckName.SPACER_MIGRATION,
         level=matched.level,
         status=status,
-        reasons=reasons,
-        measurements=measurements_of(matched.motion),
+        reasons=(*reasons, *disc_words(matched.disc)),
+        measurements=measurements_of(matched.motion, matched.disc),
         reference="baseline",
         sources=SOURCES,
         implant=matched.implant,
@@ -127,8 +128,8 @@ def _judge_thick(
     return Status.INDETERMINATE, (told, f"{thick}; only gross change could be told.")
 
 
-def measurements_of(motion: SpacerMotion) -> dict[str, Measurement]:
-    """Everything measured, under the keys of the contract."""
+def measurements_of(motion: SpacerMotion, disc: DiscChange | None = None) -> dict[str, Measurement]:
+    """Everything measured, under the keys of the contract; a height whose endplates are not seen is left out."""
     names = ("translation_posterior", "translation_cranial", "translation_left")
     below = {f"{name}_mm": each for name, each in zip(names, motion.translation_mm, strict=True)}
     above = {f"{name}_above_mm": each for name, each in zip(names, motion.translation_above_mm, strict=True)}
@@ -139,7 +140,35 @@ def measurements_of(motion: SpacerMotion) -> dict[str, Measurement]:
         "posterior_margin_mm": motion.posterior_margin_mm,
         "baseline_posterior_margin_mm": motion.baseline_posterior_margin_mm,
     }
-    return {key: Measurement(each.value, each.uncertainty_95) for key, each in {**below, **rest, **above}.items()}
+    told = {**below, **rest, **above, **(_heights(disc) if disc else {})}
+    return {key: Measurement(each.value, each.uncertainty_95) for key, each in told.items()}
+
+
+def _heights(disc: DiscChange) -> dict[str, Estimate]:
+    heights = {"disc_height_mm": disc.height_mm, "baseline_disc_height_mm": disc.baseline_height_mm}
+    seen = {key: each for key, each in heights.items() if each is not None}
+    return seen | {
+        "disc_height_lost_mm": disc.lost_mm,
+        "disc_height_lost_anterior_mm": disc.lost_anterior_mm,
+        "disc_height_lost_posterior_mm": disc.lost_posterior_mm,
+    }
+
+
+def disc_words(disc: DiscChange | None) -> Iterator[str]:
+    """What the disc space has lost in height, where that is more than its uncertainty.
+
+    A level that bends comes down in the middle, too, when it does not bend about that: one of its edges rises then.
+    """
+    if disc is None or not disc.is_lower:
+        return
+    anterior, posterior = disc.lost_anterior_mm.value, disc.lost_posterior_mm.value
+    lower = f"In its middle the disc space is {_words(disc.lost_mm)} mm lower than at the baseline"
+    if not disc.is_lower_throughout:
+        edge, raised = ("anterior", anterior) if anterior <= 0.0 else ("posterior", posterior)
+        yield f"{lower} and at its {edge} edge {-raised:.1f} mm higher: the level has bent between the exams."
+        return
+    now = f"; it is {_words(disc.height_mm)} mm high now" if disc.height_mm else ""
+    yield f"{lower} ({anterior:.1f} mm at its anterior edge, {posterior:.1f} mm at its posterior edge){now}."
 
 
 def direction_words(motion: SpacerMotion) -> str:

@@ -23,12 +23,17 @@ class Edges:
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """``offset + slope . (u, v)`` along a direction; ``edges`` is the share of unhidden rays with an edge."""
+    """``offset + slope . (u, v)`` along a direction; ``edges`` is the share of unhidden rays with an edge.
+
+    ``bow`` is how deep the hollow is that was fitted beside it, ``seen`` the share of all rays with an edge.
+    """
 
     offset: float
     slope: Points
     error_mm: float
     edges: float
+    bow: float = 0.0
+    seen: float = 1.0
 
 
 def fit_plane(
@@ -67,7 +72,9 @@ def fit_plane(
         spread = 1.4826 * _median(np.abs(residual)) + 0.15
         weights = usual / (1.0 + (residual / (2.0 * spread)) ** 2) ** 2
     slope = np.clip(solution[1:3], -0.35, 0.35)
-    return Plane(float(solution[0]), slope, spread, float(chosen.sum() / max(edges.is_free.sum(), 1)))
+    found = float(chosen.sum() / max(edges.is_free.sum(), 1))
+    depth = 0.0 if bow is None else float(solution[3])
+    return Plane(float(solution[0]), slope, spread, found, depth, float(chosen.mean()))
 
 
 _RAYS_A_HOLLOW = 4.0

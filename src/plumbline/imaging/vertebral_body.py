@@ -48,6 +48,8 @@ class BodySettings:
         how far the rim usually stands out from the middle of a hollow endplate, and its standard deviation.
     hollow_prior_mm
         How hollow a posterior wall usually is, and its standard deviation.
+    bowl_prior_mm
+        The same of an endplate, from the rim of the part that is fitted to its middle.
     wall_reach_mm
         The same for the walls.
     least_edge_hu_per_mm
@@ -74,6 +76,7 @@ class BodySettings:
     rim_aside_mm: float = 12.0
     rim_prior_mm: tuple[float, float] = (1.0, 0.8)
     hollow_prior_mm: tuple[float, float] = (1.0, 0.6)
+    bowl_prior_mm: tuple[float, float] = (-1.0, 0.6)
     wall_reach_mm: float = 8.0
     least_edge_hu_per_mm: float = 12.0
     smooth_mm: float = 0.9
@@ -147,6 +150,30 @@ def fit_body(
         guess = _endplates(volume, body, metal, settings, has_floor) if round_number == 0 else _Endplates.of(body)
         body = _refined(volume, body, guess, metal, settings, has_floor)
     return body
+
+
+def fit_endplate(
+    volume: Volume, body: Body, side: float, *, metal: Volume | None, settings: BodySettings
+) -> Plane | None:
+    """One endplate of a body that was found: the superior (``side`` 1) or the inferior (-1); None where none is seen.
+
+    The plane tells the distance from the body's centre along ``side`` times its cranial axis, over (posterior, left)
+    millimetres from there; it goes through the rim of the part that is fitted, and its bow is negative where the
+    endplate is hollow.
+    """
+    places = _disc(body, settings)
+    radii = settings.fitted_share / 2 * np.array([body.depth_mm, body.width_mm])
+    bowl = 1.0 - ((places / radii) ** 2).sum(axis=1)
+    origins = body.centre_lps_mm + places @ body.axes[[0, 2]]
+    kept = np.array([0.0, settings.rays_a_fact**0.5 / settings.aside_sd])
+    plane, expected = None, np.full(len(places), body.height_mm / 2)
+    for _ in range(2):
+        edges = _edges(volume, origins, side * body.axes[1], expected, settings.later_reach_mm, metal, settings)
+        plane = fit_plane(places, edges, kept, bow=bowl, usual_bow=settings.bowl_prior_mm)
+        if plane is None:
+            break
+        expected = plane.offset + places @ plane.slope + plane.bow * bowl
+    return plane
 
 
 @dataclass(frozen=True, eq=False)

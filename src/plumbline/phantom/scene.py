@@ -32,10 +32,14 @@ class Posture:
         cranial, left), through the middle of the disc between them. Missing ones do not bend.
     exam_from_patient
         The whole patient on the table.
+    closed_mm
+        By vertebra name: how far it has come down on the vertebra below, along the cranial axis of that one, as where
+        a spacer has sunk. Missing ones have not.
     """
 
     bends_deg: Mapping[str, Points] = field(default_factory=dict)
     exam_from_patient: RigidTransform = field(default_factory=RigidTransform.identity)
+    closed_mm: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def draw(
@@ -77,7 +81,8 @@ class Scene:
         for upper, lower in zip(reversed(vertebrae[:-1]), reversed(vertebrae[1:]), strict=True):
             bend = np.radians(np.asarray(self.posture.bends_deg.get(upper.name, np.zeros(3)), dtype=float))
             hinge = lower.patient_from_own.apply(np.array([-0.45 * lower.shape.depth_mm, 4.0, 0.0]))
-            turn = RigidTransform.about(hinge, lower.patient_from_own.turn(bend), np.zeros(3))
+            lowered = -self.posture.closed_mm.get(upper.name, 0.0) * lower.frame.cranial
+            turn = RigidTransform.about(hinge, lower.patient_from_own.turn(bend), lowered)
             moved[upper.name] = moved[lower.name] @ turn
         return moved
 

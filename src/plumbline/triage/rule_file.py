@@ -44,6 +44,11 @@ _SPACER = (
     "subsidence_mm",
     "posterior_margin_mm",
     "baseline_posterior_margin_mm",
+    "disc_height_mm",
+    "baseline_disc_height_mm",
+    "disc_height_lost_mm",
+    "disc_height_lost_anterior_mm",
+    "disc_height_lost_posterior_mm",
 )
 MEASUREMENTS = frozenset(
     {*_SPACER, *(f"{name.removesuffix('_mm')}_above_mm" for name in _SPACER if name.startswith("translation"))}

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.checks.finding import Status
-from plumbline.checks.spacer_migration import check, direction_words, judge, measurements_of
+from plumbline.checks.spacer_migration import check, direction_words, disc_words, judge, measurements_of
 from plumbline.checks.thresholds import CheckThresholds
+from plumbline.imaging.disc_space import DiscChange
 from plumbline.imaging.motion import Estimate
 from tests.unit.checks.measured_motions import motion
 
@@ -146,6 +147,55 @@ def test_measurements_have_the_keys_of_the_contract():
         "baseline_posterior_margin_mm",
     }
     assert measured["translation_left_mm"].value == 3.0
+
+
+def disc(lost: float, anterior: float, posterior: float, height: float | None = 7.0) -> DiscChange:
+    """A disc space that is ``height`` high now."""
+    now = None if height is None else Estimate(height, 0.5)
+    before = None if height is None else Estimate(height + lost, 0.5)
+    return DiscChange(now, before, Estimate(lost, 0.3), Estimate(anterior, 0.5), Estimate(posterior, 0.5))
+
+
+def test_heights_stand_beside_the_motion_under_keys_of_their_own():
+    measured = measurements_of(motion(), disc(2.0, 2.4, 1.6))
+    assert {key: each.value for key, each in measured.items() if "height" in key} == {
+        "disc_height_mm": 7.0,
+        "baseline_disc_height_mm": 9.0,
+        "disc_height_lost_mm": 2.0,
+        "disc_height_lost_anterior_mm": 2.4,
+        "disc_height_lost_posterior_mm": 1.6,
+    }
+    assert measured["disc_height_lost_mm"].uncertainty_95 == 0.3
+
+
+def test_a_height_that_was_not_seen_is_left_out():
+    measured = measurements_of(motion(), disc(2.0, 2.4, 1.6, height=None))
+    assert "disc_height_mm" not in measured
+    assert "baseline_disc_height_mm" not in measured
+    assert "disc_height_lost_mm" in measured
+
+
+def test_lost_height_is_told_with_both_edges_and_what_is_left():
+    (said,) = disc_words(disc(2.0, 2.4, 1.6))
+    assert "2.0 ± 0.3 mm lower than at the baseline" in said
+    assert "2.4 mm at its anterior edge, 1.6 mm at its posterior edge" in said
+    assert "7.0 ± 0.5 mm high now" in said
+    assert "high now" not in "".join(disc_words(disc(2.0, 2.4, 1.6, height=None)))
+
+
+@pytest.mark.parametrize(
+    ("anterior", "posterior", "words"),
+    [(1.4, -0.6, "posterior edge 0.6 mm higher"), (-0.6, 1.4, "anterior edge 0.6 mm higher")],
+)
+def test_an_edge_that_has_risen_is_told_as_a_bend(anterior, posterior, words):
+    (said,) = disc_words(disc(0.4, anterior, posterior))
+    assert words in said
+    assert "has bent" in said
+
+
+@pytest.mark.parametrize("nothing", [disc(0.25, 0.3, 0.2), disc(-2.0, -2.0, -2.0), None])
+def test_what_is_within_its_uncertainty_or_has_risen_is_not_told_as_lost(nothing):
+    assert list(disc_words(nothing)) == []
 
 
 directions = st.tuples(st.floats(-1, 1), st.floats(-1, 1), st.floats(-1, 1)).filter(lambda v: np.linalg.norm(v) > 0.05)

@@ -78,3 +78,26 @@ def test_the_axis_has_even_round_ticks_and_holds_the_interval(value):
     assert len(steps) == 1
     assert ticks[0] <= value - 0.4
     assert ticks[-1] >= value + 0.4
+
+
+def test_the_first_height_of_a_disc_is_that_of_the_baseline():
+    """The baseline's own result holds no height: it had nothing to be compared with."""
+    height = {"disc_height_mm": {"value": 7.0, "uncertainty_95": 0.5}}
+    before = {"baseline_disc_height_mm": {"value": 9.0, "uncertainty_95": 0.5}}
+    baseline, follow_up = result(1, "2026-01-01T09:00:00", 0.0), result(2, "2026-06-01T09:00:00", 0.0)
+    baseline.document["findings"] = []
+    follow_up.document["findings"][0]["measurements"] = height | before
+    (series,) = series_of([follow_up, baseline], {})
+    assert series.key == "disc_height_mm"
+    assert [(point.study_instance_uid, point.value) for point in series.points] == [("2.25.1", 9.0), ("2.25.2", 7.0)]
+    assert drawn(follow_up, baseline).count('class="course"') == 1
+
+
+def test_two_spacers_of_one_level_are_two_series():
+    both, later = result(2, "2026-03-01T09:00:00", 1.0), result(3, "2026-06-01T09:00:00", 1.1)
+    for each, other in ((both, 3.0), (later, 3.3)):
+        second = result(9, None, other).document["findings"]
+        each.document["findings"] += second
+    series = series_of([later, both], {})
+    assert [[point.value for point in each.points] for each in series] == [[1.0, 1.1], [3.0, 3.3]]
+    assert [each.group.rpartition("L4-L5 ")[2] for each in series] == ["implant 1", "implant 2"]
