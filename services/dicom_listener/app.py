@@ -19,11 +19,11 @@ from plumbline.metrics_folder import METRICS_VARIABLE, forget_ended
 from plumbline.observability.exposure import expose_metrics
 from plumbline.observability.logging import configure_logging
 from plumbline.settings import Settings
+from plumbline.stopping import Stop
 from services.dicom_listener.commitment import run_commitments
 from services.dicom_listener.indexer import run_indexer
 from services.dicom_listener.observer import count_spool
 from services.dicom_listener.receiver import Receiver, run_receiver
-from services.dicom_listener.stopping import Stop
 from services.dicom_listener.ups_events import has_subscribers, run_ups_events
 
 SUPERVISION_S = 0.5

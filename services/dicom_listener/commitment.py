@@ -21,7 +21,7 @@ from plumbline.observability.clock import SystemClock
 from plumbline.observability.logging import configure_logging
 from plumbline.pipeline.commitment import Commitment, CommitmentJudge, Commitments, retry_after
 from plumbline.settings import Settings
-from services.dicom_listener.stopping import Stop
+from plumbline.stopping import Stop
 
 POLL_S = 0.5
 RETRY_S = 2.0

@@ -27,6 +27,7 @@ from plumbline.observability.logging import configure_logging
 from plumbline.pipeline.receive import BATCH, Ledger
 from plumbline.pipeline.retention import Reclaimer
 from plumbline.settings import ListenerSettings, Settings
+from plumbline.stopping import Stop
 from services.dicom_listener.observer import count_taken_in
 
 POLL_S = 0.1
@@ -42,19 +43,11 @@ RETRY_S = 1.0
 LOCK_NAME = "indexer.lock"
 
 
-class _Stop:
-    def __init__(self) -> None:
-        self.is_set = False
-
-    def set(self, *_: object) -> None:
-        self.is_set = True
-
-
 def run_indexer(settings: Settings) -> None:
     """Index until SIGTERM, or until the parent process is gone; then what is there is finished first."""
     configure_logging(settings.log_level, process="indexer")
-    stop = _Stop()
-    signal.signal(signal.SIGTERM, stop.set)
+    stop = Stop()
+    stop.on(signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _give_way()
     tail = JournalTail(settings.spool_dir)
@@ -64,7 +57,7 @@ def run_indexer(settings: Settings) -> None:
                 _index(settings, tail, helpers, stop)
 
 
-def _index(settings: Settings, tail: JournalTail, helpers: Executor, stop: _Stop) -> None:
+def _index(settings: Settings, tail: JournalTail, helpers: Executor, stop: Stop) -> None:
     log = structlog.get_logger("plumbline.indexer")
     work = None
     while True:
@@ -123,7 +116,7 @@ def _pause(seconds: float) -> bool:
 
 
 @contextmanager
-def _only_one(directory: Path, stop: _Stop) -> Iterator[None]:
+def _only_one(directory: Path, stop: Stop) -> Iterator[None]:
     """Hold the lock of the spool's one indexer; whoever comes second stands by."""
     directory.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
@@ -134,7 +127,7 @@ def _only_one(directory: Path, stop: _Stop) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if _pause(RETRY_S):
-                    stop.set()
+                    stop.is_set = True
         yield
     finally:
         os.close(descriptor)

@@ -22,8 +22,8 @@ from plumbline.adapters.spool import Journal
 from plumbline.observability.clock import SystemClock
 from plumbline.observability.logging import configure_logging
 from plumbline.settings import Settings
+from plumbline.stopping import Stop
 from services.dicom_listener.observer import LoggingListenerObserver
-from services.dicom_listener.stopping import Stop
 
 STOP_NOTICED_WITHIN_S = 0.5
 PLACES_NAME = "associations.places"

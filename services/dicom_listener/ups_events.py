@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import wait
@@ -19,6 +20,7 @@ from plumbline.errors import PlumblineError
 from plumbline.observability.clock import SystemClock
 from plumbline.observability.logging import configure_logging
 from plumbline.settings import Settings
+from plumbline.stopping import Stop
 
 POLL_S = 0.05
 """How often the store is asked whether anything changed; it bounds how soon a subscriber hears of it."""
@@ -68,8 +70,8 @@ def has_subscribers(settings: Settings) -> bool:
 def run_ups_events(settings: Settings) -> None:
     """Tell until SIGTERM, or until the parent process is gone."""
     configure_logging(settings.log_level, process="ups-events")
-    stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    asked, stopping = Stop(), threading.Event()
+    asked.on(signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     store, clock = open_store(settings.store_url), SystemClock()
     subscriptions, worklist = DatabaseSubscriptions(store, clock), DatabaseWorkitems(store, clock)
@@ -83,11 +85,12 @@ def run_ups_events(settings: Settings) -> None:
     for thread in threads:
         thread.start()
     parent = multiprocessing.parent_process()
-    while not stopping.is_set():
+    while not asked.is_set:
         if parent is None:
-            stopping.wait(STOP_NOTICED_WITHIN_S)
+            time.sleep(STOP_NOTICED_WITHIN_S)
         elif wait([parent.sentinel], timeout=STOP_NOTICED_WITHIN_S):
-            stopping.set()
+            break
+    stopping.set()
     for thread in threads:
         thread.join()
     store.engine.dispose()

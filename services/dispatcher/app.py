@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import threading
+import time
 import uuid
 from contextlib import suppress
 
@@ -25,6 +26,7 @@ from plumbline.observability.tracing import TracedDeliveries, Tracing, open_trac
 from plumbline.pipeline.outbox import Delivery, DeliveryObserver, Dispatcher
 from plumbline.settings import Settings
 from plumbline.site_policy import site_policy
+from plumbline.stopping import Stop
 from services.dispatcher.destinations import Surroundings, build_destination
 
 POLL_S = 0.5
@@ -102,9 +104,8 @@ def serve(settings: Settings) -> None:
     configure_logging(settings.log_level, process="dispatcher")
     expose_metrics(settings.metrics.host, settings.metrics.port)
     tracing = open_tracing(settings.tracing, process="dispatcher")
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    asked, stopping = Stop(), threading.Event()
+    asked.on(signal.SIGTERM, signal.SIGINT)
     threads = [
         threading.Thread(target=deliver_until, args=(dispatcher, stopping), name=dispatcher.name, daemon=True)
         for dispatcher in build_dispatchers(settings, tracing)
@@ -113,13 +114,21 @@ def serve(settings: Settings) -> None:
         thread.start()
     alive = settings.data_dir / HEARTBEAT_NAME
     alive.parent.mkdir(parents=True, exist_ok=True)
-    while not stopping.is_set():
+    while not asked.is_set:
         alive.touch()
-        stopping.wait(HEARTBEAT_S)
+        _rest(HEARTBEAT_S, asked)
+    stopping.set()
     for thread in threads:
         thread.join()
     if tracing is not None:
         tracing.stop()
+
+
+def _rest(seconds: float, asked: Stop) -> None:
+    """Wait, but not for long once the process was asked to end."""
+    until = time.monotonic() + seconds
+    while not asked.is_set and time.monotonic() < until:
+        time.sleep(POLL_S)
 
 
 def deliver_until(dispatcher: Dispatcher, stopping: threading.Event) -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 CHILD = """
 import signal, time
-from services.dicom_listener.stopping import Stop
+from plumbline.stopping import Stop
 stopping = Stop()
 stopping.on(signal.SIGTERM)
 print("up", flush=True)

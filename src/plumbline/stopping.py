@@ -1,7 +1,8 @@
 """Being asked to end by a signal, without taking a lock.
 
-A ``threading.Event`` must not be set by a signal handler: ``set`` holds a lock that is not reentrant, and a
-second signal that comes meanwhile runs its handler inside the first one's and waits for it for ever.
+A ``threading.Event`` must not be set by a signal handler: ``set`` takes a lock that is not reentrant. Where the signal
+comes while the main thread holds it, in a first signal's handler or because it just begins to wait, the process stands
+still for ever.
 """
 
 from __future__ import annotations
