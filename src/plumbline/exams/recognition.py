@@ -215,11 +215,13 @@ def _regions(
     if (named := spine_regions(stated)) is not None:
         return named, f"The study description says an exam of the {_region_words(named)}."
     if names_other_body_part(stated):
-        return _regions_within_another_part(study, roles)
-    return _regions_of_series(study, told)
+        return _regions_within_another_part(study, roles, "The study description names")
+    return _regions_of_series(study, told, roles)
 
 
-def _regions_within_another_part(study: Study, roles: Sequence[SeriesRole]) -> tuple[tuple[str, ...] | None, str]:
+def _regions_within_another_part(
+    study: Study, roles: Sequence[SeriesRole], said_by: str
+) -> tuple[tuple[str, ...] | None, str]:
     """The spine in a study of chest or abdomen, where a series that may be measured was reconstructed for it."""
     measurable = {role.series_instance_uid for role in roles if role.measurable}
     named = [
@@ -228,10 +230,9 @@ def _regions_within_another_part(study: Study, roles: Sequence[SeriesRole]) -> t
         if series.series_instance_uid in measurable and (regions := spine_regions(series.description or "")) is not None
     ]
     if not named:
-        return None, "The study description names another part of the body."
+        return None, f"{said_by} another part of the body."
     joined = _joined(named)
-    words = _region_words(joined)
-    return joined, f"The study description names another part of the body, but a series of it is of the {words}."
+    return joined, f"{said_by} another part of the body, but a series of it is of the {_region_words(joined)}."
 
 
 def _without_other_parts(study: Study, roles: Sequence[SeriesRole]) -> tuple[SeriesRole, ...]:
@@ -270,7 +271,10 @@ def _stated(study: Study) -> str:
     return " / ".join(text for text in own if text)
 
 
-def _regions_of_series(study: Study, told: Sequence[SpineText]) -> tuple[tuple[str, ...] | None, str]:
+def _regions_of_series(
+    study: Study, told: Sequence[SpineText], roles: Sequence[SeriesRole]
+) -> tuple[tuple[str, ...] | None, str]:
+    """Body Part Examined (0018,0015) is often the default of a protocol; a series' own words are not."""
     images = [series for series in study.series if series.modality in IMAGE_MODALITIES]
     by_part = [spine_regions(series.body_part_examined) for series in images if series.body_part_examined]
     others = [s for s in images if s.body_part_examined and names_other_body_part(s.body_part_examined)]
@@ -279,7 +283,7 @@ def _regions_of_series(study: Study, told: Sequence[SpineText]) -> tuple[tuple[s
         joined = _joined(named)
         return joined, f"Body Part Examined says the {_region_words(joined)}."
     if others:
-        return None, "Body Part Examined names another part of the body."
+        return _regions_within_another_part(study, roles, "Body Part Examined names")
     described = [
         regions
         for series in images

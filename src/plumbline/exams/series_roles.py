@@ -39,13 +39,27 @@ _WITHOUT_PIXELS = (
 """SOP Classes, or how they begin, that are filed under the modality of the images and hold none."""
 
 _LOCALISER = words(
-    r"localiz\w*|localis\w*|scouts?|topogram\w*|surview|scano\w*|plan ?scan|pilot|3-?plane(?: loc)?|survey",
+    r"localiz\w*|localis\w*|\w*scouts?|e?scanogr\w*|topogram\w*|surview|scano\w*|plan ?scan|pilot"
+    r"|3-?plane(?: loc)?|survey",
     r"reperage|localizador|ubersicht\w*|uebersicht|loc",
 )
 _DOSE = words(
     r"dose(?: report| info| record)?|patient protocol|patientenprotokoll|dosis\w*|dosimetrie|protocole patient",
     r"informe de dosis",
 )
+_AS_IMAGED = words(
+    r"(?:ultra-? ?)?(?:low|reduced|half|full|standard|normal|high)[- ]dose|(?:ultra-? ?)?(?:low|niedrig)-?dos(?:e|is)",
+    r"(?:reduzierte|niedrige|halbe|volle) dosis|(?:faible|basse|tres faible|ultra basse|demi) ?-?dose",
+    r"(?:baja|media|alta) dosis|dosis (?:baja|reducida|reduziert)|dose (?:reduced|reduite|reduziert)",
+)
+"""With how much dose images were made: no sheet of doses."""
+_MATERIAL_MAP = words(
+    r"iod(?:ine)?(?: |-)?(?:map|overlay|density|no water|\(water\))?|iodkarte|vnca?",
+    r"virtual non-? ?(?:contrast|calcium)",
+    r"z[ -]?eff(?:ective)?|effective z|rho ?/? ?z|electron density|gout|uric acid|calcium suppress\w*|bone marrow",
+    r"water ?\(\w+\)|hap ?\(\w+\)|material density",
+)
+"""Images of dual-energy CT that show how much of a substance there is: bone or metal are left out of some."""
 _CAPTURE = words(
     r"screen ?(?:save|capture|shot)s?|captures?|sc|key ?images?|snapshots?|summary|findings|ergebnis\w*",
 )
@@ -60,6 +74,7 @@ _NOT_ORIGINAL_TYPES = frozenset(
     | {"MAX_IP", "MIN_IP", "MAXIMUM", "MINIMUM", "STD_DEVIATION", "SUBTRACTION", "DIVISION", "VOLUME RENDERING"}
 )
 """Among them the pixel contrasts of derived enhanced images (PS3.3 C.8.16.1.4)."""
+_BENT_FORWARD_OR_BACK = frozenset({"flexion", "extension"})
 _SLOT_SCANNER = words(r"eos")
 _METAL_REDUCTION = words(
     r"i?mar|o-?mar|semar|smart ?mar|metal artifact reduction|metallartefakt\w*",
@@ -146,8 +161,8 @@ def kernel_kind(kernel: str | None) -> str | None:
 
 _KERNELS = (
     ("lung", re.compile(r"LUNG|^FC5[0-9]|^BL\d\d|^L$")),
-    ("bone", re.compile(r"BONE|EDGE|SHARP|^FC3[0-9]|^FC8[0-9]|^Y[BCD]$|^E$|^D$|KNOCHEN|OS\b")),
-    ("standard", re.compile(r"STANDARD|STND|DETAIL|^FC1[0-9]|^C$|^YA$")),
+    ("bone", re.compile(r"BONE|EDGE|ULTRA|SHARP|^FC3[0-9]|^FC8[0-9]|^Y[BCD]$|^E$|^D$|KNOCHEN|OS\b")),
+    ("standard", re.compile(r"STANDARD|STND|CHST|DETAIL|^FC1[0-9]|^C$|^YA$")),
     ("soft", re.compile(r"SOFT|^FC0[0-9]|^[AB]$|SMOOTH|WEICHTEIL")),
 )
 
@@ -171,7 +186,7 @@ def _not_anatomy(series: Series, policy: SeriesPolicy, types: set[str]) -> str |
         "It holds no images.": instances and all(_is_without_pixels(each.sop_class_uid) for each in instances),
         "It is a secondary capture: a picture of a screen or a sheet.": _is_secondary_capture(instances),
         "It is a localiser.": "LOCALIZER" in types or is_localiser,
-        "It is a dose sheet.": _DOSE.search(described),
+        "It is a dose sheet.": _DOSE.search(_AS_IMAGED.sub("", described)),
         "It is a screen capture.": _CAPTURE.search(described) and "ORIGINAL" not in types,
         "Its images are in colour: renderings, or pictures of a screen.": any(each.is_colour for each in instances),
     }
@@ -198,6 +213,8 @@ def _volume_refusal(series: Series, policy: SeriesPolicy, types: set[str]) -> st
         return "Its description says that it is a reformat."
     if is_ct and series.instances and "ORIGINAL" not in types and _RENDERING.search(_plain_words(series.description)):
         return "Its description says that it is a rendering or a projection."
+    if is_ct and _MATERIAL_MAP.search(_plain_words(series.description, *types - {"ORIGINAL"})):
+        return "It is a map of a substance, made from two energies."
     if not series.instances:
         return None
     return _geometry_refusal(series.instances, policy) if is_ct else _mr_refusal(series)
@@ -278,12 +295,17 @@ def _radiograph(series: Series) -> SeriesRole:
 
 
 def _view(view: View, series: Series) -> tuple[str | None, str | None]:
-    """Projection and position of one radiograph; what a slot scanner makes is made upright unless it says sitting."""
+    """Projection and position of one radiograph; what a slot scanner makes is made upright unless it says sitting.
+
+    Flexion and extension are looked at from the side; from the front the spine is bent to the left and right.
+    """
     said = " ".join(filter(None, (view.code_meaning, view.processing, series.description, series.protocol_name)))
     projection = projection_of(
         view.view_position, view.patient_orientation, said, angles_deg=view.positioner_angles_deg
     )
     position = position_of(" ".join(filter(None, (view.view_position, said, view.orientation_code_meaning))))
+    if projection is None and position in _BENT_FORWARD_OR_BACK:
+        projection = "lateral"
     scanner = _plain_words(series.manufacturer, series.model_name)
     return projection, position or ("standing" if _SLOT_SCANNER.search(scanner) else None)
 

@@ -82,6 +82,13 @@ def test_body_part_tells_where_the_description_does_not(exams):
     assert recognise(exams.study(exams.series(body_part_examined="CHEST"))).kind is ExamKind.OTHER
 
 
+def test_a_series_that_names_the_spine_is_believed_before_the_body_part_of_its_protocol(exams):
+    spine = exams.series(body_part_examined="ABDOMEN", description="Axial 1mm L-Spine")
+    found = recognise(exams.study(spine))
+    assert (found.kind, found.regions) == (ExamKind.SPINE, ("L",))
+    assert found.measurable_series
+
+
 def test_a_procedure_code_tells(exams):
     study = exams.study(procedure_codes=(("72131", "C4", "CT lumbar spine w/o"),))
     assert recognise(study).regions == ("L",)

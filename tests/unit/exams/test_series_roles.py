@@ -33,6 +33,8 @@ def test_an_axial_stack_is_measured(exams):
         ({"modality": "MR"}, {"sop_class_uid": "1.2.840.10008.5.1.4.1.1.66"}, "no images"),
         ({}, {"sop_class_uid": "1.2.840.10008.5.1.4.1.1.11.1"}, "no images"),
         ({}, {"is_colour": True}, "in colour"),
+        ({"description": "Iodine map"}, {}, "substance"),
+        ({}, {"image_type": ("DERIVED", "PRIMARY", "AXIAL", "VNC")}, "substance"),
         ({"description": "VRT rotation"}, {"image_type": ("DERIVED", "PRIMARY", "OTHER")}, "rendering"),
         ({}, {"image_type": ("DERIVED", "PRIMARY", "VOLUME", "MAXIMUM")}, "derived"),
         (
@@ -51,6 +53,11 @@ def test_what_must_not_be_measured_is_refused_with_the_reason(exams, changes: di
     role = judge_series(exams.series(slice_changes=slice_changes, **changes))
     assert not role.measurable
     assert word in role.reason
+
+
+@pytest.mark.parametrize("description", ["LWS LOW DOSE 1.0", "Rachis faible dose", "Niedrigdosis 1.0", "Baja dosis os"])
+def test_a_dose_that_images_were_made_with_makes_them_no_dose_sheet(exams, description: str):
+    assert judge_series(exams.series(description=description)).measurable
 
 
 def test_a_tilted_gantry_is_still_axial(exams):
@@ -151,6 +158,13 @@ def test_the_maker_s_name_of_an_exposure_tells_its_view(exams):
     bent = exams.instance(1, view=View(processing="L-SPINE LAT FLEXION"))
     role = judge_series(exams.series(modality="CR", instances=(bent,), description="LSPINE"))
     assert (role.projection, role.position) == ("lateral", "flexion")
+
+
+@pytest.mark.parametrize(("description", "position"), [("FLEXION", "flexion"), ("Reklination", "extension")])
+def test_flexion_and_extension_are_looked_at_from_the_side(exams, description: str, position: str):
+    role = judge_series(exams.series(modality="DX", description=description))
+    assert (role.projection, role.position) == ("lateral", position)
+    assert judge_series(exams.series(modality="DX", description="Bending R")).projection is None
 
 
 @pytest.mark.parametrize(("description", "position"), [("Profil", "standing"), ("Profil assis", "sitting")])
