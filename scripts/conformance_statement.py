@@ -89,6 +89,10 @@ TESTS: Mapping[str, str] = {
     "UPS-RS event channel, several processes": (
         "integration/test_api_processes.py::test_events_reach_subscribers_connected_to_another_process_once"
     ),
+    "UPS Watch and Query SCU": "integration/test_ups_dimse.py::test_our_user_watches_and_looks",
+    "UPS Event SCU": (
+        "integration/test_ups_dimse.py::test_what_becomes_of_a_reading_at_a_foreign_manager_is_taken_over"
+    ),
     "UPS-RS fuzzy matching": (
         "unit/services/worklist_api/test_ups_search.py::"
         "test_names_are_found_however_they_are_written_where_that_is_asked_for"

@@ -11,6 +11,7 @@ import structlog
 
 from plumbline.adapters.database.commitments import DatabaseCommitments
 from plumbline.adapters.database.engine import Store, create_store_engine
+from plumbline.adapters.database.readers import DatabaseReaders
 from plumbline.adapters.database.subscriptions import DatabaseSubscriptions
 from plumbline.adapters.database.workitems import DatabaseWorkitems
 from plumbline.adapters.dimse.listener import Listener
@@ -18,11 +19,14 @@ from plumbline.adapters.dimse.places import SharedPlaces
 from plumbline.adapters.dimse.storage_commitment import CommitmentScp
 from plumbline.adapters.dimse.ups_events import told_by_association
 from plumbline.adapters.dimse.ups_scp import UpsScp
+from plumbline.adapters.dimse.ups_watch import EventReceiver
 from plumbline.adapters.spool import Journal
+from plumbline.destination_settings import WorkitemDestination
 from plumbline.observability.clock import SystemClock
 from plumbline.observability.logging import configure_logging
 from plumbline.settings import Settings
 from plumbline.stopping import Stop
+from plumbline.worklist.following import Follower
 from services.dicom_listener.observer import LoggingListenerObserver
 
 STOP_NOTICED_WITHIN_S = 0.5
@@ -48,6 +52,7 @@ class Receiver:
             places=SharedPlaces(settings.spool_dir / PLACES_NAME, settings.listener.maximum_associations),
             commitments=CommitmentScp(DatabaseCommitments(store), SystemClock().now),
             steps=_steps(settings, store),
+            reports=_reports(settings, store),
         )
 
     def start(self) -> None:
@@ -68,6 +73,18 @@ def _steps(settings: Settings, store: Store) -> UpsScp:
     told = frozenset(peer.ae_title.strip() for peer in told_by_association(settings.listener))
     clock = SystemClock()
     return UpsScp(DatabaseWorkitems(store, clock), DatabaseSubscriptions(store, clock), told.__contains__)
+
+
+def _reports(settings: Settings, store: Store) -> EventReceiver | None:
+    """What becomes of readings at the managers that are followed; None where there are none."""
+    managers = {
+        each.ae_title.strip()
+        for each in settings.destinations
+        if isinstance(each, WorkitemDestination) and each.is_followed
+    }
+    clock = SystemClock()
+    follower = Follower(DatabaseWorkitems(store, clock), DatabaseReaders(store, clock), clock.now)
+    return EventReceiver(follower, managers) if managers else None
 
 
 def run_receiver(settings: Settings) -> None:

@@ -15,6 +15,7 @@ from prometheus_client import Counter
 
 from plumbline.adapters.database.engine import open_store
 from plumbline.adapters.database.outbox import DatabaseOutbox
+from plumbline.adapters.database.readers import DatabaseReaders
 from plumbline.adapters.database.results import DatabaseResults
 from plumbline.adapters.database.workitems import DatabaseWorkitems
 from plumbline.adapters.dimse.results_out import AwaitedCommitments, ReportListener
@@ -27,6 +28,7 @@ from plumbline.pipeline.outbox import Delivery, DeliveryObserver, Dispatcher
 from plumbline.settings import Settings
 from plumbline.site_policy import site_policy
 from plumbline.stopping import Stop
+from plumbline.worklist.following import Follower
 from services.dispatcher.destinations import Surroundings, build_destination
 
 POLL_S = 0.5
@@ -76,7 +78,9 @@ def build_dispatchers(settings: Settings, tracing: Tracing | None = None) -> lis
     site_policy(settings)  # names in routing rules that are wrong are told at start
     store, clock = open_store(settings.store_url), SystemClock()
     commitments = AwaitedCommitments()
-    around = Surroundings(settings.listener.ae_title, clock, DatabaseWorkitems(store, clock), commitments)
+    worklist = DatabaseWorkitems(store, clock)
+    follower = Follower(worklist, DatabaseReaders(store, clock), clock.now)
+    around = Surroundings(settings.listener.ae_title, clock, worklist, commitments, follower)
     outbox, results = DatabaseOutbox(store, clock), DatabaseResults(store, clock)
     observer: DeliveryObserver = LoggingDeliveryObserver()
     if tracing is not None:

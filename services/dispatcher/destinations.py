@@ -27,6 +27,7 @@ from plumbline.pipeline.outbox import Destination
 from plumbline.pipeline.ports import Clock
 from plumbline.text_files import read_secret
 from plumbline.worklist.desk import Worklist
+from plumbline.worklist.following import Follower
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Surroundings:
     clock: Clock
     worklist: Worklist
     commitments: AwaitedCommitments
+    follower: Follower
 
 
 def build_destination(settings: DestinationSettings, around: Surroundings) -> Destination:
@@ -70,7 +72,8 @@ def _of_results(
         case WorkitemDestination():
             dialect = Dialect(settings.dialect)
             node = ManagerNode(settings.ae_title, settings.host, settings.port, dialect, settings.timeout_s)
-            return WorkitemForwarder(UpsManager(node, around.ae_title), around.worklist.current)
+            follower = around.follower if settings.is_followed else None
+            return WorkitemForwarder(UpsManager(node, around.ae_title), around.worklist.current, follower)
         case FhirDestination():
             token = _secret(settings.bearer_token_file)
             return FhirReports(settings.url, bearer_token=token, timeout_s=settings.timeout_s)

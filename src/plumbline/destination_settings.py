@@ -101,6 +101,9 @@ class WorkitemDestination(_Destination):
     """Its port."""
     dialect: Literal["standard", "dcm4chee"] = "standard"
     """Whose reading of the Standard it follows."""
+    is_followed: bool = False
+    """Whether what becomes of the reading there is taken over here: claimed, completed or cancelled there, so here. The
+    manager has to be one of ``listener.peers`` and to know where our listener is."""
 
 
 class FhirDestination(_Destination):

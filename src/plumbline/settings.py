@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
-from plumbline.destination_settings import DestinationSettings
+from plumbline.destination_settings import DestinationSettings, WorkitemDestination
 from plumbline.errors import Misconfigured
 from plumbline.settings_problems import problems_in
 from plumbline.settings_values import AeTitle, BaseUrl, DatabaseUrl, HeaderName, Host, MessageType, Network, RedisUrl
@@ -544,6 +544,14 @@ class Settings(BaseSettings):
     which they were asked."""
     thresholds: dict[str, float] = {}
     """Overrides of the clinical thresholds, by the names that ``checks`` gives them."""
+
+    @model_validator(mode="after")
+    def _followed_managers_are_let_in(self) -> Settings:
+        let_in = {peer.ae_title.strip() for peer in self.listener.peers}
+        for each in self.destinations:
+            if isinstance(each, WorkitemDestination) and each.is_followed and each.ae_title.strip() not in let_in:
+                raise ValueError(f"{each.name} is followed, so listener.peers has to let {each.ae_title} in")
+        return self
 
     @classmethod
     def settings_customise_sources(

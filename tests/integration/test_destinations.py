@@ -17,6 +17,7 @@ from typing import Any
 import hl7
 import httpx
 import pytest
+from pydantic import ValidationError
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
@@ -42,8 +43,10 @@ from plumbline.testing import MemoryWorkitems, invented_ct_study
 from plumbline.triage.priority import Priority, TriageDecision
 from plumbline.worklist import tags
 from plumbline.worklist.dataset import text
-from plumbline.worklist.reading import RetrievalSource, reading_workitem
+from plumbline.worklist.reading import RetrievalSource, StoredObject, reading_workitem
+from plumbline.worklist.states import State
 from services.dispatcher.app import build_dispatchers
+from tests.integration.ups_work import finished_work
 from tests.servers import free_port, run_orthanc
 from tests.unit.pipeline.outbox_cases import finished
 
@@ -250,30 +253,75 @@ class SilentListenerObserver:
         return lambda *_arguments: None
 
 
-def test_the_reading_arrives_at_a_foreign_manager_and_is_brought_up_to_date(tmp_path):
-    foreign, port = MemoryWorkitems(), free_port()
+@pytest.fixture
+def foreign(tmp_path):
+    """A manager elsewhere: its worklist, and the settings of it as a destination."""
+    worklist, port = MemoryWorkitems(), free_port()
     journal = Journal(tmp_path / "spool")
     peers = (Peer(ae_title="PLUMBLINE", addresses=("127.0.0.1",)),)
     listening = ListenerSettings(ae_title="MANAGER", port=port, reserve_bytes=0, peers=peers)
-    listener = Listener(listening, journal, SilentListenerObserver(), steps=UpsScp(foreign, foreign.store, bool))
+    listener = Listener(listening, journal, SilentListenerObserver(), steps=UpsScp(worklist, worklist.store, bool))
     listener.start()
-    manager = {"kind": "ups", "name": "manager", "ae_title": "MANAGER", "host": "127.0.0.1", "port": port}
+    yield worklist, {"kind": "ups", "name": "manager", "ae_title": "MANAGER", "host": "127.0.0.1", "port": port}
+    listener.stop()
+    journal.close()
+
+
+def show_reading(worklist, priority, report=None):
+    dataset = reading_workitem(
+        invented_ct_study(1),
+        TriageDecision(Priority(priority), ("x",)),
+        workitem_uid="2.25.991",
+        scheduled_at=SystemClock().now(),
+        source=RetrievalSource("ORTHANC"),
+        report=report,
+    )
+    worklist.upsert_reading("2.25.991", "2.25.771", dataset)
+
+
+def test_the_reading_arrives_at_a_foreign_manager_and_is_brought_up_to_date(tmp_path, foreign):
+    there, manager = foreign
     department = Department(tmp_path / "ours", manager)
     ours = DatabaseWorkitems(department.store, SystemClock())
     for revision, priority in ((1, "ROUTINE"), (2, "STAT")):
-        dataset = reading_workitem(
-            invented_ct_study(1),
-            TriageDecision(Priority(priority), ("x",)),
-            workitem_uid="2.25.991",
-            scheduled_at=SystemClock().now(),
-            source=RetrievalSource("ORTHANC"),
-        )
-        ours.upsert_reading("2.25.991", "2.25.771", dataset)
+        show_reading(ours, priority)
         department.finish(1, revision)
         assert department.deliver()[0] == SENT[0]
-        assert text(foreign.retrieve("2.25.991").dataset, tags.PRIORITY) == Priority(priority).ups
-    listener.stop()
-    journal.close()
+        assert text(there.retrieve("2.25.991").dataset, tags.PRIORITY) == Priority(priority).ups
+
+
+def test_a_reading_that_is_followed_is_claimed_and_completed_as_it_is_there(tmp_path, foreign):
+    there, manager = foreign
+    peers = {"peers": [{"ae_title": "MANAGER", "addresses": ["127.0.0.1"]}]}
+    department = Department(tmp_path / "ours", {**manager, "is_followed": True}, listener=peers)
+    ours = DatabaseWorkitems(department.store, SystemClock())
+    report = StoredObject("2.25.771", "2.25.771.9", "1.2.840.10008.5.1.4.1.1.88.34", "2.25.8")
+
+    def finish(revision, priority="ROUTINE"):
+        show_reading(ours, priority, report)
+        department.finish(1, revision)
+        assert department.deliver()[0] == SENT[0]
+
+    finish(1)
+    waiting = there.store.pending("PLUMBLINE", limit=9)
+    assert [each.report.workitem_uid for each in waiting] == ["2.25.991"]
+    there.change_state("2.25.991", State.IN_PROGRESS, transaction_uid="2.25.7")
+    finish(2)  # which the manager refuses, as the Standard says
+    assert ours.retrieve("2.25.991").state is State.IN_PROGRESS
+    there.update("2.25.991", finished_work(), transaction_uid="2.25.7")
+    there.change_state("2.25.991", State.COMPLETED, transaction_uid="2.25.7")
+    finish(3)
+    assert ours.retrieve("2.25.991").state is State.COMPLETED
+    finish(4, "STAT")
+    following = ours.current("2.25.991").workitem_uid
+    assert following != "2.25.991"
+    assert text(there.retrieve(following).dataset, tags.PRIORITY) == "HIGH"
+
+
+def test_a_manager_that_is_followed_has_to_be_let_in(tmp_path):
+    manager = {"kind": "ups", "name": "m", "ae_title": "MANAGER", "host": "h", "port": 104, "is_followed": True}
+    with pytest.raises(ValidationError, match="has to let MANAGER in"):
+        Settings(data_dir=tmp_path, destinations=(manager,))
 
 
 def test_a_worklist_file_is_there_for_the_plugin(tmp_path):

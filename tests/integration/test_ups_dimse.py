@@ -12,11 +12,14 @@ from pydicom.uid import generate_uid
 from pynetdicom import AE, build_role, evt
 from pynetdicom.presentation import UnifiedProcedurePresentationContexts
 
+from plumbline.adapters.database.engine import open_store
+from plumbline.adapters.database.readers import DatabaseReaders
 from plumbline.adapters.dimse.dicom_json import from_json, to_json
 from plumbline.adapters.dimse.listener import Listener
 from plumbline.adapters.dimse.ups_events import EventSender, NotOurTurn
 from plumbline.adapters.dimse.ups_scp import EVENT, PULL, PUSH, QUERY, WATCH, UpsScp
 from plumbline.adapters.dimse.ups_scu import Dialect, ManagerNode, UpsManager
+from plumbline.adapters.dimse.ups_watch import EventReceiver
 from plumbline.adapters.spool import Journal
 from plumbline.errors import Unavailable
 from plumbline.observability.clock import SystemClock
@@ -25,8 +28,9 @@ from plumbline.testing import ManualClock, MemoryWorkitems, invented_ct_study
 from plumbline.triage.priority import Priority, TriageDecision
 from plumbline.worklist import tags
 from plumbline.worklist.dataset import element, text
+from plumbline.worklist.following import Follower
 from plumbline.worklist.foreign import for_creation
-from plumbline.worklist.reading import RetrievalSource, reading_workitem
+from plumbline.worklist.reading import RetrievalSource, StoredObject, reading_workitem
 from plumbline.worklist.refusals import Refusal, WorkitemConflict, WorkitemInvalid
 from plumbline.worklist.states import State
 from plumbline.worklist.subscriptions import FILTERED, GLOBAL, Subscription
@@ -324,6 +328,83 @@ def test_our_user_cancels_and_says_what_is_refused(manager, worklist):
         manager.retrieve("2.25.1")
 
 
+def test_our_user_watches_and_looks(manager, worklist):
+    manager.create("2.25.991", reading(1))
+    with pytest.raises(WorkitemInvalid) as caught:
+        manager.subscribe("2.25.991")
+    assert caught.value.reason is Refusal.UNKNOWN_RECEIVER  # it says so itself: nobody knows where SCU listens
+    watching = UpsManager(manager._node, "WATCHER")
+    watching.subscribe(GLOBAL, deletion_lock=True)
+    watching.subscribe("2.25.991")
+    watching.subscribe(FILTERED, keys={tags.PRIORITY: element("CS", "HIGH")})
+    watching.suspend(FILTERED)
+    watching.unsubscribe("2.25.991")
+    with pytest.raises(WorkitemInvalid):
+        watching.unsubscribe("2.25.991")
+    looked_for = {tags.PRIORITY: element("CS", "LOW"), tags.SOP_INSTANCE_UID: element("UI")}
+    assert [text(each, tags.SOP_INSTANCE_UID) for each in manager.look(looked_for)] == ["2.25.991"]
+    states = [int(each.report.event_type) for each in worklist.store.pending("WATCHER", limit=9)]
+    assert states == [1, 1]
+
+
+@contextmanager
+def following(tmp_path, port, worklist, managers):
+    """A listener of ours that takes event reports of these managers; yields who has which reading."""
+    readers = DatabaseReaders(open_store(f"sqlite:///{tmp_path / 'ours.sqlite'}"), SystemClock())
+    follower = Follower(worklist, readers, SystemClock().now)
+    journal = Journal(tmp_path / "ours")
+    settings = ListenerSettings(
+        ae_title="OURS", port=port, reserve_bytes=0, peers=(Peer(ae_title="PLUMBLINE", addresses=("127.0.0.1",)),)
+    )
+    scp = UpsScp(worklist, worklist.store, bool)
+    reports = EventReceiver(follower, managers)
+    listening = Listener(settings, journal, SilentListenerObserver(), steps=scp, reports=reports)
+    listening.start()
+    try:
+        yield readers
+    finally:
+        listening.stop()
+        journal.close()
+
+
+@may_leave_a_socket
+@pytest.mark.parametrize(("managers", "state"), [({"PLUMBLINE"}, State.COMPLETED), (set(), State.SCHEDULED)])
+def test_what_becomes_of_a_reading_at_a_foreign_manager_is_taken_over(
+    tmp_path, scu, worklist, settings, subscriber_port, managers, state
+):
+    ours = MemoryWorkitems(SystemClock())
+    report = StoredObject("2.25.771", "2.25.771.9", "1.2.840.10008.5.1.4.1.1.88.34", "2.25.8")
+    for desk in (ours, worklist):
+        desk.upsert_reading("2.25.991", "2.25.771", {**reading(1), **_output(report)})
+    peer = Peer(ae_title="OURS", addresses=("127.0.0.1",), port=subscriber_port)
+    sender = EventSender(settings, peer, worklist.store, SystemClock().now)
+    worklist.store.subscribe(Subscription("OURS", "2.25.991"))
+    with following(tmp_path, subscriber_port, ours, managers) as readers:
+        act(scu, 1, ProcedureStepState="IN PROGRESS", TransactionUID=LOCK)
+        changes = from_json({**finished_work(), tags.TRANSACTION_UID: element("UI", LOCK)})
+        scu.send_n_set(changes, PUSH, "2.25.991", meta_uid=PULL)
+        assert act(scu, 1, ProcedureStepState="COMPLETED", TransactionUID=LOCK).Status == 0
+        if managers:
+            assert sender.tell_waiting() == 3
+            assert readers.claim_of("2.25.991").reader == "PLUMBLINE"
+        else:
+            with pytest.raises(Unavailable):
+                sender.tell_waiting()
+    assert ours.retrieve("2.25.991").state is state
+
+
+def _output(report):
+    with_report = reading_workitem(
+        invented_ct_study(1),
+        TriageDecision(Priority.ROUTINE, ("x",)),
+        workitem_uid="2.25.991",
+        scheduled_at=SystemClock().now(),
+        source=RetrievalSource("ORTHANC"),
+        report=report,
+    )
+    return {tags.PERFORMED: with_report[tags.PERFORMED]}
+
+
 @may_leave_a_socket
 def test_a_manager_that_is_away_is_unavailable():
     with pytest.raises(Unavailable):
@@ -375,6 +456,6 @@ def test_the_listener_process_tells_a_subscriber_at_once(tmp_path, subscriber_po
             assert act(scu, 3, GLOBAL, ReceivingAE="WATCHER", DeletionLock="FALSE").Status == 0
             for number in range(1, 6):
                 assert create(scu, number) == 0
-                wait_until(lambda wanted=number: len(heard) == wanted, "the subscriber hears of the workitem", 20)
+                wait_until(lambda wanted=number: len(heard) == wanted, "the subscriber hears of the workitem")
         scu.release()
     assert [uid for _, uid, _ in heard] == [f"2.25.99{number}" for number in range(1, 6)]

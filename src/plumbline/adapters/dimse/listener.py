@@ -32,8 +32,9 @@ from plumbline.adapters.dimse.storage import ListenerObserver, Storage
 from plumbline.adapters.dimse.storage_commitment import CommitmentScp
 from plumbline.adapters.dimse.store_loop import StoreLoop
 from plumbline.adapters.dimse.tls import server_context
+from plumbline.adapters.dimse.ups_scp import EVENT, UpsScp
 from plumbline.adapters.dimse.ups_scp import SERVED as UPS_CLASSES
-from plumbline.adapters.dimse.ups_scp import UpsScp
+from plumbline.adapters.dimse.ups_watch import EventReceiver
 from plumbline.errors import Misconfigured
 from plumbline.pipeline.receive import Intake, Label
 from plumbline.settings import ListenerSettings
@@ -118,6 +119,8 @@ class Listener:
         Who answers requests for storage commitment; nobody where None.
     steps
         Who answers requests on workitems; nobody where None.
+    reports
+        Who answers event reports of foreign managers; nobody where None.
     """
 
     def __init__(
@@ -129,6 +132,7 @@ class Listener:
         places: Places | None = None,
         commitments: CommitmentScp | None = None,
         steps: UpsScp | None = None,
+        reports: EventReceiver | None = None,
     ) -> None:
         _config.UNRESTRICTED_STORAGE_SERVICE = True  # every Storage class, in the first syntax that is proposed
         self._settings = settings
@@ -141,6 +145,7 @@ class Listener:
         self._waiting = LocalPlaces(settings.maximum_waiting)
         self._commitments = commitments
         self._steps = steps
+        self._reports = reports
         self._tls = server_context(settings.tls) if settings.tls else None
         self._ae = self._application_entity()
         self._servers: list[StoreServer] = []
@@ -157,7 +162,8 @@ class Listener:
         if self._commitments is not None:
             ae.add_supported_context(StorageCommitmentPushModel)
         for sop_class in UPS_CLASSES if self._steps else ():
-            ae.add_supported_context(sop_class)
+            has_roles = sop_class == EVENT or None  # a manager that reports opens the association and is its SCP
+            ae.add_supported_context(sop_class, scu_role=has_roles, scp_role=has_roles)
         return ae
 
     @property
@@ -216,6 +222,7 @@ class Listener:
         return [
             (evt.EVT_N_ACTION, self._on_action),
             *(self._steps.handlers() if self._steps else []),
+            *([(evt.EVT_N_EVENT_REPORT, self._reports.on_event)] if self._reports else []),
             (evt.EVT_REQUESTED, self._on_requested),
             (evt.EVT_ESTABLISHED, self._on_established),
             (evt.EVT_REJECTED, self._on_rejected),

@@ -1,6 +1,7 @@
 """The Unified Procedure Step Service as SCU: workitems at a foreign manager (PS3.4 annex CC).
 
-As task manager's user (Push) it creates, updates and cancels; as performer (Pull) it finds, claims and completes.
+As task manager's user (Push) it creates, updates and cancels; as performer (Pull) it finds, claims and completes; as
+watcher (Watch, Query) it asks to be told, and looks. What it is told then comes to ``ups_watch``.
 The Push class stands in every command; the presentation context is that of the class whose service it is.
 """
 
@@ -15,7 +16,17 @@ from typing import Any
 from pynetdicom import AE
 
 from plumbline.adapters.dimse.dicom_json import from_json, to_json
-from plumbline.adapters.dimse.ups_scp import CHANGE_STATE, PULL, PUSH, REQUEST_CANCEL, WATCH
+from plumbline.adapters.dimse.ups_scp import (
+    CHANGE_STATE,
+    PULL,
+    PUSH,
+    QUERY,
+    REQUEST_CANCEL,
+    SUBSCRIBE,
+    SUSPEND,
+    UNSUBSCRIBE,
+    WATCH,
+)
 from plumbline.errors import InvalidInput, Unavailable
 from plumbline.worklist import tags
 from plumbline.worklist.dataset import element, limited_text
@@ -24,6 +35,7 @@ from plumbline.worklist.refusals import Refusal, WorkitemConflict
 from plumbline.worklist.states import State
 
 CONNECT_TIMEOUT_S = 5.0
+_RECEIVING_AE, _DELETION_LOCK = "00741234", "00741230"
 _BUSY = frozenset({0x0110, 0x0213, 0xA700})
 """Statuses of a manager that may be able to do it later."""
 
@@ -68,6 +80,11 @@ class UpsManager:
         self._node = node
         self._calling_ae = calling_ae
 
+    @property
+    def ae_title(self) -> str:
+        """AE Title of the manager."""
+        return self._node.ae_title.strip()
+
     def put(self, workitem_uid: str, dataset: Mapping[str, Any]) -> None:
         """Create a workitem there, or bring it up to date where it is there already."""
         try:
@@ -108,14 +125,43 @@ class UpsManager:
         return to_json(found)
 
     def search(self, identifier: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """C-FIND on the Pull class: matching keys have values, empty attributes are returned."""
+        """C-FIND as a performer (Pull): matching keys have values, empty attributes are returned."""
+        return self._found(identifier, PULL)
+
+    def look(self, identifier: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """C-FIND as one who only looks (Query)."""
+        return self._found(identifier, QUERY)
+
+    def _found(self, identifier: Mapping[str, Any], context: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        with self._association(PULL) as association:
-            for status, dataset in association.send_c_find(from_json(identifier), PULL):
+        with self._association(context) as association:
+            for status, dataset in association.send_c_find(from_json(identifier), context):
                 _check(status)
                 if dataset is not None:
                     found.append(to_json(dataset))
         return found
+
+    def subscribe(
+        self, workitem_uid: str, *, deletion_lock: bool = False, keys: Mapping[str, Any] | None = None
+    ) -> None:
+        """Ask to be told events (N-ACTION type 3): of one workitem, or by a well-known UID of all that match ``keys``.
+
+        The manager reports to our AE Title, and has to know where that listens.
+        """
+        lock = element("CS", "TRUE" if deletion_lock else "FALSE")
+        self._act(workitem_uid, SUBSCRIBE, {**(keys or {}), **self._receiver, _DELETION_LOCK: lock}, WATCH)
+
+    def unsubscribe(self, workitem_uid: str) -> None:
+        """Ask to be told no more (N-ACTION type 4)."""
+        self._act(workitem_uid, UNSUBSCRIBE, self._receiver, WATCH)
+
+    def suspend(self, workitem_uid: str) -> None:
+        """Ask to be told of no new workitems (N-ACTION type 5)."""
+        self._act(workitem_uid, SUSPEND, self._receiver, WATCH)
+
+    @property
+    def _receiver(self) -> dict[str, Any]:
+        return {_RECEIVING_AE: element("AE", self._calling_ae)}
 
     def _act(self, workitem_uid: str, action: int, information: Mapping[str, Any], context: str) -> None:
         sent = from_json(information)
