@@ -167,6 +167,16 @@ def instant(value: datetime | None) -> str:
     return f"{value.day} {value:%b %Y, %H:%M:%S} UTC" if value else "–"
 
 
+def position(value: str) -> str:
+    """How far a source was read: a number as it is, a time as people read it."""
+    if value.isdecimal():
+        return value
+    try:
+        return instant(datetime.fromisoformat(value))
+    except ValueError:
+        return value
+
+
 def age(since: datetime | None, now: datetime) -> str:
     """Time that has passed, as ``12 min``, ``3 h`` or ``2 d``."""
     if since is None:
@@ -242,6 +252,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "age": age,
     "moment": moment,
     "instant": instant,
+    "position": position,
     "state_words": state_words,
     "words": words,
     "check_name": check_name,

@@ -10,7 +10,7 @@ from math import ceil, floor, log10
 from markupsafe import Markup, escape
 
 from services.worklist_api.pages.presentation import day, number
-from services.worklist_api.trends.series import Point, Series
+from services.worklist_api.trends.series import NEVER_BELOW_0, Point, Series
 
 WIDTH, HEIGHT = 420, 220
 LEFT, RIGHT, TOP, BOTTOM = 46, 18, 14, 34
@@ -50,14 +50,13 @@ def chart(series: Series, first: date, last: date) -> Chart:
 
 def _range(series: Series) -> tuple[float, float, float]:
     """Lower and upper end of the axis, and the distance of its lines."""
-    ends = [
-        end for point in series.points for end in (point.value - point.uncertainty, point.value + point.uncertainty)
-    ]
+    ends = [end for point in series.points for end in series.interval(point)]
     ends += [0.0, *series.limits]
     low, high = min(ends), max(ends)
     missing = max(0.0, LEAST_SPAN - (high - low)) / 2
     step = _step(high - low + 2 * missing)
-    return floor((low - missing) / step) * step, ceil((high + missing) / step) * step, step
+    below = 0.0 if series.key in NEVER_BELOW_0 else missing
+    return floor((low - below) / step) * step, ceil((high + missing) / step) * step, step
 
 
 def _step(span: float) -> float:
@@ -101,7 +100,7 @@ def _lines(series: Series, x: Callable[[date], float], y: Callable[[float], floa
 def _marks(series: Series, x: Callable[[date], float], y: Callable[[float], float]) -> Iterator[str]:
     for point in series.points:
         at = x(point.on)
-        top, bottom = y(point.value + point.uncertainty), y(point.value - point.uncertainty)
+        bottom, top = map(y, series.interval(point))
         yield f'<line class="interval" x1="{at:.1f}" y1="{top:.1f}" x2="{at:.1f}" y2="{bottom:.1f}"/>'
         for end in (top, bottom):
             yield f'<line class="interval" x1="{at - 4:.1f}" y1="{end:.1f}" x2="{at + 4:.1f}" y2="{end:.1f}"/>'

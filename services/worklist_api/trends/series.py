@@ -35,6 +35,9 @@ THRESHOLDS: Mapping[tuple[str, str], str] = {
 TWO_SIDED = frozenset({"pelvic_incidence_minus_lordosis_deg"})
 """What is judged by how far it lies from 0 to either side."""
 
+NEVER_BELOW_0 = frozenset({"translation_mm", "rotation_deg", "subsidence_mm", "disc_height_mm"})
+"""Sizes: what of their interval lies below 0 cannot be true."""
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -67,6 +70,11 @@ class Series:
     def unit(self) -> str:
         """Its unit."""
         return split_unit(self.key)[1]
+
+    def interval(self, point: Point) -> tuple[float, float]:
+        """Lower and upper end of a value's 95 % interval, without what cannot be."""
+        low, high = point.value - point.uncertainty, point.value + point.uncertainty
+        return (max(low, 0.0) if self.key in NEVER_BELOW_0 else low), high
 
     @property
     def limits(self) -> Sequence[float]:

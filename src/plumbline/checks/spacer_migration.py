@@ -140,7 +140,7 @@ def measurements_of(motion: SpacerMotion, disc: DiscChange | None = None) -> dic
         "posterior_margin_mm": motion.posterior_margin_mm,
         "baseline_posterior_margin_mm": motion.baseline_posterior_margin_mm,
     }
-    told = {**below, **rest, **above, **(_heights(disc) if disc else {})}
+    told = {**below, **rest, **(_heights(disc) if disc else {}), **above}
     return {key: Measurement(each.value, each.uncertainty_95) for key, each in told.items()}
 
 

@@ -1,8 +1,8 @@
-"""How a list tells the reasons of a priority: what first, on what it rests, and nothing twice."""
+"""How a list tells the reasons of a priority: what first, on what it rests, nothing twice; and how far was read."""
 
 import pytest
 
-from services.worklist_api.pages.presentation import why
+from services.worklist_api.pages.presentation import position, why
 
 FLAG = "The order tells of a new neurological deficit."
 IN_CANAL = "L4-L5: the spacer reaches into the canal. Its centre lies 9.4 ± 0.2 mm posterior of the baseline. More."
@@ -32,3 +32,15 @@ def test_what_was_measured_is_not_lost_behind_what_was_ordered():
 def test_nothing_is_told_twice_and_what_is_left_out_is_counted(reasons, others, further):
     told = why(reasons)
     assert (told.others, told.further) == (others, further)
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        ("4106", "4106"),
+        ("2026-11-28T02:27:35.034134+00:00", "28 Nov 2026, 02:27:35 UTC"),
+        ("a1b2", "a1b2"),
+    ],
+)
+def test_how_far_a_source_was_read_is_told_as_people_read_it(kept, told):
+    assert position(kept) == told

@@ -72,7 +72,7 @@ def test_a_change_of_baseline_breaks_the_line(baselines, lines):
 
 @pytest.mark.parametrize("value", [-0.8, -0.03, 0.0, 0.4, 9.4, 23.0])
 def test_the_axis_has_even_round_ticks_and_holds_the_interval(value):
-    svg = drawn(result(2, "2026-03-01T09:00:00", value))
+    svg = drawn(result(2, "2026-03-01T09:00:00", value, key="translation_cranial_mm"))
     ticks = [float(text.replace("−", "-")) for text in re.findall(r'is-value"[^>]*>([^<]+)<', svg)]
     steps = {round(b - a, 6) for a, b in itertools.pairwise(ticks)}
     assert len(steps) == 1
@@ -101,3 +101,9 @@ def test_two_spacers_of_one_level_are_two_series():
     series = series_of([later, both], {})
     assert [[point.value for point in each.points] for each in series] == [[1.0, 1.1], [3.0, 3.3]]
     assert [each.group.rpartition("L4-L5 ")[2] for each in series] == ["implant 1", "implant 2"]
+
+
+@pytest.mark.parametrize(("key", "lowest"), [("rotation_deg", 0.0), ("translation_cranial_mm", -0.3)])
+def test_the_interval_of_a_size_ends_at_nought_and_that_of_a_direction_does_not(key, lowest):
+    (series,) = series_of([result(2, "2026-03-01T09:00:00", 0.1, key=key)], {})
+    assert series.interval(series.points[0]) == pytest.approx((lowest, 0.5))
