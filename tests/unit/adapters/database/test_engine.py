@@ -9,6 +9,7 @@ from sqlalchemy import event, text
 from plumbline.adapters.database import engine
 from plumbline.adapters.database.engine import json_text, open_store
 from plumbline.errors import Unavailable
+from tests.postgresql import ONLY_ON_FILES
 
 THREADS = 6
 
@@ -25,6 +26,7 @@ def count_one(store) -> None:
         session.execute(text("UPDATE worklist_changes SET number = number + 1"))
 
 
+@ONLY_ON_FILES
 def test_the_threads_of_a_process_write_one_after_another(store):
     """So that none finds the database locked and sleeps: SQLite wakes sleepers late and in no order."""
     noted: list[str] = []
@@ -42,6 +44,7 @@ def test_the_threads_of_a_process_write_one_after_another(store):
     assert noted == ["begin", "commit"] * THREADS
 
 
+@ONLY_ON_FILES
 def test_a_thread_that_never_gets_its_turn_says_so_and_reading_goes_on(store, monkeypatch):
     monkeypatch.setattr(engine, "_BUSY_TIMEOUT_S", 0.01)
     with store.begin(), ThreadPoolExecutor(1) as other:
