@@ -107,11 +107,38 @@ def merge_message(survivor: Person, retired: Person, frame: Frame | None = None)
     return _bytes(message, frame)
 
 
-def _framed(kind: str, frame: Frame) -> Message:
-    message = Message(STRUCTURES[kind], version=frame.version)
+PATIENT_STRUCTURES = {
+    **dict.fromkeys(("A01", "A04", "A08"), "ADT_A01"),
+    "A11": "ADT_A09",
+    "A18": "ADT_A18",
+    **dict.fromkeys(("A28", "A31"), "ADT_A05"),
+    **dict.fromkeys(("A34", "A36", "A47"), "ADT_A30"),
+    **dict.fromkeys(("A43", "A44"), "ADT_A43"),
+}
+"""Structure of each event of a patient that is built here (HL7 2.5.1, table 0354)."""
+_WITHOUT_VISIT = frozenset({"ADT_A30", "ADT_A43"})
+
+
+def patient_message(event: str, person: Person, retired: Person | None = None) -> bytes:
+    """ADT message of an event; with the retired record where the event has one."""
+    frame, structure = Frame(), PATIENT_STRUCTURES[event]
+    message = _framed(f"ADT^{event}", frame, structure)
+    message.evn.evn_2 = frame.sent
+    holder = message.add_group("ADT_A43_PATIENT") if structure == "ADT_A43" else message
+    _fill_pid(holder, person)
+    if retired:
+        holder.mrg.mrg_1 = retired.identifier
+    if structure not in _WITHOUT_VISIT:
+        message.pv1.pv1_2 = "O"
+    return _bytes(message, frame)
+
+
+def _framed(kind: str, frame: Frame, structure: str = "") -> Message:
+    structure = structure or STRUCTURES[kind]
+    message = Message(structure, version=frame.version)
     msh = message.msh
     msh.msh_3, msh.msh_4, msh.msh_5, msh.msh_6 = "HIS", "HOSPITAL", "PLUMBLINE", "READING"
-    msh.msh_7, msh.msh_9 = frame.sent, kind if frame.version == "2.3" else f"{kind}^{STRUCTURES[kind]}"
+    msh.msh_7, msh.msh_9 = frame.sent, kind if frame.version == "2.3" else f"{kind}^{structure}"
     msh.msh_10 = frame.control_id or f"MSG{next(_numbers):05d}"
     msh.msh_11, msh.msh_12 = frame.processing, frame.version
     if frame.accept:

@@ -13,7 +13,7 @@ from plumbline.adapters.hl7.refusals import ErrorCode, Refused
 from plumbline.adapters.hl7.values import SiteIdentifiers
 from plumbline.exams.facts import RedFlag, SourceKind
 from plumbline.exams.notices import MergeNotice, OrderNotice, OrderStatus
-from tests.hl7_messages import Frame, OrderText, Person, merge_message, order_message
+from tests.hl7_messages import Frame, OrderText, Person, merge_message, order_message, patient_message
 
 FULL = OrderText(
     accession="A77",
@@ -205,9 +205,19 @@ def test_a_site_names_further_messages_that_are_passed_over():
 
 @pytest.mark.parametrize("event", ["A18", "A34", "A36", "A47"])
 def test_earlier_forms_of_a_merge_and_a_changed_identifier_are_merges(event):
-    block = merge_message(Person("P1"), Person("P2")).replace(b"ADT^A40^ADT_A39", f"ADT^{event}".encode())
-    (notice,) = read(block)
+    (notice,) = read(patient_message(event, Person("P1"), Person("P2")))
     assert (notice.surviving.patient_id, notice.retired) == ("P1", (("P2", "HOSPITAL"),))
+
+
+@pytest.mark.parametrize("event", ["A01", "A04", "A08", "A11", "A28", "A31"])
+def test_whole_patient_messages_as_another_library_builds_them_say_nothing(event):
+    assert read(patient_message(event, Person("P1"))) == []
+
+
+@pytest.mark.parametrize("event", ["A43", "A44"])
+def test_whole_moves_as_another_library_builds_them_are_rejected(event):
+    with pytest.raises(Refused, match="operator must look"):
+        read(patient_message(event, Person("P1"), Person("P2")))
 
 
 @pytest.mark.parametrize("event", ["A24", "A37", "A43", "A44", "A45"])

@@ -11,6 +11,7 @@ from plumbline.adapters.hl7.results_out import control_id, result_message
 from plumbline.adapters.hl7.sending import judge_acknowledgement
 from plumbline.errors import InvalidInput, Unavailable
 from plumbline.pipeline.outgoing import Routing, result_notice
+from plumbline.triage.priority import Priority
 from tests.unit.pipeline.outbox_cases import delivery, finished
 
 SENT_AT = datetime(2026, 3, 1, 10, 5, tzinfo=UTC)
@@ -25,6 +26,26 @@ def test_it_is_valid_in_the_eyes_of_another_library():
     parsed = parse_message(str(message()), validation_level=VALIDATION_LEVEL.STRICT, find_groups=True)
     assert parsed.validate()
     assert parsed.msh.msh_9.to_er7() == "ORU^R01^ORU_R01"
+
+
+@pytest.mark.parametrize(
+    ("status", "priority", "has_report"),
+    [
+        ("preliminary", Priority.STAT, False),
+        ("final", Priority.URGENT, True),
+        ("corrected", Priority.ROUTINE, True),
+        ("withdrawn", Priority.ROUTINE, False),
+        ("cancelled", Priority.ROUTINE, False),
+    ],
+)
+def test_whatever_it_says_is_valid_in_the_eyes_of_another_library(status, priority, has_report):
+    notice = result_notice(finished(1, 2, "Grüße | aus ^ L4-L5 & \\", priority=priority.value), Routing({}))
+    notice |= {"status": status} if has_report else {"status": status, "report": None}
+    sent = result_message(notice, message_id="A1", sent_at=SENT_AT, application="RIS", facility="HOSPITAL")
+    parsed = parse_message(str(sent), validation_level=VALIDATION_LEVEL.STRICT, find_groups=True)
+    assert parsed.validate()
+    observations = parsed.oru_r01_patient_result.oru_r01_order_observation.oru_r01_observation
+    assert {each.obx.obx_11.to_er7() for each in observations} <= {"P", "F", "C", "W", "X"}
 
 
 def test_it_says_priority_status_text_and_link():
