@@ -65,14 +65,15 @@ def fill(store: Store, count: int, instances: int) -> None:
 
 
 @contextmanager
-def api(store_url: str, data_dir: Path) -> Iterator[tuple[str, int]]:
-    """The worklist API in a process of its own; yields its address and its process id."""
+def api(store_url: str, data_dir: Path, processes: int = 1) -> Iterator[tuple[str, int]]:
+    """The worklist API in processes of its own; yields its address and the id of the first."""
     port = free_port()
     environment = {
         **os.environ,
         "PLUMBLINE_DATA_DIR": str(data_dir),
         "PLUMBLINE_DATABASE_URL": store_url,
         "PLUMBLINE_API__PORT": str(port),
+        "PLUMBLINE_API__PROCESSES": str(processes),
     }
     process = subprocess.Popen([sys.executable, "-m", "services.worklist_api"], env=environment)
     address = f"http://127.0.0.1:{port}"
@@ -96,7 +97,12 @@ def _wait_until_live(address: str) -> None:
 
 
 def cpu_s(process_id: int) -> float:
-    """Processor time of a process so far."""
+    """Processor time of a process and its children so far."""
+    children = Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()
+    return _cpu_s_of(process_id) + sum(cpu_s(int(child)) for child in children)
+
+
+def _cpu_s_of(process_id: int) -> float:
     fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
@@ -128,6 +134,7 @@ def figures_of(measured: dict[str, Any], alone_ms: Sequence[float], options: arg
         "workitems": options.workitems,
         "readers": READERS,
         "reader_pause_s": options.pause,
+        "api_processes": options.processes,
         "instances_per_workitem": options.instances,
         "answer_mib": round(measured["bytes"] / 2**20, 3),
         "search_alone_p50_ms": round(statistics.median(alone_ms), 2),
@@ -171,6 +178,7 @@ def main() -> None:
     parser.add_argument("--instances", type=int, default=120)
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--pause", type=float, default=0, help="mean pause of a reader between two searches, s")
+    parser.add_argument("--processes", type=int, default=1, help="of the API")
     parser.add_argument("--database-url", help="an empty PostgreSQL database in place of SQLite")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
@@ -180,7 +188,7 @@ def main() -> None:
             event.listen(store.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
         fill(store, options.workitems, options.instances)
         store.engine.dispose()
-        with api(url, Path(directory)) as (address, process_id):
+        with api(url, Path(directory), options.processes) as (address, process_id):
             alone = search_alone(address)
             load(address, WARM_UP_S, options, is_warm_up=True)
             before = cpu_s(process_id)
