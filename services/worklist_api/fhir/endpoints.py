@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse
 
 from plumbline import __version__
 from plumbline.adapters.fhir.answers import FHIR_JSON, capabilities, outcome
+from plumbline.adapters.fhir.bundles import Asked, entries_of, is_transaction, read_bundle
 from plumbline.adapters.fhir.desk import FhirDesk, Kept
 from plumbline.adapters.fhir.reading import MODELS
 from plumbline.adapters.fhir.refusals import RefusedResource
@@ -29,7 +30,6 @@ RESOURCES = Counter("plumbline_fhir_resources", "FHIR resources taken, by type a
 UNPROCESSABLE = 422
 """Status of a resource whose form is right and whose content cannot be used (FHIR R4, http.html#create)."""
 
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _ISSUE_OF_STATUS = {404: "not-found", 413: "too-long", 415: "not-supported", 503: "transient"}
 
 
@@ -49,22 +49,70 @@ def metadata(context: InContext) -> JSONResponse:
     return _json(capabilities(software_version=__version__, at=context.now()))
 
 
+@router.post("", summary="Take several orders and operations at once", response_class=JSONResponse)
+async def bundle(request: Request, desk: InDesk) -> JSONResponse:
+    """A Bundle: of a transaction every entry is taken or none, of a batch each for itself.
+
+    What is stored before the store went away stays so: the same Bundle again is the same.
+    """
+    try:
+        body = await _body(request)
+        return _json(await run_in_threadpool(_take_bundle, body, desk, f"{str(request.base_url).rstrip('/')}/fhir"))
+    except PlumblineError as error:
+        return _refused(error)
+
+
+def _take_bundle(body: bytes, desk: FhirDesk, base: str) -> dict[str, Any]:
+    document = read_bundle(body)
+    asked = list(entries_of(document))
+    if is_transaction(document):
+        for each in asked:
+            if each is not None:
+                each.check(desk)
+    answers = [_entry_answer(each, desk, base, is_all=is_transaction(document)) for each in asked]
+    return {"resourceType": "Bundle", "type": f"{document['type']}-response", "entry": answers}
+
+
+def _entry_answer(asked: Asked | None, desk: FhirDesk, base: str, *, is_all: bool) -> dict[str, Any]:
+    if asked is None:
+        said = outcome("not-supported", "This server keeps no resources of this type; it was passed over.")
+        return {"response": {"status": "200", "outcome": said}}
+    try:
+        kept = asked.take(desk)
+    except RefusedResource as refusal:
+        if is_all:
+            raise
+        answer = _refused(refusal)
+        RESOURCES.labels(asked.kind, str(answer.status_code)).inc()
+        return {"response": {"status": str(answer.status_code), "outcome": json.loads(bytes(answer.body))}}
+    status = "201" if kept.is_new else "200"
+    RESOURCES.labels(asked.kind, status).inc()
+    location = f"{base}/{asked.kind}/{kept.resource_id}/_history/{kept.version}"
+    return {"response": {"status": status, "location": location, "etag": f'W/"{kept.version}"'}}
+
+
 @router.post("/{kind}", summary="Take an order or an operation", response_class=JSONResponse)
 async def create(kind: str, request: Request, desk: InDesk) -> JSONResponse:
-    """201 with the address of the resource; 200 where it was known already."""
-    return await _taken(kind, request, lambda body: desk.create(kind, body))
+    """201 with the address of the resource; 200 where it was known already.
+
+    With ``If-None-Exist: identifier=SYSTEM|VALUE`` one that is known is not changed.
+    """
+    criteria = request.headers.get("if-none-exist")
+    if criteria is None:
+        return await _taken(kind, request, lambda body: desk.create(kind, body))
+    return await _taken(kind, request, lambda body: desk.create_unless_known(kind, criteria, body))
+
+
+@router.put("/{kind}", summary="Replace an order or an operation by its identifier", response_class=JSONResponse)
+async def update_by_identifier(kind: str, request: Request, desk: InDesk) -> JSONResponse:
+    """``?identifier=SYSTEM|VALUE``: 200, or 201 where none with it was known."""
+    return await _taken(kind, request, lambda body: desk.update_by_identifier(kind, request.url.query, body))
 
 
 @router.put("/{kind}/{resource_id}", summary="Replace an order or an operation", response_class=JSONResponse)
 async def update(kind: str, resource_id: str, request: Request, desk: InDesk) -> JSONResponse:
     """200, or 201 where the id was not known."""
-
-    def keep(body: bytes) -> Kept:
-        if not _ID.fullmatch(resource_id):
-            raise RefusedResource("The id in the address has other characters than R4 allows.", f"{kind}.id")
-        return desk.update(kind, resource_id, body)
-
-    return await _taken(kind, request, keep)
+    return await _taken(kind, request, lambda body: desk.update(kind, resource_id, body))
 
 
 @router.get("/{kind}/{resource_id}", summary="An order or an operation", response_class=JSONResponse)

@@ -38,6 +38,8 @@ def capabilities(*, software_version: str, at: datetime) -> dict[str, Any]:
             "interaction": interactions,
             "versioning": "versioned",
             "updateCreate": True,
+            "conditionalCreate": True,
+            "conditionalUpdate": True,
             "readHistory": False,
         }
         for kind in MODELS
@@ -52,7 +54,13 @@ def capabilities(*, software_version: str, at: datetime) -> dict[str, Any]:
             "format": ["json"],
             "software": {"name": "Plumbline", "version": software_version},
             "implementation": {"description": "Takes orders and operations of spine patients."},
-            "rest": [{"mode": "server", "resource": resources}],
+            "rest": [
+                {
+                    "mode": "server",
+                    "resource": resources,
+                    "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                }
+            ],
         },
     )
 

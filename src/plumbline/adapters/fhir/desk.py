@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from plumbline.adapters.fhir.answers import as_stored
-from plumbline.adapters.fhir.reading import SiteSystems, id_of_new, notice_of, parse
+from plumbline.adapters.fhir.reading import SiteSystems, id_of_criteria, id_of_new, notice_of, parse
 from plumbline.adapters.fhir.refusals import RefusedResource
 from plumbline.pipeline.patient_ports import Envelope, MessageIntake
 
 CHANNEL = "fhir"
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,24 @@ class FhirDesk:
             raise
         return self._keep(kind, id_of_new(kind, resource, body), body)
 
+    def create_unless_known(self, kind: str, criteria: str, body: bytes) -> Kept:
+        """Take a new resource unless one with the identifier is there, which then stays as it is."""
+        resource_id = id_of_criteria(kind, criteria)
+        return self.read(kind, resource_id) or self.update(kind, resource_id, body)
+
+    def update_by_identifier(self, kind: str, criteria: str, body: bytes) -> Kept:
+        """Take a new version of the resource with the identifier, or a new one."""
+        return self.update(kind, id_of_criteria(kind, criteria), body)
+
     def update(self, kind: str, resource_id: str, body: bytes) -> Kept:
         """Take a new version of a resource, or a new one under the id that the client chose."""
+        if not _ID.fullmatch(resource_id):
+            raise RefusedResource("The id in the address has other characters than R4 allows.", f"{kind}.id")
         return self._keep(kind, resource_id, body)
+
+    def check(self, kind: str, body: bytes) -> None:
+        """Raise ``RefusedResource`` where a resource cannot be used; nothing is stored or set aside."""
+        notice_of(kind, "", parse(kind, body), self.site)
 
     def read(self, kind: str, resource_id: str) -> Kept | None:
         """The newest version, None where there is none."""

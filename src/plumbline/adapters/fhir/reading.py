@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 from fhir.resources.R4B.codeableconcept import CodeableConcept
 from fhir.resources.R4B.identifier import Identifier
@@ -102,8 +103,30 @@ def _refusal(kind: str, error: ValidationError) -> RefusedResource:
 def id_of_new(kind: str, resource: Resource, body: bytes) -> str:
     """Id of a resource that was posted: of its first identifier, else of its content, so a repeat is the same."""
     first = next((each for each in resource.identifier or () if each.value), None)
-    said = f"{first.system}|{first.value}".encode() if first else body
-    return str(uuid.uuid5(_NAMESPACE, f"{kind}/{said.hex()}"))
+    if first is not None:
+        return id_of_identifier(kind, first.system and str(first.system), str(first.value))
+    return str(uuid.uuid5(_NAMESPACE, f"{kind}/{body.hex()}"))
+
+
+def id_of_identifier(kind: str, system: str | None, value: str) -> str:
+    """Id of the resource that has this identifier as its first, or that a client means by it."""
+    return str(uuid.uuid5(_NAMESPACE, f"{kind}/{f'{system}|{value}'.encode().hex()}"))
+
+
+def id_of_criteria(kind: str, criteria: str) -> str:
+    """Id of the resource that a conditional request means (FHIR R4, http.html#ccreate and #cond-update).
+
+    Raises
+    ------
+    RefusedResource
+        When it asks for anything else than one identifier: resources are found by nothing else here.
+    """
+    asked = parse_qsl(criteria.removeprefix("?"), keep_blank_values=True)
+    if len(asked) != 1 or asked[0][0] != "identifier" or not asked[0][1].rpartition("|")[2]:
+        sentence = "Only identifier=SYSTEM|VALUE is understood as the condition."
+        raise RefusedResource(sentence, f"{kind}.identifier", "not-supported")
+    system, _, value = asked[0][1].rpartition("|")
+    return id_of_identifier(kind, system or None, value)
 
 
 def notice_of(kind: str, resource_id: str, resource: Resource, site: SiteSystems) -> OrderNotice:

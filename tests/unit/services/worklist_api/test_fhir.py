@@ -281,3 +281,88 @@ def test_identifiers_that_the_site_does_not_know_stand_beside_one_that_it_does(s
     refused = site.post(request(contained=[alone]))
     assert refused.status_code == 422
     assert "site.issuers" in refusal(refused).issue[0].diagnostics
+
+
+def send(site: OrderSite, method: str, address: str, document: dict, **headers: str):
+    return site.client.request(method, address, content=json.dumps(document), headers={**FHIR, **headers})
+
+
+def test_a_conditional_create_leaves_what_is_there_as_it_is(site):
+    condition = {"If-None-Exist": "identifier=https://hospital.example/orders|O1"}
+    first = send(site, "POST", "/fhir/ServiceRequest", request(), **condition)
+    again = send(site, "POST", "/fhir/ServiceRequest", request(priority="routine"), **condition)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json()["priority"] == "stat"
+    refused = send(site, "POST", "/fhir/ServiceRequest", request(), **{"If-None-Exist": "status=active"})
+    assert refused.status_code == 422
+    assert OperationOutcome.model_validate(refused.json()).issue[0].code == "not-supported"
+
+
+def test_a_conditional_update_replaces_by_identifier_whatever_id_the_resource_has(site):
+    address = "/fhir/ServiceRequest?identifier=https://hospital.example/orders|O1"
+    posted = site.post(request())
+    updated = send(site, "PUT", address, request(priority="routine"))
+    assert (posted.status_code, updated.status_code) == (201, 200)
+    assert updated.json()["id"] == posted.json()["id"]
+    (order,) = site.orders()
+    assert order.order.priority == "ROUTINE"
+
+
+PATIENT = {
+    "resourceType": "Patient",
+    "id": "p",
+    "identifier": [{"system": SYSTEM, "value": "P1"}],
+    "birthDate": "1961-04-02",
+    "gender": "female",
+}
+
+
+def bundle(*resources: dict, kind: str = "transaction") -> dict:
+    entries = [
+        {
+            "fullUrl": f"urn:uuid:{number}",
+            "resource": each,
+            "request": {"method": "POST", "url": each["resourceType"]},
+        }
+        for number, each in enumerate(resources)
+    ]
+    return {"resourceType": "Bundle", "type": kind, "entry": entries}
+
+
+def test_a_bundle_s_orders_are_of_the_patient_that_it_holds(site):
+    document = bundle(PATIENT, request(subject={"reference": "urn:uuid:0"}))
+    answer = send(site, "POST", "/fhir", document)
+    assert answer.status_code == 200
+    assert [each["response"]["status"] for each in answer.json()["entry"]] == ["200", "201"]
+    (order,) = site.orders()
+    assert (order.patient.patient_id, order.patient.birth_date, order.patient.sex) == ("P1", date(1961, 4, 2), "F")
+    again = send(site, "POST", "/fhir", document).json()
+    assert again["entry"][1]["response"]["status"] == "200"
+    assert len(site.orders()) == 1
+
+
+def test_of_a_transaction_with_a_fault_nothing_is_taken_and_of_a_batch_the_rest(site):
+    resources = (request(), request(identifier=[{"value": "O2"}], subject={"reference": "Patient/unknown"}))
+    refused = send(site, "POST", "/fhir", bundle(*resources))
+    assert refused.status_code == 422
+    assert OperationOutcome.model_validate(refused.json()).issue
+    assert site.orders() == ()
+    taken = send(site, "POST", "/fhir", bundle(*resources, kind="batch")).json()
+    assert [each["response"]["status"] for each in taken["entry"]] == ["201", "422"]
+    assert len(site.orders()) == 1
+
+
+@pytest.mark.parametrize(
+    ("document", "status"),
+    [
+        ({"resourceType": "Patient"}, 400),
+        ({"resourceType": "Bundle", "type": "message", "entry": []}, 422),
+        ({**bundle(request()), "entry": [7]}, 400),
+        ({**bundle(request()), "entry": [{"resource": request(), "request": {"method": "DELETE", "url": "x"}}]}, 422),
+    ],
+)
+def test_what_is_no_bundle_of_requests_is_refused(site, document: dict, status: int):
+    answer = send(site, "POST", "/fhir", document)
+    assert answer.status_code == status
+    assert OperationOutcome.model_validate(answer.json()).issue
+    assert site.orders() == ()
