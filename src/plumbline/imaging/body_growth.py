@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.anatomy.transforms import RigidTransform
+from plumbline.imaging.body_chain import best_chain, known_as
 from plumbline.imaging.localiser_settings import LocaliserSettings
 from plumbline.imaging.metal_blocks import MetalBlocks
 from plumbline.imaging.sacral_bone import Bone, sacral_probability
@@ -51,30 +52,53 @@ class BodyGrowth:
         self._fit = fit
         self._settings = settings
 
-    def whole(self, seed: Body) -> list[Body]:
-        """All bodies, caudal to cranial; grown once more from the best of them where the seed was a poor one."""
-        grown = self._both_ways(seed)
+    def whole(self, seeds: Sequence[Body]) -> list[Body]:
+        """All bodies, caudal to cranial: the best chain among those grown from every seed.
+
+        A seed that others have reached already is not grown again. Where all were poor, the best body found is
+        grown from once more.
+        """
+        grown: list[Body] = []
+        for seed in sorted(seeds, key=self.worth_as_seed, reverse=True):
+            is_worth_it = not grown or self.worth_as_seed(seed) > self._settings.poor_quality
+            if is_worth_it and known_as(seed, grown) is None:
+                self._grow_from(seed, grown)
         best = max(grown, key=self.worth_as_seed)
-        is_poor = self.worth_as_seed(seed) < self._settings.poor_quality < self.worth_as_seed(best)
-        return self._both_ways(best) if is_poor else grown
+        if max(map(self.worth_as_seed, seeds)) < self._settings.poor_quality < self.worth_as_seed(best):
+            grown.remove(best)
+            self._grow_from(best, grown)
+        return best_chain(grown, self.worth, self._link_cost)
+
+    def _grow_from(self, seed: Body, grown: list[Body]) -> None:
+        """Add a seed and what is found beyond it in both directions, up to bodies that are known already."""
+        found = [body for up in (False, True) for body in self.from_body(seed, up=up, until=grown)]
+        grown += [seed, *found]
+
+    def _link_cost(self, lower: Body, upper: Body) -> float | None:
+        """What it costs two bodies to be neighbours; None where they cannot be, or the upper is surely sacral."""
+        if not self._is_neighbour(lower, upper, 1.0):
+            return None
+        if sacral_probability(self._bone, upper, self._settings) >= self._settings.surely_sacral:
+            return None
+        return self._unlike(lower, upper) + self.odd_gap(lower, upper, up=True)
 
     def worth_as_seed(self, body: Body) -> float:
         """Worth of a body to grow the others from; by one that is rather sacral nothing is known of their heights."""
         is_sacral = sacral_probability(self._bone, body, self._settings) > 0.5
         return self.worth(body) - self._settings.sacral_seed * is_sacral
 
-    def _both_ways(self, seed: Body) -> list[Body]:
-        return [*reversed(self.from_body(seed, up=False)), seed, *self.from_body(seed, up=True)]
+    def from_body(self, seed: Body, *, up: bool, until: Sequence[Body] = ()) -> list[Body]:
+        """Bodies beyond the seed, nearest first, up to one of those known already.
 
-    def from_body(self, seed: Body, *, up: bool) -> list[Body]:
-        """Bodies beyond the seed, nearest first; downwards it ends with the first that is surely sacral."""
+        Downwards it ends with the first that is surely sacral.
+        """
         found: list[Body] = []
         current, known = seed, [seed]
         while len(found) < _MOST_BODIES:
             if not up and sacral_probability(self._bone, current, self._settings) >= self._settings.surely_sacral:
                 break
             following = self._next(current, known, up=up)
-            if following is None:
+            if following is None or known_as(following, until) is not None:
                 break
             found.append(following)
             known.append(following)
@@ -103,8 +127,10 @@ class BodyGrowth:
 
     def _likeness(self, body: Body, sized: Body, other: Body, *, up: bool) -> float:
         """Worth of a neighbour, about as high as ``sized`` (a sacral one need not be) and a disc away from ``body``."""
-        unlike = abs(float(np.log(other.height_mm / sized.height_mm)))
-        return self.worth(other) - min(unlike, self._settings.most_unlike) - self.odd_gap(body, other, up=up)
+        return self.worth(other) - self._unlike(sized, other) - self.odd_gap(body, other, up=up)
+
+    def _unlike(self, body: Body, other: Body) -> float:
+        return min(abs(float(np.log(other.height_mm / body.height_mm))), self._settings.most_unlike)
 
     def worth(self, body: Body) -> float:
         """Quality of a body, less what it costs to swallow a spacer."""

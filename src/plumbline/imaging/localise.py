@@ -128,7 +128,7 @@ def _bodies(
     blocks: MetalBlocks,
     settings: LocaliserSettings,
 ) -> list[Body]:
-    """Fitted bodies caudal to cranial, grown in both directions from the best one between two discs."""
+    """Fitted bodies caudal to cranial, grown in both directions from those between two discs."""
 
     def fit(start: Body, has_floor: bool = True) -> Body:
         return fit_body(volume, start, metal=shadow, settings=settings.body, has_floor=has_floor)
@@ -138,7 +138,7 @@ def _bodies(
     if not plausible:
         raise AnalysisFailed("the vertebral bodies have no edges that could be fitted")
     grow = BodyGrowth(volume, bone, fit, settings, blocks)
-    return grow.whole(max(plausible, key=grow.worth_as_seed))
+    return grow.whole(plausible)
 
 
 SECOND_SACRAL_BODY = 0.3
