@@ -56,14 +56,14 @@ def localise_spine(
     metal_coarse, shadow_coarse = _coarse_metal(volume, coarse, metal)
     line = find_canal(coarse, settings.canal)
     discs = map_discs(straighten(coarse, shadow_coarse, line), settings.discs)
+    blocks = MetalBlocks.of(volume, metal)
     if metal_coarse is not None:
-        discs = _with_spacers(discs, line, metal_coarse, settings)
+        discs = _with_blocks(_with_spacers(discs, line, metal_coarse, settings), blocks, settings)
     chain = chain_discs(discs, settings.discs)
     if len(chain) < settings.least_bodies:
         raise AnalysisFailed("fewer than two discs were found along the canal")
     shadow = _fine_shadow(volume, metal)
     bone = _without_metal(coarse, metal_coarse)
-    blocks = MetalBlocks.of(volume, metal)
     bodies = _bodies(volume, bone, line, discs, chain, shadow, blocks, settings)
     return _assemble(volume, bone, line, bodies, metal, settings)
 
@@ -115,6 +115,17 @@ def _with_spacers(discs: DiscMap, line: CanalLine, metal: Volume, settings: Loca
         near = slice(max(middle - 6, 0), middle + 7)
         contrast[near] = np.minimum(contrast[near], 0.1)
         contrast[middle] = settings.spacer_contrast
+    return replace(discs, contrast=contrast)
+
+
+def _with_blocks(discs: DiscMap, blocks: MetalBlocks, settings: LocaliserSettings) -> DiscMap:
+    """A block of metal as high as a disc, in the row of bodies, is the surest disc; streaks beside it are none."""
+    contrast = discs.contrast.copy()
+    places = blocks.places_along(discs.centres_lps_mm)
+    for place in places:
+        near = slice(max(place - settings.streaks_mm, 0), place + settings.streaks_mm + 1)
+        contrast[near] = np.minimum(contrast[near], 0.1)
+    contrast[places] = settings.block_contrast
     return replace(discs, contrast=contrast)
 
 

@@ -24,6 +24,8 @@ class LocaliserSettings:
         Usual height of a disc, taken off the distance of two disc centres.
     spacer_contrast
         What metal in the middle of a disc space counts as, against 1 for a dark disc between bright bodies.
+    block_contrast, streaks_mm
+        What a solid block of metal counts as, and how far from its middle (along the canal) no other disc can be.
     least_bodies
         Fewer make no spine.
     poor_quality
@@ -58,6 +60,8 @@ class LocaliserSettings:
     bone_hu: float = 130.0
     disc_mm: float = 8.0
     spacer_contrast: float = 0.7
+    block_contrast: float = 1.0
+    streaks_mm: int = 14
     least_bodies: int = 2
     least_edges: float = 0.42
     poor_quality: float = 0.75

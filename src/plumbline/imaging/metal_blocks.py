@@ -40,6 +40,18 @@ class MetalBlocks:
         large = (index_zyx[piece == number] for number in np.flatnonzero(sizes >= LEAST_MM3))
         return cls(tuple(volume.zyx_to_lps(each[:: 1 + len(each) // _MOST_POINTS]) for each in large))
 
+    def places_along(self, centres_lps_mm: Points) -> list[int]:
+        """Which places in a row of bodies (their middles, shape (n, 3), one per mm) hold a block as high as a disc."""
+        along = np.gradient(centres_lps_mm, axis=0)
+        places = []
+        for piece in self.pieces:
+            apart = np.linalg.norm(centres_lps_mm - piece.mean(axis=0), axis=1)
+            place = int(np.argmin(apart))
+            low, high = np.percentile(piece @ along[place] / np.linalg.norm(along[place]), [5.0, 95.0])
+            if apart[place] < _IN_ROW_MM and high - low < _HIGHEST_MM:
+                places.append(place)
+        return places
+
     def swallowed_by(self, body: Body) -> float:
         """The largest share of a block that lies between the walls and endplates of a body, 0 to 1."""
         half = np.array([body.depth_mm, body.height_mm, body.width_mm]) / 2
@@ -76,5 +88,9 @@ class MetalBlocks:
 
 
 _NEXT_MM = 16.0
+_IN_ROW_MM = 15.0
+"""How far from the middle of a disc space the middle of a spacer may lie."""
+_HIGHEST_MM = 24.0
+"""A lordotic spacer that leans against the canal reaches over so much; a screw or a whole body is higher or thinner."""
 _INTO_MM = 3.0
 """How far into a body the middle of a block may seem to lie that is between two."""
