@@ -12,6 +12,7 @@ from plumbline.checks.thresholds import CheckThresholds
 from plumbline.demo.real_input import SHARED_DATA, read_real_anatomy, scanner_order
 from plumbline.imaging.hardware import metal_mask
 from plumbline.imaging.localise import localise_spine
+from plumbline.imaging.metal_pieces import MetalPieces
 
 pytestmark = [pytest.mark.real_data, pytest.mark.slow, pytest.mark.timeout(300)]
 FOLDER = SHARED_DATA / "ct-t11-pelvis"
@@ -27,7 +28,7 @@ def ct():
 
 def located(ct, *, slices_off):
     top = ct.crop((0, 0, 0), (ct.shape[0] - slices_off, *ct.shape[1:]))
-    return localise_spine(top, metal=metal_mask(top))
+    return localise_spine(top, pieces=MetalPieces(top, metal_mask(top)))
 
 
 @pytest.mark.parametrize("slices_off", [0, 3])

@@ -45,7 +45,11 @@ def best_chain(
     before: list[int | None] = []
     for index, body in enumerate(ordered):
         gain = (worth(body) - _WORTHLESS) * body.height_mm / USUAL_HEIGHT_MM
-        links = [(totals[lower] - cost, lower) for lower in range(index) if (cost := link_cost(ordered[lower], body)) is not None]
+        links = [
+            (totals[lower] - cost, lower)
+            for lower in range(index)
+            if (cost := link_cost(ordered[lower], body)) is not None
+        ]
         longest, lower = max(links, default=(0.0, None))
         totals.append(gain + max(longest, 0.0))
         before.append(lower if longest > 0.0 else None)

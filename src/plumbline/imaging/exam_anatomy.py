@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from plumbline.errors import AnalysisFailed
 from plumbline.imaging.hardware import HardwareSettings, metal_mask, segment_hardware
 from plumbline.imaging.label_maps import LabelMap
 from plumbline.imaging.localise import localise_spine
 from plumbline.imaging.mapped_spine import spine_from_label_map, with_disagreement
+from plumbline.imaging.metal_pieces import MetalPieces
 from plumbline.imaging.motion import ExamAnatomy
+from plumbline.imaging.shanks import part_from_shanks
 from plumbline.imaging.spine import LocalisedSpine
 from plumbline.imaging.volume import Volume
 
@@ -34,23 +33,24 @@ def analyse_exam(
         When no spine can be found, with the reason.
     """
     settings = settings or HardwareSettings()
-    metal = metal_mask(volume, settings)
-    spine = _spine(volume, label_maps, metal)
-    return ExamAnatomy(volume, spine, segment_hardware(volume, spine, metal=metal, settings=settings))
+    pieces = MetalPieces(volume, metal_mask(volume, settings))
+    spine = _spine(volume, label_maps, pieces)
+    return ExamAnatomy(volume, spine, segment_hardware(volume, spine, pieces=pieces, settings=settings))
 
 
-def _spine(volume: Volume, label_maps: Sequence[LabelMap], metal: NDArray[np.bool_]) -> LocalisedSpine:
+def _spine(volume: Volume, label_maps: Sequence[LabelMap], pieces: MetalPieces) -> LocalisedSpine:
     """The spine of the fullest label map that fits the volume, else that of the built-in localiser."""
     refusals: list[str] = []
     for label_map in sorted(label_maps, key=lambda each: -len(each.segments)):
         try:
-            spine = spine_from_label_map(volume, label_map, metal=metal)
+            spine = spine_from_label_map(volume, label_map, metal=pieces.mask)
         except AnalysisFailed as error:
             refusals.append(f"A label map was not used: {error.what}.")
             continue
+        part_from_shanks(volume, pieces, spine.canal_lps_mm)
         others = [each for each in label_maps if each is not label_map]
         return with_disagreement(spine, others)
-    spine = localise_spine(volume, metal=metal)
+    spine = localise_spine(volume, pieces=pieces)
     return replace(spine, doubts=(*spine.doubts, *refusals))
 
 
@@ -60,12 +60,11 @@ def contains_spinal_hardware(volume: Volume, settings: HardwareSettings | None =
     Without any metal the vertebrae are not looked for.
     """
     settings = settings or HardwareSettings()
-    metal = metal_mask(volume, settings)
-    voxel_mm3 = float(abs(volume.spacing_mm.prod()))
-    if metal.sum() * voxel_mm3 < settings.least_marker_mm3:
+    pieces = MetalPieces(volume, metal_mask(volume, settings))
+    if len(pieces.points) * pieces.voxel.mm3 < settings.least_marker_mm3:
         return False
     try:
-        spine = localise_spine(volume, metal=metal)
+        spine = localise_spine(volume, pieces=pieces)
     except AnalysisFailed:
         return None
-    return bool(segment_hardware(volume, spine, metal=metal, settings=settings).implants)
+    return bool(segment_hardware(volume, spine, pieces=pieces, settings=settings).implants)

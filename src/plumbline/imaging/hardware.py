@@ -224,27 +224,26 @@ def segment_hardware(
     volume: Volume,
     spine: LocalisedSpine,
     *,
-    metal: NDArray[np.bool_] | None = None,
+    pieces: MetalPieces | None = None,
     settings: HardwareSettings | None = None,
 ) -> Hardware:
     """Tell the metal of an exam apart by the vertebrae it lies in.
 
     Parameters
     ----------
-    metal
-        ``metal_mask`` of the volume, where it is at hand already.
+    pieces
+        Of the ``metal_mask`` of the volume, where they are at hand already; nothing has claimed them.
     """
     settings = settings or HardwareSettings()
-    metal = metal_mask(volume, settings) if metal is None else metal
-    pieces = MetalPieces(volume, metal)
+    pieces = pieces or MetalPieces(volume, metal_mask(volume, settings))
     if not len(pieces.points):
-        return Hardware(metal, ())
+        return Hardware(pieces.mask, ())
     places = MetalPlaces(pieces.points, spine, settings.other)
     leads = _electrodes(pieces, places, settings.other)
     implants = [*_spacers(pieces, spine, settings), *_screws(volume, pieces, spine, settings)]
     rest = _Rest(pieces, places, settings.other)
     implants += [*rest.rods(), *rest.plates()]
-    return Hardware(metal, tuple(implants), (*leads, *rest.elsewhere()))
+    return Hardware(pieces.mask, tuple(implants), (*leads, *rest.elsewhere()))
 
 
 def disc_height_mm(above: LocalisedVertebra, below: LocalisedVertebra) -> float:

@@ -25,9 +25,11 @@ from plumbline.imaging.discs import DiscMap, chain_discs, map_discs
 from plumbline.imaging.localiser_settings import LocaliserSettings
 from plumbline.imaging.masks import voxels_of, within_box
 from plumbline.imaging.metal_blocks import MetalBlocks
+from plumbline.imaging.metal_pieces import MetalPieces
 from plumbline.imaging.ribs import bone_of_bodies_hu, find_ribs
 from plumbline.imaging.sacral_bone import Bone, sacral_probabilities
 from plumbline.imaging.sampling import axis_aligned, coordinates_in, sample
+from plumbline.imaging.shanks import part_from_shanks
 from plumbline.imaging.spine import LocalisedSpine, LocalisedVertebra
 from plumbline.imaging.straight import straighten
 from plumbline.imaging.vertebral_body import Body, fit_body
@@ -37,14 +39,14 @@ Points = NDArray[Any]
 
 
 def localise_spine(
-    volume: Volume, *, metal: NDArray[np.bool_] | None = None, settings: LocaliserSettings | None = None
+    volume: Volume, *, pieces: MetalPieces | None = None, settings: LocaliserSettings | None = None
 ) -> LocalisedSpine:
     """Find the vertebrae of a CT and name them as far as that can be told.
 
     Parameters
     ----------
-    metal
-        Voxels of metal, bool, shape of the volume; they say nothing about bone.
+    pieces
+        The metal in it, which says nothing about bone; what touches a screw in front of the canal is parted from it.
 
     Raises
     ------
@@ -53,11 +55,13 @@ def localise_spine(
     """
     settings = settings or LocaliserSettings()
     coarse = axis_aligned(volume, settings.coarse_mm, largest_hu=settings.largest_hu)
+    metal, blocks = pieces.mask if pieces else None, MetalBlocks()
     metal_coarse, shadow_coarse = _coarse_metal(volume, coarse, metal)
     line = find_canal(coarse, settings.canal)
     discs = map_discs(straighten(coarse, shadow_coarse, line), settings.discs)
-    blocks = MetalBlocks.of(volume, metal)
-    if metal_coarse is not None:
+    if pieces is not None and metal_coarse is not None:
+        part_from_shanks(volume, pieces, line.points_lps_mm)
+        blocks = MetalBlocks.of(pieces)
         discs = _with_blocks(_with_spacers(discs, line, metal_coarse, settings), blocks, settings)
     chain = chain_discs(discs, settings.discs)
     if len(chain) < settings.least_bodies:

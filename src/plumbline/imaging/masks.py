@@ -20,15 +20,22 @@ def voxels_of(mask: Mask) -> NDArray[np.intp]:
     return np.stack(np.unravel_index(np.flatnonzero(mask), mask.shape), axis=1)
 
 
-def connected(mask: Mask, held_zyx: NDArray[Any]) -> tuple[NDArray[Any], int]:
-    """Number, from 1 on, of the connected piece of each voxel held (see ``voxels_of``); how many pieces there are."""
+def connected(held_zyx: NDArray[Any]) -> tuple[NDArray[Any], int]:
+    """Number, from 1 on, of the connected piece of each voxel held, shape (n,); how many pieces there are.
+
+    Parameters
+    ----------
+    held_zyx
+        Shape (n, 3): index of the voxels.
+    """
     if not len(held_zyx):
         return np.zeros(0, dtype=int), 0
-    first, last = held_zyx.min(axis=0), held_zyx.max(axis=0) + 1
-    box = mask[tuple(slice(int(a), int(b)) for a, b in zip(first, last, strict=True))]
+    at = tuple((held_zyx - held_zyx.min(axis=0)).T)
+    box = np.zeros([int(axis.max()) + 1 for axis in at], dtype=bool)
+    box[at] = True
     labelled: NDArray[Any] = np.empty(box.shape, dtype=np.int32)
     count = int(ndimage.label(box, structure=np.ones((3, 3, 3)), output=labelled))  # type: ignore[arg-type]
-    return labelled[tuple((held_zyx - first).T)], count
+    return labelled[at], count
 
 
 def parted_where_thin(

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.imaging.masks import Mask, connected, voxels_of
+from plumbline.imaging.metal_pieces import MetalPieces
 from plumbline.imaging.vertebral_body import Body
-from plumbline.imaging.volume import Volume
 
 Points = NDArray[Any]
 
@@ -30,15 +29,11 @@ class MetalBlocks:
     pieces: tuple[Points, ...] = ()
 
     @classmethod
-    def of(cls, volume: Volume, metal: Mask | None) -> MetalBlocks:
-        """Those of a volume; ``metal`` has its shape."""
-        if metal is None or not metal.any():
-            return cls()
-        index_zyx = voxels_of(metal)
-        piece, count = connected(metal, index_zyx)
-        sizes = np.bincount(piece, minlength=count + 1) * float(abs(np.linalg.det(volume.lps_from_index[:3, :3])))
-        large = (index_zyx[piece == number] for number in np.flatnonzero(sizes >= LEAST_MM3))
-        return cls(tuple(volume.zyx_to_lps(each[:: 1 + len(each) // _MOST_POINTS]) for each in large))
+    def of(cls, pieces: MetalPieces) -> MetalBlocks:
+        """Those among the pieces of an exam's metal."""
+        large = np.flatnonzero(pieces.sizes * pieces.voxel.mm3 >= LEAST_MM3)
+        points = (pieces.points[pieces.piece == number] for number in large)
+        return cls(tuple(each[:: 1 + len(each) // _MOST_POINTS] for each in points))
 
     def places_along(self, centres_lps_mm: Points) -> list[int]:
         """Which places in a row of bodies (their middles, shape (n, 3), one per mm) hold a block as high as a disc."""

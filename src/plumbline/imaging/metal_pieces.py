@@ -19,9 +19,10 @@ class MetalPieces:
     """Metal voxels as points, each with the connected piece it belongs to, and what has claimed it."""
 
     def __init__(self, volume: Volume, metal: NDArray[np.bool_]) -> None:
+        self.mask = metal
         self.index_zyx = voxels_of(metal)
         self.points = volume.zyx_to_lps(self.index_zyx)
-        self.piece, count = connected(metal, self.index_zyx)
+        self.piece, count = connected(self.index_zyx)
         self.sizes = np.bincount(self.piece, minlength=count + 1)
         self.density = volume.voxels[tuple(self.index_zyx.T)].astype(float)
         self.is_spacer = np.zeros(len(self.points), dtype=bool)
@@ -56,6 +57,11 @@ class MetalPieces:
                 self.piece[own] = np.where(part == 0, number, len(self.sizes) - 1 + part)
                 self.sizes = np.bincount(self.piece, minlength=len(self.sizes) + len(counts) - 1)
                 return
+
+    def part_off(self, own: NDArray[np.intp]) -> None:
+        """Make some points of one piece, given by their indices, a piece of their own."""
+        self.piece[own] = len(self.sizes)
+        self.sizes = np.bincount(self.piece, minlength=len(self.sizes) + 1)
 
     def volume_mm3(self, chosen: NDArray[np.bool_]) -> float:
         """Volume of some of the points."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from plumbline.anatomy.numbering import Labelling, Numbering
 from plumbline.anatomy.transforms import RigidTransform, VertebraFrame
-from plumbline.imaging.hardware import HardwareSettings, metal_mask, segment_hardware
+from plumbline.imaging.hardware import HardwareSettings, segment_hardware
 from plumbline.imaging.motion import ExamAnatomy
 from plumbline.imaging.spine import LocalisedSpine, LocalisedVertebra
 from plumbline.imaging.volume import Volume
@@ -205,5 +205,4 @@ def examined(
     """One exam of a world, localised without error, its metal told apart by the code under test."""
     volume = (scanner or Scanner()).scan(bones, metals)
     spine = located(volume, bones, numbering=numbering, sacrum=sacrum)
-    metal = metal_mask(volume, settings)
-    return ExamAnatomy(volume, spine, segment_hardware(volume, spine, metal=metal, settings=settings))
+    return ExamAnatomy(volume, spine, segment_hardware(volume, spine, settings=settings))

@@ -9,6 +9,7 @@ from plumbline.imaging.body_growth import BodyGrowth, gap_mm
 from plumbline.imaging.localise import _first_lumbar
 from plumbline.imaging.localiser_settings import LocaliserSettings
 from plumbline.imaging.metal_blocks import MetalBlocks
+from plumbline.imaging.metal_pieces import MetalPieces
 from plumbline.imaging.sacral_bone import Bone, lateral_bone_share, sacral_probabilities
 from plumbline.imaging.vertebral_body import Body
 from plumbline.imaging.volume import Volume
@@ -149,5 +150,5 @@ def test_a_piece_of_metal_smaller_than_a_spacer_is_no_block():
     metal = np.zeros((40, 40, 40), dtype=bool)
     metal[5:15, 5:15, 5:15] = True
     metal[30:33, 30:33, 30:33] = True
-    (found,) = MetalBlocks.of(Volume(np.zeros(metal.shape), np.eye(4)), metal).pieces
+    (found,) = MetalBlocks.of(MetalPieces(Volume(np.zeros(metal.shape), np.eye(4)), metal)).pieces
     np.testing.assert_allclose(found.mean(axis=0), 9.5, atol=0.6)
