@@ -143,21 +143,34 @@ def assign_vertebrae(baseline: ExamAnatomy, current: ExamAnatomy, settings: Moti
     Raises
     ------
     AnalysisFailed
-        When no assignment looks alike, or two do equally well.
+        When no assignment looks alike, or two do equally well on a closer look, too.
     """
     settings = settings or MotionSettings()
     counts = len(baseline.spine.vertebrae), len(current.spine.vertebrae)
     scores = {shift: _likeness(baseline, current, shift, settings) for shift in range(1 - counts[0], counts[1])}
-    ranked = sorted(scores.items(), key=lambda pair: -pair[1])
-    if not ranked or ranked[0][1] < settings.least_screening_correlation:
+    if max(scores.values(), default=-1.0) < settings.least_screening_correlation:
         raise AnalysisFailed("no vertebra of the two exams looks alike")
-    if len(ranked) > 1 and ranked[0][1] - ranked[1][1] < settings.screening_margin:
+    likely = _near_best(scores, settings.screening_margin)
+    if len(likely) > 1:
+        closer = {shift: _likeness(baseline, current, shift, settings, closely=True) for shift in likely}
+        likely = _near_best(closer, settings.screening_margin)
+    if len(likely) > 1:
         raise AnalysisFailed("it cannot be told which vertebra of the one exam is which of the other")
-    return ranked[0][0]
+    return likely[0]
 
 
-def _likeness(baseline: ExamAnatomy, current: ExamAnatomy, shift: int, settings: MotionSettings) -> float:
-    """Mean correlation over the overlapping vertebrae (at most three, the middle ones) under one assignment."""
+def _near_best(scores: Mapping[int, float], margin: float) -> list[int]:
+    """Those that score less than a margin below the best."""
+    return [shift for shift, score in scores.items() if score > max(scores.values()) - margin]
+
+
+def _likeness(
+    baseline: ExamAnatomy, current: ExamAnatomy, shift: int, settings: MotionSettings, *, closely: bool = False
+) -> float:
+    """Mean correlation over overlapping vertebrae under one assignment.
+
+    At most three are looked at, the middle ones, and only coarsely; closely all, and their edges.
+    """
     pairs = [
         (i, i + shift)
         for i in range(len(baseline.spine.vertebrae))
@@ -167,11 +180,12 @@ def _likeness(baseline: ExamAnatomy, current: ExamAnatomy, shift: int, settings:
     shorter = min(len(baseline.spine.vertebrae), len(current.spine.vertebrae))
     if not pairs or len(pairs) < min(2, shorter):
         return -1.0
-    middle = sorted(pairs, key=lambda pair: abs(pair[0] - np.mean([p[0] for p in pairs])))[:3]
+    middle = sorted(pairs, key=lambda pair: abs(pair[0] - np.mean([p[0] for p in pairs])))
     found = []
-    for first, second in middle:
+    for first, second in middle if closely else middle[:3]:
         try:
-            found.append(register_bone(baseline, current, first, second, settings, _SCREENING).correlation)
+            registration = BONE if closely else _SCREENING
+            found.append(register_bone(baseline, current, first, second, settings, registration).correlation)
         except AnalysisFailed:
             found.append(0.0)
     return float(np.mean(found))
