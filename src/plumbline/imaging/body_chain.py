@@ -14,7 +14,6 @@ from plumbline.imaging.vertebral_body import Body
 
 SAME_MM = 2.0
 """Two fits whose centres and heights differ by less are one body."""
-USUAL_HEIGHT_MM = 25.0
 _WORTHLESS = 0.2
 """A body of this worth adds nothing to a spine."""
 
@@ -31,7 +30,9 @@ def known_as(body: Body, bodies: Sequence[Body]) -> Body | None:
 def best_chain(
     bodies: Sequence[Body], worth: Callable[[Body], float], link_cost: Callable[[Body, Body], float | None]
 ) -> list[Body]:
-    """The chain with the largest sum of worth, weighted by height, less what its links cost; caudal to cranial.
+    """The chain with the largest sum of worth, less what its links cost; caudal to cranial.
+
+    A body that is lower than usual in this spine counts less: two of them may stand in the place of one.
 
     Parameters
     ----------
@@ -41,10 +42,11 @@ def best_chain(
         Of one body as the next below another, given (lower, upper); None where they cannot be neighbours.
     """
     ordered = sorted(bodies, key=lambda body: float(body.centre_lps_mm[2]))
+    usual_mm = float(np.median([body.height_mm for body in ordered])) if ordered else 1.0
     totals: list[float] = []
     before: list[int | None] = []
     for index, body in enumerate(ordered):
-        gain = (worth(body) - _WORTHLESS) * body.height_mm / USUAL_HEIGHT_MM
+        gain = (worth(body) - _WORTHLESS) * min(body.height_mm / usual_mm, 1.0)
         links = [
             (totals[lower] - cost, lower)
             for lower in range(index)

@@ -133,9 +133,12 @@ class BodyGrowth:
         return min(abs(float(np.log(other.height_mm / body.height_mm))), self._settings.most_unlike)
 
     def worth(self, body: Body) -> float:
-        """Quality of a body, less what it costs to swallow a spacer."""
+        """Quality of a body, less what it costs to swallow a spacer, or to reach into one farther than it can sink."""
         swallowed = self._blocks.swallowed_by(body) - self._settings.block_share
-        return quality(body) - self._settings.block_cost * max(swallowed, 0.0) / (1.0 - self._settings.block_share)
+        cost = self._settings.block_cost * max(swallowed, 0.0) / (1.0 - self._settings.block_share)
+        faces_mm = [face for face in self._blocks.faces_mm(body) if face is not None]
+        deepest_mm = max((body.height_mm / 2 - face for face in faces_mm), default=0.0)
+        return quality(body) - max(cost, _ODD_PER_MM * max(deepest_mm - self._settings.sunk_mm, 0.0))
 
     def odd_gap(self, body: Body, other: Body, *, up: bool) -> float:
         """What a neighbour costs that leaves no room for a disc, or room for more than one or than the spacer in it."""

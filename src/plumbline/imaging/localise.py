@@ -146,7 +146,8 @@ def _bodies(
     """Fitted bodies caudal to cranial, grown in both directions from those between two discs."""
 
     def fit(start: Body, has_floor: bool = True) -> Body:
-        return fit_body(volume, start, metal=shadow, settings=settings.body, has_floor=has_floor)
+        faces_mm = blocks.faces_mm(start)
+        return fit_body(volume, start, metal=shadow, settings=settings.body, has_floor=has_floor, faces_mm=faces_mm)
 
     between = [fit(_start_between(line, discs, int(a), int(b), settings)) for a, b in pairwise(chain)]
     plausible = [body for body in between if is_plausible(body, settings)]

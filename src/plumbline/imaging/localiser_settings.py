@@ -47,6 +47,8 @@ class LocaliserSettings:
     block_cost, block_share
         What it costs a body to swallow a whole block of metal, and the share of one from which on it costs anything:
         of a screw that much may lie in its vertebra.
+    sunk_mm
+        A spacer may have sunk into a body so far; each millimetre more costs.
     beside_block_mm
         A disc space is higher than the spacer in it by up to this much.
     """
@@ -77,5 +79,6 @@ class LocaliserSettings:
     most_unlike: float = 0.3
     block_cost: float = 0.4
     block_share: float = 0.5
+    sunk_mm: float = 2.0
     beside_block_mm: float = 4.0
     pedicles_behind_mm: float = 10.0

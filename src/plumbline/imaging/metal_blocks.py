@@ -55,6 +55,20 @@ class MetalBlocks:
         )
         return float(max(shares, default=0.0))
 
+    def faces_mm(self, body: Body) -> tuple[float | None, float | None]:
+        """How far above and below a body's centre the blocks on its endplates begin; None where there is none."""
+        half = np.array([body.depth_mm, body.height_mm, body.width_mm]) / 2
+        faces: list[float | None] = [None, None]
+        for piece in self.pieces:
+            own = (piece - body.centre_lps_mm) @ body.axes.T
+            middle = own.mean(axis=0)
+            away = abs(middle[1]) - half[1]
+            if -_OVERLAP_MM < away < _NEXT_MM and abs(middle[0]) < half[0] and abs(middle[2]) < half[2]:
+                end = int(middle[1] < 0.0)
+                near = float(np.percentile(own[:, 1] if end == 0 else -own[:, 1], 10.0))
+                faces[end] = near if faces[end] is None else min(near, faces[end])
+        return faces[0], faces[1]
+
     def far_side_mm(self, body: Body, *, up: bool) -> float | None:
         """How far beyond the endplate of a body the block next to it ends; None where there is none."""
         sign, half = (1.0 if up else -1.0), np.array([body.depth_mm, body.height_mm, body.width_mm]) / 2
@@ -87,5 +101,7 @@ _IN_ROW_MM = 15.0
 """How far from the middle of a disc space the middle of a spacer may lie."""
 _HIGHEST_MM = 24.0
 """A lordotic spacer that leans against the canal reaches over so much; a screw or a whole body is higher or thinner."""
+_OVERLAP_MM = 8.0
+"""How far inside a body's ends the middle of a block on one of them may seem to lie: the body may be so wrong."""
 _INTO_MM = 3.0
 """How far into a body the middle of a block may seem to lie that is between two."""

@@ -43,7 +43,7 @@ class ShankSettings:
     """
 
     aside_mm: tuple[float, float] = (7.0, 30.0)
-    behind_mm: tuple[float, float] = (-14.0, 8.0)
+    behind_mm: tuple[float, float] = (-9.0, 6.0)
     least_mm3: float = 100.0
     least_forward: float = 0.6
     longest_mm: float = 75.0

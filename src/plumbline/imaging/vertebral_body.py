@@ -35,6 +35,8 @@ class BodySettings:
     height_sd_share, place_sd_mm, unlikely
         The height expected is known to about this share of it, and the place to this much; the largest share
         of the best evidence that being elsewhere costs. A fractured body is found by its edges all the same.
+    face_sd_mm
+        An endplate lies about where the spacer on it begins; it may have sunk in a little.
     endplate_mm, beyond_mm, least_free
         An endplate as a whole is that much of dense bone before that much of disc, on at least this share of
         the rays.
@@ -68,6 +70,7 @@ class BodySettings:
     lean_deg: tuple[tuple[float, ...], tuple[float, ...]] = ((-14.0, -7.0, 0.0, 7.0, 14.0), (-8.0, 0.0, 8.0))
     height_sd_share: float = 0.08
     place_sd_mm: float = 5.0
+    face_sd_mm: float = 2.0
     endplate_mm: float = 2.5
     beyond_mm: float = 4.0
     least_free: float = 0.25
@@ -134,7 +137,13 @@ class Body:
 
 
 def fit_body(
-    volume: Volume, start: Body, *, metal: Volume | None, settings: BodySettings, has_floor: bool = True
+    volume: Volume,
+    start: Body,
+    *,
+    metal: Volume | None,
+    settings: BodySettings,
+    has_floor: bool = True,
+    faces_mm: tuple[float | None, float | None] = (None, None),
 ) -> Body:
     """Refine a body from a start a few millimetres and degrees off.
 
@@ -142,12 +151,15 @@ def fit_body(
     ----------
     metal
         1 where metal or its shadow is; rays through it are left out.
+    faces_mm
+        How far above and below the start's centre a spacer begins, which lies on the endplate there; None without one.
     has_floor
         False for the first sacral vertebra, whose lower border is no endplate.
     """
     body = start
     for round_number in range(3):
-        guess = _endplates(volume, body, metal, settings, has_floor) if round_number == 0 else _Endplates.of(body)
+        is_first = round_number == 0
+        guess = _endplates(volume, body, metal, settings, has_floor, faces_mm) if is_first else _Endplates.of(body)
         body = _refined(volume, body, guess, metal, settings, has_floor)
     return body
 
@@ -191,7 +203,14 @@ class _Endplates:
         return cls(body.height_mm / 2, body.height_mm / 2, np.array(body.roof_tilt), np.array(body.floor_tilt))
 
 
-def _endplates(volume: Volume, body: Body, metal: Volume | None, settings: BodySettings, has_floor: bool) -> _Endplates:
+def _endplates(
+    volume: Volume,
+    body: Body,
+    metal: Volume | None,
+    settings: BodySettings,
+    has_floor: bool,
+    faces_mm: tuple[float | None, float | None],
+) -> _Endplates:
     """Both endplates found as a whole: streaks of metal make edges in a body, but not one whole plane at its height."""
     posterior, cranial, left = body.axes
     disc = _disc(body, settings)
@@ -206,6 +225,9 @@ def _endplates(volume: Volume, body: Body, metal: Volume | None, settings: BodyS
     away = ((height - 2 * half) / (settings.height_sd_share * 2 * half)) ** 2 + (place / settings.place_sd_mm) ** 2
     if floor is None:
         away = ((at[:, None] - half) / settings.place_sd_mm) ** 2 + ((at[None, :] - half) / 0.1) ** 2
+    for ends, face_mm in zip((at[:, None], at[None, :]), faces_mm if has_floor else (faces_mm[0], None), strict=True):
+        if face_mm is not None:
+            away = away + ((ends - face_mm) / settings.face_sd_mm) ** 2
     total = total / max(float(total.max()), 1e-6) - settings.unlikely * away / (4.0 + away)
     up, down = (int(i) for i in np.unravel_index(int(total.argmax()), total.shape))
     floor_slope = floor.slopes[down] if floor else np.zeros(2)
@@ -286,7 +308,7 @@ def _refined(
     wall = fit_plane(rows, wall_edges, bow=_hollow(rows[:, 0], upper, lower), usual_bow=settings.hollow_prior_mm)
     front = fit_plane(rows, _edges(volume, wall_origins, -posterior, body.depth_mm / 2, reach_wall, metal, settings))
     sides = [_side(volume, body, sign, metal, settings) for sign in (1.0, -1.0)]
-    return replace(_assembled(body, roof, floor, wall, front, sides), roof_rim_mm=rims[0])
+    return replace(_assembled(body, guess, roof, floor, wall, front, sides), roof_rim_mm=rims[0])
 
 
 def _hollow(up: Points, upper_mm: float, lower_mm: float) -> Points:
@@ -324,6 +346,7 @@ def _rim_mm(
 
 def _assembled(
     body: Body,
+    guess: _Endplates,
     roof: Plane | None,
     floor: Plane | None,
     wall: Plane | None,
@@ -339,8 +362,8 @@ def _assembled(
     back = back / np.linalg.norm(back)
     up = up - (up @ back) * back
     up = up / np.linalg.norm(up)
-    to_roof = roof.offset if roof else body.height_mm / 2
-    to_floor = floor.offset if floor else body.height_mm / 2
+    to_roof = roof.offset if roof else guess.roof_mm
+    to_floor = floor.offset if floor else guess.floor_mm
     to_wall = wall.offset if wall else body.depth_mm / 2
     to_front = front.offset if front else body.depth_mm / 2
     centre = body.centre_lps_mm + (to_wall - to_front) / 2 * posterior
