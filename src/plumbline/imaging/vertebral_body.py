@@ -36,7 +36,7 @@ class BodySettings:
         The height expected is known to about this share of it, and the place to this much; the largest share
         of the best evidence that being elsewhere costs. A fractured body is found by its edges all the same.
     face_sd_mm
-        An endplate lies about where the spacer on it begins; it may have sunk in a little.
+        An endplate lies where the spacer on it begins, or not so far from it, or it has sunk in so far.
     endplate_mm, beyond_mm, least_free
         An endplate as a whole is that much of dense bone before that much of disc, on at least this share of
         the rays.
@@ -70,7 +70,7 @@ class BodySettings:
     lean_deg: tuple[tuple[float, ...], tuple[float, ...]] = ((-14.0, -7.0, 0.0, 7.0, 14.0), (-8.0, 0.0, 8.0))
     height_sd_share: float = 0.08
     place_sd_mm: float = 5.0
-    face_sd_mm: float = 2.0
+    face_sd_mm: tuple[float, float] = (1.5, 4.0)
     endplate_mm: float = 2.5
     beyond_mm: float = 4.0
     least_free: float = 0.25
@@ -227,7 +227,8 @@ def _endplates(
         away = ((at[:, None] - half) / settings.place_sd_mm) ** 2 + ((at[None, :] - half) / 0.1) ** 2
     for ends, face_mm in zip((at[:, None], at[None, :]), faces_mm if has_floor else (faces_mm[0], None), strict=True):
         if face_mm is not None:
-            away = away + ((ends - face_mm) / settings.face_sd_mm) ** 2
+            floating, sunk = settings.face_sd_mm
+            away = away + ((ends - face_mm) / np.where(ends > face_mm, sunk, floating)) ** 2
     total = total / max(float(total.max()), 1e-6) - settings.unlikely * away / (4.0 + away)
     up, down = (int(i) for i in np.unravel_index(int(total.argmax()), total.shape))
     floor_slope = floor.slopes[down] if floor else np.zeros(2)
