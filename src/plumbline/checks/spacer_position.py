@@ -24,7 +24,8 @@ def check(context: CheckContext) -> tuple[Finding, ...]:
 
 
 def _finding(matched: MatchedSpacer, context: CheckContext) -> Finding:
-    margin = posterior_margin(context.current.anatomy, matched.spacer)
+    motion = matched.motion
+    margin = motion.posterior_margin_mm if motion else posterior_margin(context.current.anatomy, matched.spacer)
     status, reason = judge(margin, context.thresholds)
     reasons = [reason]
     if matched.spacer.kind is ImplantKind.SPACER_MARKERS:

@@ -23,7 +23,7 @@ from plumbline.imaging.hardware import Implant, ImplantKind
 from plumbline.imaging.markers import MarkerSettings, register_markers
 from plumbline.imaging.masks import within_mm
 from plumbline.imaging.metal_registration import MetalSettings, register_metal, shell_grid
-from plumbline.imaging.posterior_margin import MarginSettings, posterior_margin
+from plumbline.imaging.posterior_margin import MarginSettings, agreed_margins, posterior_margin, rear_change_mm
 from plumbline.imaging.registration import BONE, METAL, RegistrationResult, RegistrationSettings, register_rigid
 from plumbline.imaging.volume import Volume
 
@@ -267,6 +267,14 @@ def measure_spacer(
     pitch_mm = coarsest_mm(baseline, current)
     translation = translation_against(own, below, frame, centre, pitch_mm, settings)
     translation_above = translation_against(own, above, frame, centre, pitch_mm, settings)
+    relative = below.current_from_baseline.inverse() @ own.current_from_baseline
+    rear_change = rear_change_mm(baseline_spacer, relative, frame, settings.margin)
+    baseline_margin, margin = agreed_margins(
+        posterior_margin(baseline, baseline_spacer, settings.margin),
+        posterior_margin(current, spacer, settings.margin),
+        Estimate(rear_change, translation[0].uncertainty_95),
+        settings.margin,
+    )
     return SpacerMotion(
         spacer=spacer,
         baseline_spacer=baseline_spacer,
@@ -275,8 +283,8 @@ def measure_spacer(
         magnitude_mm=length_of(translation),
         rotation_deg=_rotation(own, below, settings),
         subsidence_mm=_subsidence(translation[1], translation_above[1]),
-        posterior_margin_mm=posterior_margin(current, spacer, settings.margin),
-        baseline_posterior_margin_mm=posterior_margin(baseline, baseline_spacer, settings.margin),
+        posterior_margin_mm=margin,
+        baseline_posterior_margin_mm=baseline_margin,
         spacer_motion=own,
         below_motion=below,
         above_motion=above,

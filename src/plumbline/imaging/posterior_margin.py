@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from plumbline.anatomy.transforms import VertebraFrame
+from plumbline.anatomy.transforms import RigidTransform, VertebraFrame
 from plumbline.imaging.estimates import COVERAGE_FACTOR, Estimate
 from plumbline.imaging.exam import ExamAnatomy
 from plumbline.imaging.hardware import Implant, ImplantKind
@@ -36,6 +36,8 @@ class MarginSettings:
         Of a pin or bead, and its standard deviation: markers of 0.8 to 1.2 mm are in use.
     marker_mm
         Metal longer than this along a ray is no pin across it.
+    shared_error
+        Correlation of the errors of two exams of one spacer: the same wall and the same metal are seen alike.
     blur_error, edge_error
         Standard error of the blur that metal is taken for to have spread by, and of an edge among noise and voxels,
         both as shares of the blur.
@@ -51,6 +53,7 @@ class MarginSettings:
     marker_mm: float = 4.0
     blur_error: float = 0.28
     edge_error: float = 0.21
+    shared_error: float = 0.5
     metal: MetalSettings = field(default_factory=MetalSettings)
 
 
@@ -63,6 +66,43 @@ def posterior_margin(exam: ExamAnatomy, spacer: Implant, settings: MarginSetting
     vertebra = exam.spine.vertebrae[spacer.below]
     rear_mm, error_mm = rear_end_mm(exam.volume, spacer, vertebra.frame, settings)
     return Estimate(-rear_mm, float(np.hypot(vertebra.frame_uncertainty_mm, COVERAGE_FACTOR * error_mm)))
+
+
+def agreed_margins(
+    baseline: Estimate, current: Estimate, change: Estimate, settings: MarginSettings | None = None
+) -> tuple[Estimate, Estimate]:
+    """The margins of one spacer in two exams, (baseline, current), that differ by what its rear end has moved.
+
+    That is known far better than either wall: each exam says where the wall lies in both. Where they do not agree
+    one of them is wrong, and the intervals hold both.
+
+    Parameters
+    ----------
+    change
+        Of the margin from the baseline to the current exam, by registration, mm.
+    """
+    settings = settings or MarginSettings()
+    carried = baseline.value + change.value
+    weights = np.array([baseline.uncertainty_95, current.uncertainty_95]) ** -2.0
+    value = float(np.average([carried, current.value], weights=weights))
+    first, second = weights / weights.sum() * [baseline.uncertainty_95, current.uncertainty_95]
+    own_mm = np.sqrt(first**2 + second**2 + 2.0 * settings.shared_error * first * second)
+    apart_mm = (carried - current.value) / 2.0
+    uncertainty = float(np.linalg.norm([own_mm, apart_mm, change.uncertainty_95 / 2.0]))
+    return Estimate(value - change.value, uncertainty), Estimate(value, uncertainty)
+
+
+def rear_change_mm(
+    spacer: Implant, motion: RigidTransform, frame: VertebraFrame, settings: MarginSettings | None = None
+) -> float:
+    """By how much the margin changes (negative: less of it) with a motion in the frame of the vertebra, mm."""
+    settings = settings or MarginSettings()
+    before, after = (
+        np.sort(frame.coordinates_mm(points)[:, 0])
+        for points in (spacer.points_lps_mm, motion.apply(spacer.points_lps_mm))
+    )
+    rear = slice(-max(3, round(settings.rear_share * len(before))), None)
+    return float(before[rear].mean() - after[rear].mean())
 
 
 def rear_end_mm(

@@ -136,8 +136,8 @@ def test_the_posterior_margin_shrinks_as_the_spacer_moves_back_and_is_negative_b
     assert before.value == pytest.approx(5.0, abs=0.8)
     assert after.value == pytest.approx(before.value - 7.0, abs=0.8)
     assert after.value < 0 < before.value
-    assert motion.posterior_margin_mm == after
-    assert motion.baseline_posterior_margin_mm == before
+    assert motion.posterior_margin_mm.value == pytest.approx(after.value, abs=0.2)
+    assert motion.baseline_posterior_margin_mm.value == pytest.approx(before.value, abs=0.2)
     np.testing.assert_allclose(values(motion.translation_mm), (7.0, 0.0, 0.0), atol=TOLERANCE_MM)
 
 

@@ -7,8 +7,9 @@ import pytest
 from scipy import ndimage
 
 from plumbline.anatomy.transforms import RigidTransform
+from plumbline.imaging.estimates import Estimate
 from plumbline.imaging.hardware import Implant, ImplantKind
-from plumbline.imaging.posterior_margin import MarginSettings, rear_end_mm
+from plumbline.imaging.posterior_margin import MarginSettings, agreed_margins, rear_end_mm
 from plumbline.imaging.volume import Volume
 from tests.unit.imaging.bone_worlds import LPS_FRAME, moved
 
@@ -70,3 +71,29 @@ def test_a_blur_that_is_wider_makes_the_edge_less_certain():
         spacer = Implant(ImplantKind.SPACER_METAL, points, points.mean(axis=0), 500.0, 0, 1)
         spreads.append(rear_end_mm(volume, spacer, LPS_FRAME.moved_by(LEAN), MarginSettings())[1])
     assert spreads[1] > 1.2 * spreads[0]
+
+
+STILL = Estimate(0.0, 0.1)
+
+
+def test_two_exams_that_agree_know_the_margin_better_than_one():
+    for margin in agreed_margins(Estimate(4.0, 0.6), Estimate(4.1, 0.6), STILL):
+        assert margin.value == pytest.approx(4.05)
+        assert margin.uncertainty_95 < 0.6
+
+
+def test_agreed_margins_differ_by_what_the_rear_end_has_moved():
+    before, after = agreed_margins(Estimate(4.3, 0.6), Estimate(0.9, 0.6), Estimate(-3.0, 0.1))
+    assert after.value - before.value == pytest.approx(-3.0)
+    assert after.value == pytest.approx((1.3 + 0.9) / 2)
+
+
+def test_where_two_exams_do_not_agree_the_interval_holds_both():
+    for margin in agreed_margins(Estimate(4.0, 0.6), Estimate(1.0, 0.6), STILL):
+        assert margin.value + margin.uncertainty_95 > 4.0
+        assert margin.value - margin.uncertainty_95 < 1.0
+
+
+def test_the_exam_that_shows_the_wall_better_counts_more():
+    _, after = agreed_margins(Estimate(4.0, 2.0), Estimate(3.0, 0.5), STILL)
+    assert after.value == pytest.approx(3.0, abs=0.1)
