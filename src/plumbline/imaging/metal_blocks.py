@@ -66,7 +66,8 @@ class MetalBlocks:
             if -_OVERLAP_MM < away < _NEXT_MM and abs(middle[0]) < half[0] and abs(middle[2]) < half[2]:
                 end = int(middle[1] < 0.0)
                 near = float(np.percentile(own[:, 1] if end == 0 else -own[:, 1], 10.0))
-                faces[end] = near if faces[end] is None else min(near, faces[end])
+                known = faces[end]
+                faces[end] = near if known is None else min(near, known)
         return faces[0], faces[1]
 
     def far_side_mm(self, body: Body, *, up: bool) -> float | None:

@@ -190,17 +190,22 @@ def fit_endplate(
 
 @dataclass(frozen=True, eq=False)
 class _Endplates:
-    """Where the endplates are expected: distance from the centre, and slope (back, left), of roof and floor."""
+    """Where the endplates are expected: distance from the centre, and slope (back, left), of roof and floor.
+
+    ``hidden_mm`` is where they are taken to be if no ray meets them.
+    """
 
     roof_mm: float
     floor_mm: float
     roof_slope: Points
     floor_slope: Points
+    hidden_mm: tuple[float, float]
 
     @classmethod
     def of(cls, body: Body) -> _Endplates:
         """As the body says."""
-        return cls(body.height_mm / 2, body.height_mm / 2, np.array(body.roof_tilt), np.array(body.floor_tilt))
+        half = body.height_mm / 2
+        return cls(half, half, np.array(body.roof_tilt), np.array(body.floor_tilt), (half, half))
 
 
 def _endplates(
@@ -232,7 +237,9 @@ def _endplates(
     total = total / max(float(total.max()), 1e-6) - settings.unlikely * away / (4.0 + away)
     up, down = (int(i) for i in np.unravel_index(int(total.argmax()), total.shape))
     floor_slope = floor.slopes[down] if floor else np.zeros(2)
-    return _Endplates(float(at[up]), float(at[down]), slopes[up], floor_slope)
+    likeliest = float(at[up]), float(at[down])
+    hidden = [half if face_mm is None else end for end, face_mm in zip(likeliest, faces_mm, strict=True)]
+    return _Endplates(*likeliest, slopes[up], floor_slope, (hidden[0], hidden[1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,14 +280,20 @@ def _evidence(
 
 
 def _whole_step(hu: Points, is_free: NDArray[np.bool_], margin: int, settings: BodySettings) -> Points:
-    """Bone inside less disc outside, at each distance, in the mean over the rays that are free of metal there."""
-    free = is_free.sum(axis=0)
-    mean = (hu * is_free).sum(axis=0) / np.maximum(free, 1)
-    total = np.concatenate([[0.0], np.cumsum(mean)])
+    """Bone inside less disc outside, at each distance, in the mean over the rays that are free of metal there.
+
+    Where metal hides all of one side there is no step to be seen.
+    """
+    free = np.concatenate([[0], np.cumsum(is_free.sum(axis=0))])
+    total = np.concatenate([[0.0], np.cumsum((hu * is_free).sum(axis=0))])
     inside, outside = round(settings.endplate_mm / settings.step_mm), round(settings.beyond_mm / settings.step_mm)
-    at = np.arange(margin, len(mean) - margin)
-    step = (total[at + 1] - total[at + 1 - inside]) / inside - (total[at + 1 + outside] - total[at + 1]) / outside
-    return np.where(free[at] >= settings.least_free * len(hu), step * np.sqrt(free[at] / len(hu)), 0.0)
+    at = np.arange(margin, hu.shape[1] - margin)
+    free_inside, free_outside = free[at + 1] - free[at + 1 - inside], free[at + 1 + outside] - free[at + 1]
+    step = (total[at + 1] - total[at + 1 - inside]) / np.maximum(free_inside, 1) - (
+        total[at + 1 + outside] - total[at + 1]
+    ) / np.maximum(free_outside, 1)
+    share = np.minimum(free_inside / inside, free_outside / outside) / len(hu)
+    return np.where(share >= settings.least_free, step * np.sqrt(share), 0.0)
 
 
 def _refined(
@@ -363,8 +376,8 @@ def _assembled(
     back = back / np.linalg.norm(back)
     up = up - (up @ back) * back
     up = up / np.linalg.norm(up)
-    to_roof = roof.offset if roof else guess.roof_mm
-    to_floor = floor.offset if floor else guess.floor_mm
+    to_roof = roof.offset if roof else guess.hidden_mm[0]
+    to_floor = floor.offset if floor else guess.hidden_mm[1]
     to_wall = wall.offset if wall else body.depth_mm / 2
     to_front = front.offset if front else body.depth_mm / 2
     centre = body.centre_lps_mm + (to_wall - to_front) / 2 * posterior

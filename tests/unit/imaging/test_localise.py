@@ -146,6 +146,31 @@ def test_beyond_a_spacer_the_next_body_is_looked_for_at_its_far_side():
     assert block(-body.height_mm / 2 - 40.0, 10.0).far_side_mm(body, up=False) is None, "that is another disc's"
 
 
+def test_a_block_says_where_the_endplates_on_it_are():
+    body = body_at((0.0, 0.0, 0.0))
+    half = body.height_mm / 2
+    above, below = block(half + 4.0, 10.0).faces_mm(body)
+    assert above == pytest.approx(half, abs=1.0), "it has sunk in by 1 mm"
+    assert below is None
+    assert block(0.0, 10.0).faces_mm(body) == (None, None), "a block within the body lies on no endplate"
+
+
+def test_a_body_may_reach_into_a_block_only_as_far_as_it_can_sink():
+    body = body_at((0.0, 0.0, 0.0))
+    touching, deep = block(body.height_mm / 2 + 4.0, 10.0), block(body.height_mm / 2 - 2.0, 10.0)
+    alone = growth(-20.0).worth(body)
+    assert growth(-20.0, touching).worth(body) == pytest.approx(alone)
+    assert growth(-20.0, deep).worth(body) < alone - 0.1
+
+
+def test_a_block_in_the_row_of_bodies_is_a_disc_and_one_beside_it_is_none():
+    row = np.stack([np.zeros(80), np.zeros(80), np.arange(-40.0, 40.0)], axis=1)
+    (place,) = block(12.0, 10.0).places_along(row)
+    assert row[place, 2] == pytest.approx(12.0, abs=1.0)
+    assert block(12.0, 40.0).places_along(row) == [], "higher than a disc"
+    assert block(12.0, 10.0).places_along(row + np.array([25.0, 0.0, 0.0])) == []
+
+
 def test_a_piece_of_metal_smaller_than_a_spacer_is_no_block():
     metal = np.zeros((40, 40, 40), dtype=bool)
     metal[5:15, 5:15, 5:15] = True

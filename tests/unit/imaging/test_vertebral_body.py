@@ -73,13 +73,14 @@ def test_a_dark_streak_through_the_body_is_no_endplate(seed):
     assert np.abs(errors_mm(fitted, body)[:2]).max() < 0.5
 
 
-def with_metal_at_the_roof(ct: Volume, body: Body, right_of_mm: float) -> tuple[Volume, Volume]:
-    """The CT with metal across the superior endplate, up to so far to the left, and the mask of it."""
+def with_metal_at_the_roof(ct: Volume, body: Body, right_of_mm: float, shadow_mm: float = 0.0) -> tuple[Volume, Volume]:
+    """The CT with metal across the superior endplate, up to so far to the left, and the mask of it and its shadow."""
     points = ct.zyx_to_lps(np.stack(np.meshgrid(*(np.arange(n) for n in ct.shape), indexing="ij"), axis=-1))
     own = own_mm(points, body)
-    metal = (np.abs(own[..., 1] - body.height_mm / 2) < 5.0) & (own[..., 2] < right_of_mm)
+    away = np.abs(own[..., 1] - body.height_mm / 2)
+    metal, hidden = ((away < reach_mm) & (own[..., 2] < right_of_mm) for reach_mm in (5.0, 5.0 + shadow_mm))
     affine = ct.lps_from_index
-    return Volume(np.where(metal, np.float32(3000.0), ct.voxels), affine), Volume(metal.astype(np.uint8), affine)
+    return Volume(np.where(metal, np.float32(3000.0), ct.voxels), affine), Volume(hidden.astype(np.uint8), affine)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -100,6 +101,15 @@ def test_a_roof_that_metal_hides_is_where_the_start_had_it_above_the_floor_that_
     assert abs(floor) < 0.4
     assert abs(wall) < 0.4
     assert roof == pytest.approx(errors_mm(start, body)[0], abs=1.0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_roof_that_metal_hides_is_where_the_spacer_on_it_begins(seed):
+    body, start, ct = drawn(seed)
+    ct, metal = with_metal_at_the_roof(ct, body, right_of_mm=99.0, shadow_mm=2.0)
+    face_mm = float((body.centre_lps_mm + body.height_mm / 2 * body.axes[1] - start.centre_lps_mm) @ start.axes[1])
+    fitted = fit_body(ct, start, metal=metal, settings=SETTINGS, faces_mm=(face_mm, None))
+    assert abs(errors_mm(fitted, body)[0]) < 1.5, "metal hides the edge itself"
 
 
 def test_where_there_is_no_bone_hardly_an_edge_is_claimed():
