@@ -37,6 +37,8 @@ class BodySettings:
         of the best evidence that being elsewhere costs. A fractured body is found by its edges all the same.
     face_sd_mm
         An endplate lies where the spacer on it begins, or not so far from it, or it has sunk in so far.
+    hidden_credit
+        An endplate that a spacer's streaks hide counts as this share of one that is seen.
     endplate_mm, beyond_mm, least_free
         An endplate as a whole is that much of dense bone before that much of disc, on at least this share of
         the rays.
@@ -71,6 +73,7 @@ class BodySettings:
     height_sd_share: float = 0.08
     place_sd_mm: float = 5.0
     face_sd_mm: tuple[float, float] = (1.5, 4.0)
+    hidden_credit: float = 0.8
     endplate_mm: float = 2.5
     beyond_mm: float = 4.0
     least_free: float = 0.25
@@ -224,6 +227,9 @@ def _endplates(
     roof = _evidence(volume, origins, disc, cranial, half, metal, settings)
     at, slopes = roof.at_mm, roof.slopes
     floor = _evidence(volume, origins, disc, -cranial, half, metal, settings) if has_floor else None
+    usual = float((floor or roof).strength.max())
+    roof = roof.with_hidden(faces_mm[0], usual, settings)
+    floor = floor.with_hidden(faces_mm[1], float(roof.strength.max()), settings) if floor else None
     total = roof.strength[:, None] + (floor.strength[None, :] if floor else np.zeros((1, len(at))))
     height = at[:, None] + at[None, :]
     place = (at[:, None] - at[None, :]) / 2
@@ -244,11 +250,24 @@ def _endplates(
 
 @dataclass(frozen=True, eq=False)
 class _Evidence:
-    """For each distance along a direction: mean fall of the density over a whole plane, and its best slope."""
+    """For each distance along a direction: mean fall of the density over a whole plane, and its best slope.
+
+    ``seen`` is how much of that fall could be seen, 0 where metal hides the plane and 1 where it hides nothing.
+    """
 
     at_mm: Points
     strength: Points
     slopes: Points
+    seen: Points
+
+    def with_hidden(self, face_mm: float | None, usual: float, settings: BodySettings) -> _Evidence:
+        """Where metal hides the plane about a spacer's face, one of the ``usual`` strength may well be there."""
+        if face_mm is None:
+            return self
+        floating, sunk = settings.face_sd_mm
+        away = (self.at_mm - face_mm) / np.where(self.at_mm > face_mm, sunk, floating)
+        credit = settings.hidden_credit * usual * (1.0 - self.seen) * np.exp(-0.5 * away**2)
+        return replace(self, strength=self.strength + credit)
 
 
 def _evidence(
@@ -266,23 +285,26 @@ def _evidence(
     middle = np.arange(margin, len(at) - margin)
     most = margin // 2
     around = np.arange(margin - most, len(at) - margin + most)
-    strengths, slopes = [], []
+    strengths, slopes, seen = [], [], []
     for back in np.tan(np.radians(settings.lean_deg[0])):
         for aside in np.tan(np.radians(settings.lean_deg[1])):
             slope = np.array([back, aside])
             shift = np.clip(np.rint(places @ slope / settings.step_mm).astype(int), -most, most)
             rays = np.arange(len(hu))[:, None], around[None, :] + shift[:, None]
-            strengths.append(_whole_step(hu[rays], is_free[rays], most, settings)[: len(middle)])
+            strength, share = _whole_step(hu[rays], is_free[rays], most, settings)
+            strengths.append(strength[: len(middle)])
+            seen.append(share[: len(middle)])
             slopes.append(slope)
-    best = np.argmax(strengths, axis=0)
-    strength = np.take_along_axis(np.array(strengths), best[None], axis=0)[0]
-    return _Evidence(at[middle], np.clip(strength, 0.0, None), np.array(slopes)[best])
+    best = np.argmax(strengths, axis=0)[None]
+    strength, share = (np.take_along_axis(np.array(each), best, axis=0)[0] for each in (strengths, seen))
+    return _Evidence(at[middle], np.clip(strength, 0.0, None), np.array(slopes)[best[0]], share)
 
 
-def _whole_step(hu: Points, is_free: NDArray[np.bool_], margin: int, settings: BodySettings) -> Points:
+def _whole_step(hu: Points, is_free: NDArray[np.bool_], margin: int, settings: BodySettings) -> tuple[Points, Points]:
     """Bone inside less disc outside, at each distance, in the mean over the rays that are free of metal there.
 
-    Where metal hides all of one side there is no step to be seen.
+    It counts as the root of the share of these rays, which is returned with it. Where metal hides most of one side
+    there is no step to be seen.
     """
     free = np.concatenate([[0], np.cumsum(is_free.sum(axis=0))])
     total = np.concatenate([[0.0], np.cumsum((hu * is_free).sum(axis=0))])
@@ -293,7 +315,8 @@ def _whole_step(hu: Points, is_free: NDArray[np.bool_], margin: int, settings: B
         total[at + 1 + outside] - total[at + 1]
     ) / np.maximum(free_outside, 1)
     share = np.minimum(free_inside / inside, free_outside / outside) / len(hu)
-    return np.where(share >= settings.least_free, step * np.sqrt(share), 0.0)
+    seen = np.where(share >= settings.least_free, np.sqrt(share), 0.0)
+    return step * seen, seen
 
 
 def _refined(
