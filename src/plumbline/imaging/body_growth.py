@@ -51,6 +51,7 @@ class BodyGrowth:
         self._bone = bone
         self._fit = fit
         self._settings = settings
+        self._seeds: tuple[Body, ...] = ()
 
     def whole(self, seeds: Sequence[Body]) -> list[Body]:
         """All bodies, caudal to cranial: the best chain among those grown from every seed.
@@ -58,6 +59,7 @@ class BodyGrowth:
         A seed that others have reached already is not grown again. Where all were poor, the best body found is
         grown from once more.
         """
+        self._seeds = tuple(seeds)
         grown: list[Body] = []
         for seed in sorted(seeds, key=self.worth_as_seed, reverse=True):
             is_worth_it = not grown or self.worth_as_seed(seed) > self._settings.poor_quality
@@ -106,7 +108,15 @@ class BodyGrowth:
         return found
 
     def _next(self, body: Body, known: Sequence[Body], *, up: bool) -> Body | None:
-        """The likeliest neighbour; where that is a poor one, starts of the size usual in this spine are tried, too."""
+        """The likeliest neighbour; where that is a poor one, starts of the size usual in this spine are tried, too.
+
+        A good body between two discs that fits beside this one is not looked for again.
+        """
+        sign = 1.0 if up else -1.0
+        for seed in self._seeds:
+            is_next = seed is not body and self._is_neighbour(body, seed, sign)
+            if is_next and self._likeness(body, body, seed, up=up) >= self._settings.good_likeness:
+                return seed
         best = self._likeliest(body, body, up=up)
         if best is None or quality(best) >= self._settings.poor_quality:
             return best
@@ -116,9 +126,16 @@ class BodyGrowth:
         return max((best, other or best), key=lambda each: self._likeness(body, usual, each, up=up))
 
     def _likeliest(self, body: Body, sized: Body, *, up: bool) -> Body | None:
-        tried = [self._step(body, sized, gap_mm, lean_deg, up=up) for gap_mm, lean_deg in self._steps(body, up=up)]
-        good = [each for each in tried if each is not None]
-        return max(good, key=lambda each: self._likeness(body, sized, each, up=up), default=None)
+        """The best of what the steps lead to; the first that is good, for then the others lead there, too."""
+        best, likeness = None, -np.inf
+        for gap_mm, lean_deg in self._steps(body, up=up):
+            tried = self._step(body, sized, gap_mm, lean_deg, up=up)
+            if tried is None or (like := self._likeness(body, sized, tried, up=up)) <= likeness:
+                continue
+            best, likeness = tried, like
+            if likeness >= self._settings.good_likeness:
+                break
+        return best
 
     def _steps(self, body: Body, *, up: bool) -> tuple[tuple[float, float], ...]:
         """The usual steps; beside a spacer those to its far side, too, for no edge can be told from its streaks."""

@@ -30,6 +30,8 @@ class LocaliserSettings:
         Fewer make no spine.
     poor_quality
         A neighbour that was fitted less well is looked for again with the size usual in this spine.
+    good_likeness
+        A neighbour of this worth beside the one it was looked for from is taken as it is.
     sacral_share, sacral_scale, lean_weight
         Bone beside a body (``lateral_bone_share``) at which it is as likely sacral as not, the width of that
         judgement, and what each degree of lean beyond 25 adds.
@@ -67,6 +69,7 @@ class LocaliserSettings:
     least_bodies: int = 2
     least_edges: float = 0.42
     poor_quality: float = 0.75
+    good_likeness: float = 0.95
     sacral_share: float = 0.65
     last_lumbar_share: tuple[float, float] = (0.3, 0.15)
     other_lumbar_share: float = 0.1

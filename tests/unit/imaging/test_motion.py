@@ -228,6 +228,11 @@ class TestAssignment:
     def test_a_sacrum_is_not_taken_for_another_vertebra(self):
         assert assign_vertebrae(self.exam(self.SEEDS[:3], sacrum=True), self.exam(self.SEEDS[:3], sacrum=True)) == 0
 
+    def test_where_the_middle_ones_are_all_alike_the_ends_tell(self):
+        higher = replace(self.COARSE, last_mm=(18.0, 16.0, 72.0))
+        one, other = (examined(stacked(5, (7, 7, 7, 7, 12)), scanner=replace(higher, seed=seed)) for seed in (0, 1))
+        assert assign_vertebrae(one, other) == 0
+
     def test_vertebrae_that_are_all_alike_cannot_be_told_apart(self):
         same = (7, 7, 7)
         with pytest.raises(AnalysisFailed, match="cannot be told which"):
