@@ -61,7 +61,7 @@ def localise_spine(
     discs = map_discs(straighten(coarse, shadow_coarse, line), settings.discs)
     if pieces is not None and metal_coarse is not None:
         part_from_shanks(volume, pieces, line.points_lps_mm)
-        blocks = MetalBlocks.of(pieces)
+        blocks = MetalBlocks.of(pieces, line.points_lps_mm)
         discs = _with_blocks(_with_spacers(discs, line, metal_coarse, settings), blocks, settings)
     chain = chain_discs(discs, settings.discs)
     if len(chain) < settings.least_bodies:

@@ -1,7 +1,7 @@
-"""Blocks of metal that stand alone: what a spacer is before any vertebra is known.
+"""Blocks of metal in front of the canal: what a spacer is before any vertebra is known.
 
 A disc space holds a spacer, a vertebra does not: a body that would swallow a block is none, and the gap between two
-bodies is as high as the block in it. Screws are no blocks: they go on behind the body that holds them.
+bodies is as high as the block in it. Screws are no blocks: they go on behind the canal.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plumbline.imaging.beside_canal import BesideCanal
 from plumbline.imaging.metal_pieces import MetalPieces
 from plumbline.imaging.vertebral_body import Body
 
@@ -29,11 +30,13 @@ class MetalBlocks:
     pieces: tuple[Points, ...] = ()
 
     @classmethod
-    def of(cls, pieces: MetalPieces) -> MetalBlocks:
-        """Those among the pieces of an exam's metal."""
+    def of(cls, pieces: MetalPieces, canal_lps_mm: Points) -> MetalBlocks:
+        """Those among the pieces of an exam's metal that lie in front of the canal, given by its centre line."""
         large = np.flatnonzero(pieces.sizes * pieces.voxel.mm3 >= LEAST_MM3)
-        points = (pieces.points[pieces.piece == number] for number in large)
-        return cls(tuple(each[:: 1 + len(each) // _MOST_POINTS] for each in points))
+        points = [pieces.points[pieces.piece == number] for number in large]
+        some = [each[:: 1 + len(each) // _MOST_POINTS] for each in points]
+        behind = (BesideCanal.of(canal_lps_mm, each).behind for each in some)
+        return cls(tuple(each for each, at in zip(some, behind, strict=True) if np.percentile(at, 95.0) < _BEHIND_MM))
 
     def places_along(self, centres_lps_mm: Points) -> list[int]:
         """Which places in a row of bodies (their middles, shape (n, 3), one per mm) hold a block as high as a disc."""
@@ -97,6 +100,8 @@ class MetalBlocks:
         return max(heights, default=None)
 
 
+_BEHIND_MM = 4.0
+"""A spacer may lie in the canal, but hardly behind its middle, where screws and rods are."""
 _NEXT_MM = 16.0
 _IN_ROW_MM = 15.0
 """How far from the middle of a disc space the middle of a spacer may lie."""

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import spatial
 
 from plumbline.errors import AnalysisFailed
+from plumbline.imaging.beside_canal import BesideCanal
 from plumbline.imaging.masks import connected
 from plumbline.imaging.metal_pieces import MetalPieces
 from plumbline.imaging.screws import ScrewPose, ScrewSettings, fit_screw
@@ -36,10 +36,10 @@ class ShankSettings:
         Less metal there is no shank.
     least_forward, longest_mm, thickest_mm
         A shank runs forward by this much of its direction; nothing longer or thicker is one.
-    beyond_mm
-        What lies no farther outside a shank's surface is its thread, or blurred from it.
-    least_part_mm3
-        What is smaller stays with the screw.
+    beyond_mm, beyond_voxels
+        What lies no farther outside a shank's surface is its thread, or blurred from it, the more so in larger voxels.
+    least_part_mm3, least_width_mm
+        What is smaller or thinner stays with the screw.
     """
 
     aside_mm: tuple[float, float] = (7.0, 30.0)
@@ -48,8 +48,10 @@ class ShankSettings:
     least_forward: float = 0.6
     longest_mm: float = 75.0
     thickest_mm: float = 10.0
-    beyond_mm: float = 1.0
+    beyond_mm: float = 0.8
+    beyond_voxels: float = 0.3
     least_part_mm3: float = 300.0
+    least_width_mm: float = 7.5
     screw: ScrewSettings = field(default_factory=ScrewSettings)
 
 
@@ -66,42 +68,29 @@ def part_from_shanks(
     settings = settings or ShankSettings()
     if len(canal_lps_mm) < 2 or not len(pieces.points):
         return
-    place = _Place.beside(canal_lps_mm, pieces.points)
+    place = BesideCanal.of(canal_lps_mm, pieces.points)
     shanks = tuple(_shanks(volume, pieces, place, settings))
     is_rest = np.ones(len(pieces.points), dtype=bool)
+    beyond_mm = settings.beyond_mm + settings.beyond_voxels * pieces.voxel.largest_mm
     for shank in shanks:
-        is_rest &= ~shank.shank_holds(pieces.points, shank.diameter_mm / 2 + settings.beyond_mm)
+        is_rest &= ~shank.shank_holds(pieces.points, shank.diameter_mm / 2 + beyond_mm)
     for number in np.unique(pieces.piece[~is_rest]):
         rest = np.flatnonzero(is_rest & (pieces.piece == number))
         part, count = connected(pieces.index_zyx[rest])
         for each in range(1, count + 1):
             own = rest[part == each]
             is_solid = len(own) * pieces.voxel.mm3 >= settings.least_part_mm3
-            if is_solid and place.behind[own].mean() < 0.0:
+            if is_solid and place.behind[own].mean() < 0.0 and _is_wide(pieces.points[own], settings):
                 pieces.part_off(own)
 
 
-@dataclass(frozen=True, eq=False)
-class _Place:
-    """Where points lie beside the canal: ``behind`` its middle and ``aside`` of it, mm, and which way is forward."""
-
-    behind: Points
-    aside: Points
-    forward: Points
-
-    @classmethod
-    def beside(cls, canal_lps_mm: Points, points: Points) -> _Place:
-        along = np.gradient(canal_lps_mm, axis=0)
-        along = along / np.linalg.norm(along, axis=1, keepdims=True)
-        along = np.where(along[:, 2:] < 0.0, -along, along)
-        left = np.array([1.0, 0.0, 0.0]) - along[:, :1] * along
-        left = left / np.linalg.norm(left, axis=1, keepdims=True)
-        _, nearest = spatial.KDTree(canal_lps_mm).query(points)
-        off, forward = points - canal_lps_mm[nearest], -np.cross(along, left)[nearest]
-        return cls(-np.sum(off * forward, axis=1), np.abs(np.sum(off * left[nearest], axis=1)), forward)
+def _is_wide(points: Points, settings: ShankSettings) -> bool:
+    """Whether a part has two extents of a spacer at least; what is left along a shank is long and thin."""
+    _, _, axes = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)
+    return bool(np.ptp(points @ axes[1]) >= settings.least_width_mm)
 
 
-def _shanks(volume: Volume, pieces: MetalPieces, place: _Place, settings: ShankSettings) -> Iterator[ScrewPose]:
+def _shanks(volume: Volume, pieces: MetalPieces, place: BesideCanal, settings: ShankSettings) -> Iterator[ScrewPose]:
     """What passes the canal as a screw does: straight, round, forward."""
     front, back = settings.behind_mm
     nearest, farthest = settings.aside_mm

@@ -175,5 +175,6 @@ def test_a_piece_of_metal_smaller_than_a_spacer_is_no_block():
     metal = np.zeros((40, 40, 40), dtype=bool)
     metal[5:15, 5:15, 5:15] = True
     metal[30:33, 30:33, 30:33] = True
-    (found,) = MetalBlocks.of(MetalPieces(Volume(np.zeros(metal.shape), np.eye(4)), metal)).pieces
+    canal = np.stack([np.full(40, 10.0), np.full(40, 25.0), np.arange(40.0)], axis=1)
+    (found,) = MetalBlocks.of(MetalPieces(Volume(np.zeros(metal.shape), np.eye(4)), metal), canal).pieces
     np.testing.assert_allclose(found.mean(axis=0), 9.5, atol=0.6)

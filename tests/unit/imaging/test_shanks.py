@@ -38,11 +38,14 @@ def test_a_spacer_that_touches_a_screw_becomes_a_piece_of_its_own(spacing_mm):
     np.testing.assert_allclose(middle, (TOUCHING_SPACER[0] + TOUCHING_SPACER[1]) / 2, atol=2.0)
     assert pieces.points[pieces.piece == construct][:, 1].max() > 20.0, "shank, head and rod stay together"
     assert pieces.sizes.sum() == len(pieces.points)
-    assert len(MetalBlocks.of(pieces).pieces) == 2
+    (block,) = MetalBlocks.of(pieces, CANAL).pieces
+    np.testing.assert_allclose(block.mean(axis=0), middle, atol=0.5)
 
 
 def test_a_screw_that_touches_nothing_stays_whole():
-    assert len(large(parted(scan(SHANK, HEAD, ROD)))) == 1
+    pieces = parted(scan(SHANK, HEAD, ROD))
+    assert len(large(pieces)) == 1
+    assert MetalBlocks.of(pieces, CANAL).pieces == (), "a screw goes on behind the canal"
 
 
 def test_without_a_canal_nothing_is_parted():
