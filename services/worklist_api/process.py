@@ -31,6 +31,9 @@ THREADS_TURN_EVERY_S = 0.001
 """How long one thread may keep the interpreter while others wait. The event loop is busy whenever many read; a change
 that is being stored gives the interpreter away at every call of the database and waits this long for it each time."""
 
+ANSWERS_WITHIN_S = 60
+"""How long one of several processes may be silent, also while it starts on a busy machine, before it is replaced."""
+
 
 def run(settings: Settings, listening: socket.socket) -> None:
     """Serve until told to stop.
@@ -90,5 +93,6 @@ def _configuration(application: Any, **several: Any) -> uvicorn.Config:
         access_log=False,
         ws_ping_interval=PING_EVERY_S,
         ws_ping_timeout=PING_WITHIN_S,
+        timeout_worker_healthcheck=ANSWERS_WITHIN_S,
         **several,
     )
