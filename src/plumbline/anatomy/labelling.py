@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from plumbline.anatomy.chain_inference import ChainModel
 from plumbline.anatomy.chain_likelihoods import NumberingSettings, chain_model
 from plumbline.anatomy.numbering import Labelling, Numbering
-from plumbline.anatomy.numbering_doubts import Weighed, doubt_in_words
+from plumbline.anatomy.numbering_doubts import Weighed, doubt_in_words, doubt_of_ribs_alone
 from plumbline.anatomy.numbering_statistics import CHAIN, REGIONS, NumberingStatistics, numbering_statistics
 from plumbline.anatomy.spine_evidence import BodyEvidence, SacrumEvidence, SpineEvidence
 from plumbline.errors import InvalidInput
@@ -181,7 +181,8 @@ def _without_sacrum(count: int, found: SpineEvidence, unnamed: int, settings: Nu
     weighed = _weigh(found, settings, numbering_statistics())
     # How well distances fit was learned on detectors that score regions, too; here it would say nothing.
     named = Weighed(_ranked(_without_first(weighed, unnamed), settings.carried_from))
-    return Numbering(named.labellings, anchor, doubt_in_words(named, found, anchor, settings.sure_from))
+    doubt = doubt_in_words(named, found, anchor, settings.sure_from) or doubt_of_ribs_alone(anchor)
+    return Numbering(named.labellings, anchor, doubt)
 
 
 def _without_first(weighed: Weighed, unnamed: int) -> Mapping[tuple[str, ...], float]:

@@ -8,6 +8,7 @@ from plumbline.anatomy.numbering import NOT_A_VERTEBRA, Labelling, Numbering
 from plumbline.anatomy.spine_evidence import SpineEvidence
 
 SACRUM = "sacrum"
+LAST_RIB = "last-rib"
 _MAP_SHIFTED_FROM = 0.1
 _RARE = {
     "L6": "Six lumbar vertebrae are counted",
@@ -43,6 +44,13 @@ def doubt_in_words(weighed: Weighed, evidence: SpineEvidence, anchor: str | None
         _counts_otherwise(weighed.labellings[0]),
     ]
     return " ".join(sentence for sentence in sentences if sentence) or None
+
+
+def doubt_of_ribs_alone(anchor: str | None) -> str | None:
+    """What has to be said of names that a localiser counts from the last rib, with no sacrum to count against."""
+    if anchor != LAST_RIB:
+        return None
+    return "Numbered from the last rib alone: were a shorter rib taken for a transverse process, it would be one off."
 
 
 def doubt_of_names(numbering: Numbering, sure_from: float) -> str | None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from plumbline.anatomy.transforms import RigidTransform
 from plumbline.imaging.body_chain import best_chain, known_as
+from plumbline.imaging.canal import CanalLine
 from plumbline.imaging.localiser_settings import LocaliserSettings
 from plumbline.imaging.metal_blocks import MetalBlocks
 from plumbline.imaging.sacral_bone import Bone, sacral_probability
@@ -23,6 +24,20 @@ Points = NDArray[Any]
 def is_plausible(body: Body, settings: LocaliserSettings) -> bool:
     """Whether enough of its edges were found, and at a vertebra's distance."""
     return body.edges >= settings.least_edges and 14.0 <= body.height_mm <= 40.0
+
+
+def is_before_canal(body: Body, canal: CanalLine) -> bool:
+    """Whether the canal passes close behind its posterior wall; a canal that ends before its height says nothing."""
+    passes = canal.seen_from(body.axes, body.centre_lps_mm)
+    if passes is None:
+        return True
+    (nearest, farthest), behind_mm = _CANAL_BEHIND_MM, float(passes[0]) - body.depth_mm / 2
+    return nearest <= behind_mm <= farthest and abs(float(passes[2])) <= _CANAL_ASIDE_MM
+
+
+_CANAL_BEHIND_MM = -3.0, 22.0
+"""How far behind the posterior wall the middle of the canal lies: 3 to 12 mm in phantoms and five real CTs."""
+_CANAL_ASIDE_MM = 14.0
 
 
 def quality(body: Body) -> float:
@@ -45,7 +60,9 @@ class BodyGrowth:
         fit: Callable[[Body, bool], Body],
         settings: LocaliserSettings,
         blocks: MetalBlocks,
+        canal: CanalLine,
     ) -> None:
+        self._canal = canal
         self._blocks = blocks
         self._volume = volume
         self._bone = bone
@@ -196,8 +213,11 @@ class BodyGrowth:
         return bool(np.all((index >= 0) & (index <= np.array(self._volume.shape[::-1]) - 1)))
 
     def _is_neighbour(self, body: Body, other: Body, sign: float) -> bool:
-        """Whether a fitted body can be the next one: size, disc between them, offset and angle."""
-        if not is_plausible(other, self._settings):
+        """Whether a fitted body can be the next one: size, disc between them, offset and angle.
+
+        Upwards it stands before the canal, too. Beside a sacrum the canal may have been lost.
+        """
+        if not is_plausible(other, self._settings) or (sign > 0.0 and not is_before_canal(other, self._canal)):
             return False
         between, along = other.centre_lps_mm - body.centre_lps_mm, _common_axis(body, other)
         aside = np.linalg.norm(between - (between @ along) * along)

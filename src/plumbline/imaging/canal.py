@@ -98,6 +98,16 @@ class CanalLine:
         """Unit vectors to the back, square to both, shape (n, 3)."""
         return np.cross(self.cranial, self.left)
 
+    def seen_from(self, frame: Points, centre_lps_mm: Points) -> Points | None:
+        """Where the canal passes a vertebra: coordinates along its axes (rows of ``frame``); None where it does not."""
+        own = (self.points_lps_mm - centre_lps_mm) @ frame.T
+        nearest = own[int(np.argmin(np.abs(own[:, 1])))]
+        return nearest if abs(nearest[1]) <= _PASSES_MM else None
+
+
+_PASSES_MM = 2.0
+"""A canal whose nearest point is farther above or below the middle of a vertebra ends before it."""
+
 
 def find_canal(coarse: Volume, settings: CanalSettings) -> CanalLine:
     """The centre line of the canal in a coarse volume on LPS axes (see ``sampling.axis_aligned``).

@@ -6,6 +6,7 @@ resolution between its two discs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -19,7 +20,7 @@ from plumbline.anatomy.numbering import Numbering
 from plumbline.anatomy.spine_evidence import BodyEvidence
 from plumbline.anatomy.transforms import VertebraFrame
 from plumbline.errors import AnalysisFailed
-from plumbline.imaging.body_growth import BodyGrowth, is_plausible
+from plumbline.imaging.body_growth import BodyGrowth, is_before_canal, is_plausible
 from plumbline.imaging.canal import CanalLine, find_canal
 from plumbline.imaging.discs import DiscMap, chain_discs, map_discs
 from plumbline.imaging.localiser_settings import LocaliserSettings
@@ -150,10 +151,10 @@ def _bodies(
         return fit_body(volume, start, metal=shadow, settings=settings.body, has_floor=has_floor, faces_mm=faces_mm)
 
     between = [fit(_start_between(line, discs, int(a), int(b), settings)) for a, b in pairwise(chain)]
-    plausible = [body for body in between if is_plausible(body, settings)]
+    plausible = [body for body in between if is_plausible(body, settings) and is_before_canal(body, line)]
     if not plausible:
         raise AnalysisFailed("the vertebral bodies have no edges that could be fitted")
-    grow = BodyGrowth(volume, bone, fit, settings, blocks)
+    grow = BodyGrowth(volume, bone, fit, settings, blocks, line)
     return grow.whole(plausible)
 
 
@@ -194,10 +195,13 @@ def _assemble(
     """Decide where the sacrum begins, drop what is below, name the rest and label its bone."""
     sacral = sacral_probabilities(bone, bodies, settings)
     first_lumbar = _first_lumbar(sacral)
+    count = _without_gap(bodies, first_lumbar, settings)
+    bodies, sacral = bodies[:count], sacral[:count]
     kept = list(reversed(bodies[max(first_lumbar - 1, 0) :]))
     has_sacrum = first_lumbar > 0
     if len(kept) < settings.least_bodies:
         raise AnalysisFailed("only one vertebral body was found")
+    _refuse_slender(kept, settings)
     numbering = _numbered(volume, bone, kept, sacral, first_lumbar, settings)
     vertebrae = tuple(
         _vertebra(body, is_sacrum=has_sacrum and index == len(kept) - 1, volume=volume)
@@ -206,6 +210,20 @@ def _assemble(
     labels = _labels(volume, vertebrae, metal, settings)
     doubts = (numbering.conflict,) if numbering.conflict else ()
     return LocalisedSpine(vertebrae, labels, line.points_lps_mm[::-1], numbering, "built-in", doubts)
+
+
+def _refuse_slender(bodies: Sequence[Body], settings: LocaliserSettings) -> None:
+    if np.median([body.width_mm for body in bodies]) < settings.least_width_mm:
+        raise AnalysisFailed("what was found is too slender for vertebral bodies")
+
+
+def _without_gap(bodies: Sequence[Body], first: int, settings: LocaliserSettings) -> int:
+    """How many bodies, from the lowest on, follow each other without one passed over; ``first`` is not sacral."""
+    steps_mm = [float(np.linalg.norm(b.centre_lps_mm - a.centre_lps_mm)) for a, b in pairwise(bodies[first:])]
+    for place in range(2, len(steps_mm)):
+        if steps_mm[place] > settings.longest_step * np.median(steps_mm[:place]):
+            return first + place + 1
+    return len(bodies)
 
 
 def _numbered(

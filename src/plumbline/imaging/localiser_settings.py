@@ -28,6 +28,11 @@ class LocaliserSettings:
         What a solid block of metal counts as, and how far from its middle (along the canal) no other disc can be.
     least_bodies
         Fewer make no spine.
+    least_width_mm
+        Bodies that are not even so wide, in the median, are the shaft of a long bone or of the upper thoracic spine.
+    longest_step
+        Farther above the body below, against the median of two or more steps farther down, a body was passed over:
+        one in 1,000 steps of the key points is as long.
     poor_quality
         A neighbour that was fitted less well is looked for again with the size usual in this spine.
     good_likeness
@@ -67,6 +72,8 @@ class LocaliserSettings:
     block_contrast: float = 1.0
     streaks_mm: int = 14
     least_bodies: int = 2
+    least_width_mm: float = 26.0
+    longest_step: float = 1.3
     least_edges: float = 0.42
     poor_quality: float = 0.75
     good_likeness: float = 0.95

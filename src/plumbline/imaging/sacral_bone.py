@@ -28,8 +28,9 @@ class Bone:
 def lateral_bone_share(bone: Bone, body: Body, settings: LocaliserSettings) -> float | None:
     """Share of the places beside a body under which there is bone, in front and behind added; the poorer side.
 
-    The ala of the sacrum fills them; beside a lumbar body lies muscle, behind it a transverse process. None where
-    metal and the borders of the exam hide both sides.
+    The ala of the sacrum fills them; beside a lumbar body lies muscle, behind it a transverse process. A kidney full of
+    contrast is as dense, but the psoas lies between: only what begins at the body counts. None where metal and the
+    borders of the exam hide both sides.
     """
     front = np.arange(-body.depth_mm / 2 + 8.0, body.depth_mm / 2 - 8.0 + 0.1, 3.0)
     rear = np.arange(-6.0, 19.0, 3.0)
@@ -52,8 +53,12 @@ def _bone_beside(bone: Bone, body: Body, side: float, along: Points, settings: L
     is_known = is_inside(bone.coarse, points).mean(axis=2) >= _LEAST_IN_VIEW
     if bone.hidden is not None:
         is_known &= is_bone | np.all(sample(bone.hidden, points) < 0.5, axis=2)
+    is_bone &= (is_bone | ~is_known)[:_NEAREST].any(axis=0)
     return float(is_bone[is_known].mean()) if is_known.mean() >= settings.least_known else None
 
+
+_NEAREST = 3
+"""Places beside a body, outwards, in one of which bone that belongs to it begins."""
 
 _LEAST_IN_VIEW = 0.5
 _CORTEX_HU = 145.0

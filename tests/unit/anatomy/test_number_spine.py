@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from plumbline.anatomy.labelling import SacrumEvidence, number_from_sacrum, number_spine
+from plumbline.anatomy.labelling import NumberingSettings, SacrumEvidence, number_from_sacrum, number_spine
 from plumbline.anatomy.numbering import NOT_A_VERTEBRA
 from plumbline.anatomy.numbering_doubts import doubt_of_names
 from plumbline.anatomy.spine_evidence import BodyEvidence, SpineEvidence
@@ -191,3 +191,13 @@ def test_nothing_to_name_and_disorder_are_refused(rng):
         number_spine(SpineEvidence(bodies[::-1]))
     with pytest.raises(InvalidInput, match="finite"):
         BodyEvidence(np.array([0.0, np.nan, 1.0]))
+
+
+def test_names_that_hang_on_the_last_rib_alone_are_doubted():
+    """A twelfth rib may be a stub that is taken for a transverse process."""
+    names, bodies = draw("T9", "L4", USUAL, np.random.default_rng(1), regions=False)
+    seen = with_ribs(bodies, 3)
+    below = [SacrumEvidence(len(bodies) - 1, 0.02)]
+    numbering = number_from_sacrum(len(bodies), below, bodies=seen, settings=NumberingSettings(sure_from=0.5))
+    assert numbering.best.names == names
+    assert "last rib alone" in numbering.conflict

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from plumbline.imaging.body_growth import BodyGrowth, gap_mm
-from plumbline.imaging.localise import _first_lumbar
+from plumbline.errors import AnalysisFailed
+from plumbline.imaging.body_growth import BodyGrowth, gap_mm, is_before_canal
+from plumbline.imaging.canal import CanalLine
+from plumbline.imaging.localise import _first_lumbar, _refuse_slender, _without_gap
 from plumbline.imaging.localiser_settings import LocaliserSettings
 from plumbline.imaging.metal_blocks import MetalBlocks
 from plumbline.imaging.metal_pieces import MetalPieces
@@ -22,7 +24,8 @@ def growth(lowest_slice_mm: float, blocks: MetalBlocks | None = None) -> BodyGro
     affine = np.eye(4)
     affine[:3, 3] = [-40.0, -40.0, lowest_slice_mm]
     volume = Volume(np.zeros((80, 80, 80), dtype=np.int16), affine)
-    return BodyGrowth(volume, Bone(volume), lambda body, has_floor: body, LocaliserSettings(), blocks or MetalBlocks())
+    settings, canal = LocaliserSettings(), CanalLine(np.array([[0.0, 25.0, z] for z in np.arange(-60.0, 60.0)]))
+    return BodyGrowth(volume, Bone(volume), lambda body, has_floor: body, settings, blocks or MetalBlocks(), canal)
 
 
 def sacral() -> Body:
@@ -63,7 +66,7 @@ def test_the_sacrum_begins_where_all_bodies_together_say(sacral, lowest_lumbar):
 SETTINGS = LocaliserSettings()
 
 
-def bone_beside(*, hides: tuple[int, ...] = (), half_width: int = 60) -> Bone:
+def bone_beside(*, hides: tuple[int, ...] = (), half_width: int = 60, from_mm: float = 24.0) -> Bone:
     """Bone on both sides of the origin as an ala would be; metal hides the sides named, -1 right and 1 left."""
     x = np.arange(-half_width, half_width + 1, 2.0)
     y, z = np.arange(-60.0, 61.0, 2.0), np.arange(-40.0, 41.0, 2.0)
@@ -71,12 +74,17 @@ def bone_beside(*, hides: tuple[int, ...] = (), half_width: int = 60) -> Bone:
     affine[:3, 3] = x[0], y[0], z[0]
     across = np.broadcast_to(x, (len(z), len(y), len(x)))
     is_hidden = np.isin(np.sign(across), hides) & (np.abs(across) > 20.0)
-    density = np.where((np.abs(across) > 24.0) & ~is_hidden, 250.0, 40.0).astype(np.float32)
+    density = np.where((np.abs(across) > from_mm) & ~is_hidden, 250.0, 40.0).astype(np.float32)
     return Bone(Volume(density, affine), Volume(is_hidden.astype(np.float32), affine))
 
 
 def test_bone_on_both_sides_of_a_body_is_an_ala():
     assert lateral_bone_share(bone_beside(), body_at((0.0, 0.0, 0.0), leaning(0.0)), SETTINGS) == pytest.approx(2.0)
+
+
+def test_a_kidney_full_of_contrast_beside_the_psoas_is_no_ala():
+    body = body_at((0.0, 0.0, 0.0), leaning(0.0))
+    assert lateral_bone_share(bone_beside(from_mm=35.0), body, SETTINGS) == 0.0
 
 
 def test_what_metal_hides_is_not_taken_for_soft_tissue():
@@ -178,3 +186,36 @@ def test_a_piece_of_metal_smaller_than_a_spacer_is_no_block():
     canal = np.stack([np.full(40, 10.0), np.full(40, 25.0), np.arange(40.0)], axis=1)
     (found,) = MetalBlocks.of(MetalPieces(Volume(np.zeros(metal.shape), np.eye(4)), metal), canal).pieces
     np.testing.assert_allclose(found.mean(axis=0), 9.5, atol=0.6)
+
+
+def test_a_body_stands_before_the_canal_where_there_is_one_at_its_height():
+    canal = CanalLine(np.array([[0.0, 25.0, z] for z in np.arange(-60.0, 30.0)]))
+    assert is_before_canal(body_at((0.0, 0.0, 0.0)), canal)
+    assert not is_before_canal(body_at((0.0, 18.0, 0.0)), canal), "the canal would run through it"
+    assert not is_before_canal(body_at((0.0, -30.0, 0.0)), canal), "an arch would be as deep as the body"
+    assert not is_before_canal(body_at((20.0, 0.0, 0.0)), canal), "the canal passes beside it"
+    assert is_before_canal(body_at((0.0, 18.0, 40.0)), canal), "the canal was not followed so far"
+
+
+def test_upwards_a_neighbour_stands_before_the_canal():
+    grow, lower = growth(-200.0), body_at((0.0, 0.0, 0.0))
+    upper, behind = (body_at((0.0, back, 34.0), edges=1.0) for back in (0.0, 15.0))
+    assert grow._is_neighbour(lower, upper, 1.0)
+    assert not grow._is_neighbour(lower, behind, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("heights", "kept"),
+    [((0, 34, 70, 105, 139), 5), ((0, 34, 70, 105, 174), 4), ((0, 50, 85, 120, 155), 5), ((0, 36, 106), 3)],
+    ids=["even", "one passed over", "the first is sacral", "one step alone tells nothing"],
+)
+def test_names_end_where_a_body_was_passed_over(heights, kept):
+    bodies = [body_at((0.0, 0.0, float(z))) for z in heights]
+    assert _without_gap(bodies, 1 if heights[1] == 50 else 0, SETTINGS) == kept
+
+
+def test_the_shaft_of_a_long_bone_is_no_spine():
+    widths = (26.6, 24.0, 24.0, 24.0)
+    with pytest.raises(AnalysisFailed, match="too slender"):
+        _refuse_slender([body_at((0.0, 0.0, 0.0), width_mm=width) for width in widths], SETTINGS)
+    _refuse_slender([body_at((0.0, 0.0, 0.0), width_mm=width) for width in (24.0, 28.0, 30.0)], SETTINGS)
