@@ -42,6 +42,9 @@ class MotionSettings:
         How far beyond a vertebra's label its edge is looked for.
     least_correlation
         Between the two exams on a vertebra; less is no match.
+    least_streaked_correlation, retry_mm, same_place_mm
+        One that streaks make look less alike is believed down to this, where from starts so far aside no point of it
+        comes to rest farther away.
     least_spacer_correlation
         The same on a spacer and its edges: of solid metal, and of markers.
     least_coarse_correlation, coarse_mm
@@ -70,6 +73,9 @@ class MotionSettings:
     metal_shadow_mm: float = 3.0
     bone_margin_mm: float = 2.0
     least_correlation: float = 0.6
+    least_streaked_correlation: float = 0.45
+    retry_mm: float = 3.0
+    same_place_mm: float = 0.5
     least_spacer_correlation: Mapping[ImplantKind, float] = field(
         default_factory=lambda: {ImplantKind.SPACER_METAL: 0.9, ImplantKind.SPACER_MARKERS: 0.85}
     )
@@ -376,11 +382,33 @@ def believed_bone(
         result = register_bone(baseline, current, index, other, settings)
     except AnalysisFailed as error:
         raise AnalysisFailed(f"the vertebra {which} cannot be registered: {error.what}") from error
-    if result.correlation < settings.least_correlation:
+    is_alike = result.correlation >= settings.least_correlation or (
+        result.correlation >= settings.least_streaked_correlation
+        and _is_found_again(baseline, current, index, result, settings)
+    )
+    if not is_alike:
         raise AnalysisFailed(
             f"the vertebra {which} does not look alike in both exams (correlation {result.correlation:.2f})"
         )
     return result
+
+
+def _is_found_again(
+    baseline: ExamAnatomy, current: ExamAnatomy, index: int, result: RegistrationResult, settings: MotionSettings
+) -> bool:
+    """Whether a vertebra comes to rest in the same place from starts on all sides of it."""
+    points, frame = bone_points(baseline, index, settings), baseline.spine.vertebrae[index].frame
+    found = result.current_from_baseline
+    for direction in (frame.posterior, -frame.posterior, frame.cranial, -frame.cranial):
+        aside = found.turn(settings.retry_mm * direction)
+        start = RigidTransform(found.rotation, found.translation_mm + aside)
+        try:
+            again = register_rigid(baseline.volume, current.volume, points, start, BONE).current_from_baseline
+        except AnalysisFailed:
+            return False
+        if np.linalg.norm(again.apply(points) - found.apply(points), axis=1).max() > settings.same_place_mm:
+            return False
+    return True
 
 
 def _register_spacer(

@@ -15,6 +15,7 @@ from plumbline.imaging.motion import (
     MotionSettings,
     SpacerMotion,
     assign_vertebrae,
+    believed_bone,
     bone_points,
     measure_spacer,
     posterior_margin,
@@ -199,6 +200,19 @@ def test_bone_that_was_not_outlined_is_refused(baseline):
     blank = replace(baseline, spine=replace(baseline.spine, labels=np.zeros_like(baseline.spine.labels)))
     with pytest.raises(AnalysisFailed, match="could not be outlined"):
         register_bone(blank, baseline, 0, 0)
+
+
+def test_bone_that_streaks_make_unlike_is_believed_where_it_is_found_again_from_all_sides(baseline, moved_back):
+    current, _ = moved_back
+    alike = register_bone(baseline, current, 1, 1).correlation
+    unlike = MotionSettings(least_correlation=alike + 1e-3, least_streaked_correlation=alike - 0.1)
+    assert believed_bone(baseline, current, 1, 0, "below the spacer", unlike).correlation == pytest.approx(alike)
+    for settings in (
+        replace(unlike, least_streaked_correlation=alike + 1e-3),
+        replace(unlike, same_place_mm=0.0),
+    ):
+        with pytest.raises(AnalysisFailed, match="does not look alike"):
+            believed_bone(baseline, current, 1, 0, "below the spacer", settings)
 
 
 class TestAssignment:
