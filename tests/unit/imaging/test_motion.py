@@ -161,7 +161,7 @@ def test_a_vertebra_out_of_view_is_said(baseline):
 
 def test_a_vertebra_that_does_not_look_alike_is_said(baseline):
     current = follow_up(moved())
-    strict = MotionSettings(least_correlation=0.9999)
+    strict = MotionSettings(least_correlation=0.9999, least_streaked_correlation=0.9999)
     with pytest.raises(AnalysisFailed, match="below the spacer does not look alike"):
         measure_spacer(baseline, current, baseline.hardware.spacers[0], current.hardware.spacers[0], 0, strict)
 
