@@ -151,6 +151,8 @@ def _bodies(
         return fit_body(volume, start, metal=shadow, settings=settings.body, has_floor=has_floor, faces_mm=faces_mm)
 
     between = [fit(_start_between(line, discs, int(a), int(b), settings)) for a, b in pairwise(chain)]
+    shallow = (body for body in between if _is_shallow(body, settings))
+    between += [fit(_of_usual_depth(body, settings)) for body in shallow]
     plausible = [body for body in between if is_plausible(body, settings) and is_before_canal(body, line)]
     if not plausible:
         raise AnalysisFailed("the vertebral bodies have no edges that could be fitted")
@@ -158,6 +160,18 @@ def _bodies(
     return grow.whole(plausible)
 
 
+def _is_shallow(body: Body, settings: LocaliserSettings) -> bool:
+    """Whether a body is much less deep than usual, as where streaks have been taken for its front."""
+    return is_plausible(body, settings) and body.depth_mm < _SHALLOW * settings.body.depth_mm
+
+
+def _of_usual_depth(body: Body, settings: LocaliserSettings) -> Body:
+    """The same with its front where it usually is before its posterior wall."""
+    ahead_mm = (settings.body.depth_mm - body.depth_mm) / 2
+    return replace(body, centre_lps_mm=body.centre_lps_mm - ahead_mm * body.axes[0], depth_mm=settings.body.depth_mm)
+
+
+_SHALLOW = 0.75
 SECOND_SACRAL_BODY = 0.3
 """How often what lies below a first sacral body still looks like a body with a disc above it (lumbarised S1)."""
 

@@ -8,7 +8,7 @@ import pytest
 from plumbline.errors import AnalysisFailed
 from plumbline.imaging.body_growth import BodyGrowth, gap_mm, is_before_canal
 from plumbline.imaging.canal import CanalLine
-from plumbline.imaging.localise import _first_lumbar, _refuse_slender, _without_gap
+from plumbline.imaging.localise import _first_lumbar, _is_shallow, _of_usual_depth, _refuse_slender, _without_gap
 from plumbline.imaging.localiser_settings import LocaliserSettings
 from plumbline.imaging.metal_blocks import MetalBlocks
 from plumbline.imaging.metal_pieces import MetalPieces
@@ -152,6 +152,16 @@ def test_beyond_a_spacer_the_next_body_is_looked_for_at_its_far_side():
     assert beneath.far_side_mm(body, up=False) == pytest.approx(11.0, abs=0.8)
     assert beneath.far_side_mm(body, up=True) is None
     assert block(-body.height_mm / 2 - 40.0, 10.0).far_side_mm(body, up=False) is None, "that is another disc's"
+
+
+def test_a_body_whose_front_was_taken_too_near_is_looked_for_again_from_its_wall():
+    shallow = body_at((0.0, 0.0, 0.0), depth_mm=20.0, edges=1.0)
+    settings = LocaliserSettings()
+    assert _is_shallow(shallow, settings)
+    again = _of_usual_depth(shallow, settings)
+    assert again.depth_mm == settings.body.depth_mm
+    assert again.frame.origin_lps_mm[1] == pytest.approx(shallow.frame.origin_lps_mm[1]), "the wall stays"
+    assert not _is_shallow(again, settings)
 
 
 def test_a_block_says_where_the_endplates_on_it_are():
