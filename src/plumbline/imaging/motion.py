@@ -42,9 +42,9 @@ class MotionSettings:
         How far beyond a vertebra's label its edge is looked for.
     least_correlation
         Between the two exams on a vertebra; less is no match.
-    least_streaked_correlation, retry_mm, same_place_mm
+    least_streaked_correlation, retry_mm, same_place_mm, streaked_error
         One that streaks make look less alike is believed down to this, where from starts so far aside no point of it
-        comes to rest farther away.
+        comes to rest farther away; its standard errors are so many times what the residuals say.
     least_spacer_correlation
         The same on a spacer and its edges: of solid metal, and of markers.
     least_coarse_correlation, coarse_mm
@@ -76,6 +76,7 @@ class MotionSettings:
     least_streaked_correlation: float = 0.45
     retry_mm: float = 3.0
     same_place_mm: float = 0.5
+    streaked_error: float = 2.0
     least_spacer_correlation: Mapping[ImplantKind, float] = field(
         default_factory=lambda: {ImplantKind.SPACER_METAL: 0.9, ImplantKind.SPACER_MARKERS: 0.85}
     )
@@ -382,15 +383,14 @@ def believed_bone(
         result = register_bone(baseline, current, index, other, settings)
     except AnalysisFailed as error:
         raise AnalysisFailed(f"the vertebra {which} cannot be registered: {error.what}") from error
-    is_alike = result.correlation >= settings.least_correlation or (
-        result.correlation >= settings.least_streaked_correlation
-        and _is_found_again(baseline, current, index, result, settings)
+    if result.correlation >= settings.least_correlation:
+        return result
+    may_be_streaked = result.correlation >= settings.least_streaked_correlation
+    if may_be_streaked and _is_found_again(baseline, current, index, result, settings):
+        return replace(result, covariance=settings.streaked_error**2 * result.covariance)
+    raise AnalysisFailed(
+        f"the vertebra {which} does not look alike in both exams (correlation {result.correlation:.2f})"
     )
-    if not is_alike:
-        raise AnalysisFailed(
-            f"the vertebra {which} does not look alike in both exams (correlation {result.correlation:.2f})"
-        )
-    return result
 
 
 def _is_found_again(

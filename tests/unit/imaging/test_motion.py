@@ -204,9 +204,12 @@ def test_bone_that_was_not_outlined_is_refused(baseline):
 
 def test_bone_that_streaks_make_unlike_is_believed_where_it_is_found_again_from_all_sides(baseline, moved_back):
     current, _ = moved_back
-    alike = register_bone(baseline, current, 1, 1).correlation
+    plain = register_bone(baseline, current, 1, 1)
+    alike = plain.correlation
     unlike = MotionSettings(least_correlation=alike + 1e-3, least_streaked_correlation=alike - 0.1)
-    assert believed_bone(baseline, current, 1, 0, "below the spacer", unlike).correlation == pytest.approx(alike)
+    believed = believed_bone(baseline, current, 1, 0, "below the spacer", unlike)
+    assert believed.correlation == pytest.approx(alike)
+    assert np.trace(believed.covariance) > 2.0 * np.trace(plain.covariance), "it is less certain"
     for settings in (
         replace(unlike, least_streaked_correlation=alike + 1e-3),
         replace(unlike, same_place_mm=0.0),
