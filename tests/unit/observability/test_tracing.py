@@ -200,7 +200,7 @@ def test_nothing_of_it_is_loaded_while_it_is_off():
         "from plumbline.observability.tracing import open_tracing\n"
         "from plumbline.settings import Settings\n"
         "assert open_tracing(Settings().tracing, process='worker') is None\n"
-        "print([name for name in sys.modules if name.startswith(('opentelemetry', 'requests', 'google'))])"
+        "print([name for name in sys.modules if name.startswith(('opentelemetry', 'google'))])"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "[]"

@@ -78,7 +78,7 @@ OF_A_WORKITEM: tuple[InstrumentedAttribute[Any], ...] = (
 )
 """Tables whose rows are of one workitem."""
 
-OF_NOBODY = frozenset({"cursors", "worklist_changes", "commitments", "reader_sessions", "canaries"})
+OF_NOBODY = frozenset({"cursors", "worklist_changes", "commitments", "reader_sessions", "canaries", "event_turns"})
 """Tables without patients. A commitment names instances by their UIDs and nothing else."""
 
 _LONGEST_NAME = 64

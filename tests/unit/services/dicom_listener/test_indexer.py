@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 
+from plumbline.stopping import Stop
 from services.dicom_listener import indexer
-from services.dicom_listener.indexer import _only_one, _Stop
+from services.dicom_listener.indexer import _only_one
 
 
 def test_a_second_indexer_waits_until_the_first_is_gone(tmp_path, monkeypatch):
@@ -15,10 +16,10 @@ def test_a_second_indexer_waits_until_the_first_is_gone(tmp_path, monkeypatch):
 
     def second():
         second_waits.set()
-        with _only_one(tmp_path, _Stop()):
+        with _only_one(tmp_path, Stop()):
             order.append("second")
 
-    with _only_one(tmp_path, _Stop()):
+    with _only_one(tmp_path, Stop()):
         thread = threading.Thread(target=second)
         thread.start()
         assert second_waits.wait(5)
@@ -30,8 +31,8 @@ def test_a_second_indexer_waits_until_the_first_is_gone(tmp_path, monkeypatch):
 
 def test_one_that_stands_by_can_be_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(indexer, "RETRY_S", 0.01)
-    stop = _Stop()
-    with _only_one(tmp_path, _Stop()):
-        threading.Timer(0.05, stop.set).start()
+    stop = Stop()
+    with _only_one(tmp_path, Stop()):
+        threading.Timer(0.05, lambda: setattr(stop, "is_set", True)).start()
         with _only_one(tmp_path, stop):
             assert stop.is_set
