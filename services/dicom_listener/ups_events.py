@@ -58,7 +58,7 @@ class Telling:
                 )
                 self._stopping.wait(retry_s)
                 retry_s = min(2 * retry_s, LONGEST_RETRY_S)
-        with suppress(PlumblineError):
+        with suppress(PlumblineError):  # a turn that cannot be given up ends by itself
             self._sender.give_up_turn()
 
 

@@ -12,9 +12,10 @@ from plumbline.checks.thresholds import CheckThresholds
 from plumbline.checks.tracking import spacer_tracking
 from plumbline.errors import AnalysisFailed, InvalidInput, PlumblineError
 from plumbline.exams.order import Plan
+from plumbline.imaging.bone_motion import assign_vertebrae
 from plumbline.imaging.disc_space import DiscChange, disc_change
 from plumbline.imaging.hardware import Implant
-from plumbline.imaging.motion import ExamAnatomy, SpacerMotion, assign_vertebrae, find_spacer, measure_spacer
+from plumbline.imaging.motion import ExamAnatomy, SpacerMotion, find_spacer, measure_spacer
 from plumbline.imaging.spacer_pairs import SpacerPair, pair_spacers
 
 

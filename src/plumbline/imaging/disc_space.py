@@ -14,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.anatomy.transforms import RigidTransform
+from plumbline.imaging.body_settings import BodySettings
 from plumbline.imaging.edge_planes import Plane
 from plumbline.imaging.estimates import COVERAGE_FACTOR, Estimate
 from plumbline.imaging.exam import ExamAnatomy
 from plumbline.imaging.masks import within_box
-from plumbline.imaging.motion import MotionSettings, SpacerMotion, coarsest_mm
+from plumbline.imaging.motion import SpacerMotion, coarsest_mm
+from plumbline.imaging.motion_settings import MotionSettings
 from plumbline.imaging.spine import LocalisedVertebra
-from plumbline.imaging.vertebral_body import Body, BodySettings, fit_endplate
+from plumbline.imaging.vertebral_body import Body, fit_endplate
 from plumbline.imaging.volume import Volume
 
 Points = NDArray[Any]

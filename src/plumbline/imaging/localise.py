@@ -172,6 +172,8 @@ def _of_usual_depth(body: Body, settings: LocaliserSettings) -> Body:
 
 
 _SHALLOW = 0.75
+"""Share of the usual depth. A body that really is so shallow is fitted once more and found the same."""
+
 SECOND_SACRAL_BODY = 0.3
 """How often what lies below a first sacral body still looks like a body with a disc above it (lumbarised S1)."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from plumbline.imaging.body_settings import BodySettings
 from plumbline.imaging.canal import CanalSettings
 from plumbline.imaging.discs import DiscSettings
 from plumbline.imaging.ribs import RibSettings
-from plumbline.imaging.vertebral_body import BodySettings
 
 
 @dataclass(frozen=True, slots=True)

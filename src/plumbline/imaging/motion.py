@@ -7,8 +7,7 @@ the baseline: posterior, cranial and left are positive.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,86 +16,19 @@ from scipy import spatial
 
 from plumbline.anatomy.transforms import RigidTransform, VertebraFrame
 from plumbline.errors import AnalysisFailed
-from plumbline.imaging.estimates import COVERAGE_FACTOR, Estimate, angle_deg, length_of
+from plumbline.imaging.bone_motion import believed_bone
+from plumbline.imaging.estimates import Estimate, angle_deg, length_of
 from plumbline.imaging.exam import ExamAnatomy
 from plumbline.imaging.hardware import Implant, ImplantKind
-from plumbline.imaging.markers import MarkerSettings, register_markers
+from plumbline.imaging.markers import register_markers
 from plumbline.imaging.masks import within_mm
-from plumbline.imaging.metal_registration import MetalSettings, register_metal, shell_grid
-from plumbline.imaging.posterior_margin import MarginSettings, agreed_margins, posterior_margin, rear_change_mm
-from plumbline.imaging.registration import BONE, METAL, RegistrationResult, RegistrationSettings, register_rigid
+from plumbline.imaging.metal_registration import register_metal, shell_grid
+from plumbline.imaging.motion_settings import MotionSettings
+from plumbline.imaging.posterior_margin import agreed_margins, posterior_margin, rear_change_mm
+from plumbline.imaging.registration import METAL, RegistrationResult, register_rigid
 from plumbline.imaging.volume import Volume
 
 Points = NDArray[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class MotionSettings:
-    """What makes a registration believable, and what its own covariance does not know.
-
-    Parameters
-    ----------
-    metal_shadow_mm
-        Bone nearer to metal than this is not used.
-    bone_margin_mm
-        How far beyond a vertebra's label its edge is looked for.
-    least_correlation
-        Between the two exams on a vertebra; less is no match.
-    least_streaked_correlation, retry_mm, same_place_mm, streaked_error
-        One that streaks make look less alike is believed down to this, where from starts so far aside no point of it
-        comes to rest farther away; its standard errors are so many times what the residuals say.
-    least_spacer_correlation
-        The same on a spacer and its edges: of solid metal, and of markers.
-    least_coarse_correlation, coarse_mm
-        The same of any spacer where a voxel's edge is longer than that: voxels as large as its edges alias.
-    surely_same_correlation
-        A solid spacer that looks less alike may be another one. The same one reaches 0.985 in slices of 2.5 mm, one
-        that is 1 mm larger on each side 0.95: put in its place at a revision it would be measured as if it had moved.
-    least_screening_correlation
-        The same on the coarse pass that decides which vertebra is which.
-    screening_margin
-        By how much the best assignment must be better than the second for vertebrae to be told apart.
-    voxel_floor, rotation_floor_deg
-        Share of the coarser exam's voxel edge that remains as a standard error of the place of each registered piece,
-        and an angle for a vertebra: interpolation, sampling and gaps between slices, which residuals do not show.
-    axes_sd_deg
-        Standard error of a fitted frame's directions, which turns what is measured along them.
-    search_mm, least_found_correlation
-        Where (posterior, cranial, left of its place) a spacer is looked for that could not be told apart from
-        other metal, and how like the baseline's it must look at first.
-    coverage_factor
-        From a standard error to the half-width of a 95 % interval.
-    marker_agreement_mm
-        The model of markers and their registration by density put a spacer no farther apart than this.
-    """
-
-    metal_shadow_mm: float = 3.0
-    bone_margin_mm: float = 2.0
-    least_correlation: float = 0.6
-    least_streaked_correlation: float = 0.45
-    retry_mm: float = 3.0
-    same_place_mm: float = 0.5
-    streaked_error: float = 2.0
-    least_spacer_correlation: Mapping[ImplantKind, float] = field(
-        default_factory=lambda: {ImplantKind.SPACER_METAL: 0.9, ImplantKind.SPACER_MARKERS: 0.85}
-    )
-    least_coarse_correlation: float = 0.8
-    coarse_mm: float = 2.6
-    surely_same_correlation: float = 0.97
-    least_screening_correlation: float = 0.5
-    screening_margin: float = 0.02
-    voxel_floor: float = 0.06
-    rotation_floor_deg: float = 0.1
-    axes_sd_deg: float = 1.5
-    search_mm: tuple[tuple[float, float, float], ...] = tuple(
-        (p, c, s) for p in (-3.0, 2.0, 7.0) for c in (-5.0, -1.0, 4.0) for s in (-4.0, 0.0, 4.0)
-    )
-    least_found_correlation: float = 0.7
-    coverage_factor: float = COVERAGE_FACTOR
-    marker_agreement_mm: float = 1.5
-    metal: MetalSettings = field(default_factory=MetalSettings)
-    markers: MarkerSettings = field(default_factory=MarkerSettings)
-    margin: MarginSettings = field(default_factory=MarginSettings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,117 +69,6 @@ class SpacerMotion:
     above_motion: RegistrationResult
     baseline_frame: VertebraFrame
     may_be_another: bool = False
-
-
-def assign_vertebrae(baseline: ExamAnatomy, current: ExamAnatomy, settings: MotionSettings | None = None) -> int:
-    """Which vertebra of the current exam is which of the baseline, by their looks and not by their names.
-
-    Returns
-    -------
-    int
-        ``shift``: baseline vertebra ``i`` is current vertebra ``i + shift``.
-
-    Raises
-    ------
-    AnalysisFailed
-        When no assignment looks alike, or two do equally well on a closer look, too.
-    """
-    settings = settings or MotionSettings()
-    counts = len(baseline.spine.vertebrae), len(current.spine.vertebrae)
-    scores = {shift: _likeness(baseline, current, shift, settings) for shift in range(1 - counts[0], counts[1])}
-    if max(scores.values(), default=-1.0) < settings.least_screening_correlation:
-        raise AnalysisFailed("no vertebra of the two exams looks alike")
-    likely = _near_best(scores, settings.screening_margin)
-    if len(likely) > 1:
-        closer = {shift: _likeness(baseline, current, shift, settings, closely=True) for shift in likely}
-        likely = _near_best(closer, settings.screening_margin)
-    if len(likely) > 1:
-        raise AnalysisFailed("it cannot be told which vertebra of the one exam is which of the other")
-    return likely[0]
-
-
-def _near_best(scores: Mapping[int, float], margin: float) -> list[int]:
-    """Those that score less than a margin below the best."""
-    return [shift for shift, score in scores.items() if score > max(scores.values()) - margin]
-
-
-def _likeness(
-    baseline: ExamAnatomy, current: ExamAnatomy, shift: int, settings: MotionSettings, *, closely: bool = False
-) -> float:
-    """Mean correlation over overlapping vertebrae under one assignment.
-
-    At most three are looked at, the middle ones, and only coarsely; closely all, and their edges.
-    """
-    pairs = [
-        (i, i + shift)
-        for i in range(len(baseline.spine.vertebrae))
-        if 0 <= i + shift < len(current.spine.vertebrae)
-        and baseline.spine.vertebrae[i].is_sacrum == current.spine.vertebrae[i + shift].is_sacrum
-    ]
-    shorter = min(len(baseline.spine.vertebrae), len(current.spine.vertebrae))
-    if not pairs or len(pairs) < min(2, shorter):
-        return -1.0
-    middle = sorted(pairs, key=lambda pair: abs(pair[0] - np.mean([p[0] for p in pairs])))
-    found = []
-    for first, second in middle if closely else middle[:3]:
-        try:
-            registration = BONE if closely else _SCREENING
-            found.append(register_bone(baseline, current, first, second, settings, registration).correlation)
-        except AnalysisFailed:
-            found.append(0.0)
-    return float(np.mean(found))
-
-
-_SCREENING = RegistrationSettings(sigmas_mm=(3.0,), points=3000, iterations=10, stop_mm=0.1)
-
-
-def register_bone(
-    baseline: ExamAnatomy,
-    current: ExamAnatomy,
-    baseline_index: int,
-    current_index: int,
-    settings: MotionSettings | None = None,
-    registration: RegistrationSettings = BONE,
-) -> RegistrationResult:
-    """Register one vertebra on its own bone, metal and its shadow left out, from the two fitted frames.
-
-    Raises
-    ------
-    AnalysisFailed
-        When too little of its bone is free of metal, or it leaves the other exam.
-    """
-    settings = settings or MotionSettings()
-    points = bone_points(baseline, baseline_index, settings)
-    frame = baseline.spine.vertebrae[baseline_index].frame
-    there = current.spine.vertebrae[current_index].frame
-    rotation = there.axes.T @ frame.axes
-    start = RigidTransform(rotation, there.origin_lps_mm - rotation @ frame.origin_lps_mm)
-    return register_rigid(baseline.volume, current.volume, points, start, registration)
-
-
-def bone_points(exam: ExamAnatomy, index: int, settings: MotionSettings) -> Points:
-    """Voxel centres of one vertebra and its edge, free of metal and its shadow, LPS mm, shape (n, 3)."""
-    key = index, settings.bone_margin_mm, settings.metal_shadow_mm
-    if key not in exam._bone_points:
-        exam._bone_points[key] = _bone_points(exam, index, settings)
-    return exam._bone_points[key]
-
-
-def _bone_points(exam: ExamAnatomy, index: int, settings: MotionSettings) -> Points:
-    extent = exam.bone_boxes[index]
-    if extent is None:
-        raise AnalysisFailed("the bone of a vertebra could not be outlined")
-    spacing_zyx = exam.volume.spacing_mm[::-1]
-    reach = np.ceil((settings.bone_margin_mm + settings.metal_shadow_mm) / spacing_zyx).astype(int) + 1
-    box = tuple(slice(max(s.start - int(r), 0), s.stop + int(r)) for s, r in zip(extent, reach, strict=True))
-    labels = exam.spine.labels[box]
-    own = labels == index + 1
-    near = within_mm(own, settings.bone_margin_mm, spacing_zyx) & (own | (labels == 0))
-    metal = exam.hardware.metal[box]
-    if metal.any():
-        near &= ~within_mm(metal, settings.metal_shadow_mm, spacing_zyx)
-    index_zyx = np.argwhere(near) + [s.start for s in box]
-    return exam.volume.zyx_to_lps(index_zyx)
 
 
 def measure_spacer(
@@ -353,62 +174,6 @@ _METAL_SCREENING = replace(METAL, sigmas_mm=(2.5, 1.2), points=4000, iterations=
 def coarsest_mm(*exams: ExamAnatomy) -> float:
     """Longest edge of a voxel of any of the exams."""
     return max(float(np.max(exam.volume.spacing_mm)) for exam in exams)
-
-
-def believed_bone(
-    baseline: ExamAnatomy,
-    current: ExamAnatomy,
-    index: int,
-    shift: int,
-    which: str,
-    settings: MotionSettings | None = None,
-) -> RegistrationResult:
-    """Motion of the baseline's vertebra ``index``, where it is in view and looks alike in both exams.
-
-    Parameters
-    ----------
-    which
-        Of the vertebra, for people: ``below the spacer``.
-
-    Raises
-    ------
-    AnalysisFailed
-        When it is not in view, cannot be registered, or looks like another one.
-    """
-    settings = settings or MotionSettings()
-    other = index + shift
-    if not 0 <= other < len(current.spine.vertebrae):
-        raise AnalysisFailed(f"the vertebra {which} is not in view in the current exam")
-    try:
-        result = register_bone(baseline, current, index, other, settings)
-    except AnalysisFailed as error:
-        raise AnalysisFailed(f"the vertebra {which} cannot be registered: {error.what}") from error
-    if result.correlation >= settings.least_correlation:
-        return result
-    may_be_streaked = result.correlation >= settings.least_streaked_correlation
-    if may_be_streaked and _is_found_again(baseline, current, index, result, settings):
-        return replace(result, covariance=settings.streaked_error**2 * result.covariance)
-    raise AnalysisFailed(
-        f"the vertebra {which} does not look alike in both exams (correlation {result.correlation:.2f})"
-    )
-
-
-def _is_found_again(
-    baseline: ExamAnatomy, current: ExamAnatomy, index: int, result: RegistrationResult, settings: MotionSettings
-) -> bool:
-    """Whether a vertebra comes to rest in the same place from starts on all sides of it."""
-    points, frame = bone_points(baseline, index, settings), baseline.spine.vertebrae[index].frame
-    found = result.current_from_baseline
-    for direction in (frame.posterior, -frame.posterior, frame.cranial, -frame.cranial):
-        aside = found.turn(settings.retry_mm * direction)
-        start = RigidTransform(found.rotation, found.translation_mm + aside)
-        try:
-            again = register_rigid(baseline.volume, current.volume, points, start, BONE).current_from_baseline
-        except AnalysisFailed:
-            return False
-        if np.linalg.norm(again.apply(points) - found.apply(points), axis=1).max() > settings.same_place_mm:
-            return False
-    return True
 
 
 def _register_spacer(

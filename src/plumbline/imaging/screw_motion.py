@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from plumbline.anatomy.transforms import RigidTransform, VertebraFrame
 from plumbline.errors import AnalysisFailed
+from plumbline.imaging.bone_motion import believed_bone
 from plumbline.imaging.hardware import Implant
 from plumbline.imaging.motion import (
     Estimate,
     ExamAnatomy,
-    MotionSettings,
-    believed_bone,
     coarsest_mm,
     translation_against,
 )
+from plumbline.imaging.motion_settings import MotionSettings
 from plumbline.imaging.registration import METAL, RegistrationResult, RegistrationSettings, register_rigid
 from plumbline.imaging.screws import ScrewPose
 

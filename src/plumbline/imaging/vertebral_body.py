@@ -7,93 +7,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from plumbline.anatomy.transforms import VertebraFrame
-from plumbline.imaging.edge_planes import Edges, Plane, fit_plane
-from plumbline.imaging.sampling import is_inside, sample
+from plumbline.imaging.body_settings import BodySettings
+from plumbline.imaging.edge_planes import Plane, fit_plane
+from plumbline.imaging.edge_rays import edges_along, rays_along
 from plumbline.imaging.volume import Volume
 
 Points = NDArray[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class BodySettings:
-    """How a body's edges are looked for.
-
-    Parameters
-    ----------
-    fitted_share
-        Of half the depth and half the width: the part of an endplate that is fitted.
-    aside_sd, rays_a_fact
-        An endplate leans to a side about as its neighbour does, within this slope; so many rays of an endplate
-        share one disturbance.
-    first_reach_mm, later_reach_mm
-        How far from its expected place an endplate is looked for as a whole, and then on each ray.
-    lean_deg
-        Leans of an endplate against the expected one that are tried as a whole (to the back, to the left).
-    height_sd_share, place_sd_mm, unlikely
-        The height expected is known to about this share of it, and the place to this much; the largest share
-        of the best evidence that being elsewhere costs. A fractured body is found by its edges all the same.
-    face_sd_mm
-        An endplate lies where the spacer on it begins, or not so far from it, or it has sunk in so far.
-    hidden_credit
-        An endplate that a spacer's streaks hide counts as this share of one that is seen.
-    endplate_mm, beyond_mm, least_free
-        An endplate as a whole is that much of dense bone before that much of disc, on at least this share of
-        the rays.
-    kernel_mm, voxel_blur, shell_share
-        Blur (standard deviation) of a reconstruction, and what a voxel adds as a share of its edge. The cortex is
-        thinner than the blur, so that its outer slope lies this share of the blur beyond the surface.
-    hu_limits
-        Densities are cut to these: dark streaks look like disc, not darker.
-    rim_inside_mm, rim_aside_mm, rim_prior_mm
-        How far before the posterior wall, and up to how far from the midline, the rim of an endplate is looked for;
-        how far the rim usually stands out from the middle of a hollow endplate, and its standard deviation.
-    hollow_prior_mm
-        How hollow a posterior wall usually is, and its standard deviation.
-    bowl_prior_mm
-        The same of an endplate, from the rim of the part that is fitted to its middle.
-    wall_reach_mm
-        The same for the walls.
-    least_edge_hu_per_mm
-        Weaker edges are not edges.
-    smooth_mm
-        Smoothing along the rays.
-    first_strong_share
-        The first edge outwards counts that is at least this share of the strongest.
-    """
-
-    fitted_share: float = 0.7
-    aside_sd: float = 0.06
-    rays_a_fact: float = 15.0
-    first_reach_mm: float = 9.0
-    later_reach_mm: float = 3.0
-    lean_deg: tuple[tuple[float, ...], tuple[float, ...]] = ((-14.0, -7.0, 0.0, 7.0, 14.0), (-8.0, 0.0, 8.0))
-    height_sd_share: float = 0.08
-    place_sd_mm: float = 5.0
-    face_sd_mm: tuple[float, float] = (1.5, 4.0)
-    hidden_credit: float = 0.8
-    endplate_mm: float = 2.5
-    beyond_mm: float = 4.0
-    least_free: float = 0.25
-    unlikely: float = 0.45
-    rim_inside_mm: tuple[float, ...] = (2.5, 3.5, 4.5)
-    rim_aside_mm: float = 12.0
-    rim_prior_mm: tuple[float, float] = (1.0, 0.8)
-    hollow_prior_mm: tuple[float, float] = (1.0, 0.6)
-    bowl_prior_mm: tuple[float, float] = (-1.0, 0.6)
-    wall_reach_mm: float = 8.0
-    least_edge_hu_per_mm: float = 12.0
-    smooth_mm: float = 0.9
-    step_mm: float = 0.5
-    first_strong_share: float = 0.6
-    hu_limits: tuple[float, float] = (30.0, 700.0)
-    kernel_mm: float = 0.45
-    voxel_blur: float = 0.4
-    shell_share: float = 0.55
-    depth_mm: float = 33.0
-    width_mm: float = 46.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +104,7 @@ def fit_endplate(
     kept = np.array([0.0, settings.rays_a_fact**0.5 / settings.aside_sd])
     plane, expected = None, np.full(len(places), body.height_mm / 2)
     for _ in range(2):
-        edges = _edges(volume, origins, side * body.axes[1], expected, settings.later_reach_mm, metal, settings)
+        edges = edges_along(volume, origins, side * body.axes[1], expected, settings.later_reach_mm, metal, settings)
         plane = fit_plane(places, edges, kept, bow=bowl, usual_bow=settings.bowl_prior_mm)
         if plane is None:
             break
@@ -280,7 +201,7 @@ def _evidence(
     settings: BodySettings,
 ) -> _Evidence:
     reach_mm = settings.first_reach_mm + 8.0
-    at, hu, is_free = _rays(volume, origins, direction, expected_mm, reach_mm, metal, settings)
+    at, hu, is_free = rays_along(volume, origins, direction, expected_mm, reach_mm, metal, settings)
     margin = round(8.0 / settings.step_mm)
     middle = np.arange(margin, len(at) - margin)
     most = margin // 2
@@ -333,17 +254,19 @@ def _refined(
     half, reach = body.height_mm / 2, settings.later_reach_mm
     to_roof, to_floor = guess.roof_mm + disc @ guess.roof_slope, guess.floor_mm + disc @ guess.floor_slope
     kept = np.array([0.0, settings.rays_a_fact**0.5 / settings.aside_sd])
-    roof = fit_plane(disc, _edges(volume, origins, cranial, to_roof, reach, metal, settings), kept)
-    floor = _edges(volume, origins, -cranial, to_floor, reach, metal, settings) if has_floor else None
+    roof = fit_plane(disc, edges_along(volume, origins, cranial, to_roof, reach, metal, settings), kept)
+    floor = edges_along(volume, origins, -cranial, to_floor, reach, metal, settings) if has_floor else None
     floor = fit_plane(disc, floor, kept) if floor else None
     rows = _wall_rows(half, lowest=-0.7 if has_floor else -0.4)
     wall_origins = body.centre_lps_mm + rows[:, :1] * cranial + rows[:, 1:] * left
     reach_wall = settings.wall_reach_mm
-    wall_edges = _edges(volume, wall_origins, posterior, body.depth_mm / 2, reach_wall, metal, settings)
+    wall_edges = edges_along(volume, wall_origins, posterior, body.depth_mm / 2, reach_wall, metal, settings)
     rims = [_rim_mm(volume, body, end, sign, metal, settings) for end, sign in ((roof, 1.0), (floor, -1.0))]
     upper, lower = (_at_wall_mm(body, end) + rim for end, rim in zip((roof, floor), rims, strict=True))
     wall = fit_plane(rows, wall_edges, bow=_hollow(rows[:, 0], upper, lower), usual_bow=settings.hollow_prior_mm)
-    front = fit_plane(rows, _edges(volume, wall_origins, -posterior, body.depth_mm / 2, reach_wall, metal, settings))
+    front = fit_plane(
+        rows, edges_along(volume, wall_origins, -posterior, body.depth_mm / 2, reach_wall, metal, settings)
+    )
     sides = [_side(volume, body, sign, metal, settings) for sign in (1.0, -1.0)]
     return replace(_assembled(body, guess, roof, floor, wall, front, sides), roof_rim_mm=rims[0])
 
@@ -374,7 +297,7 @@ def _rim_mm(
     origins = body.centre_lps_mm + places @ body.axes[[0, 2]]
     expected = end.offset + places @ end.slope
     direction, reach = sign * body.axes[1], settings.later_reach_mm
-    found = _edges(volume, origins, direction, expected, reach, metal, settings)
+    found = edges_along(volume, origins, direction, expected, reach, metal, settings)
     lifts = (found.at_mm - expected)[found.is_edge]
     known = len(lifts) / settings.rays_a_fact * (spread / max(end.error_mm, 0.15)) ** 2
     middle = float(np.median(lifts)) if len(lifts) else usual
@@ -460,74 +383,7 @@ def _side(volume: Volume, body: Body, sign: float, metal: Volume | None, setting
     posterior, cranial, left = body.axes
     c, p = np.meshgrid(np.linspace(-0.3, 0.3, 5) * body.height_mm, np.linspace(-10.0, 2.0, 5), indexing="ij")
     origins = body.centre_lps_mm + c.reshape(-1, 1) * cranial + p.reshape(-1, 1) * posterior
-    found = _edges(volume, origins, sign * left, body.width_mm / 2, settings.wall_reach_mm, metal, settings)
+    found = edges_along(volume, origins, sign * left, body.width_mm / 2, settings.wall_reach_mm, metal, settings)
     if found.is_edge.sum() < 5:
         return None
     return float(np.median(found.at_mm[found.is_edge]))
-
-
-def _rays(
-    volume: Volume,
-    origins: Points,
-    direction: Points,
-    expected_mm: float | Points,
-    reach_mm: float,
-    metal: Volume | None,
-    settings: BodySettings,
-) -> tuple[Points, Points, NDArray[np.bool_]]:
-    """(distances from the expected place, density, free of metal) along each ray.
-
-    Distances have shape (n,), the others (rays, n). Where ``expected_mm`` is one number, distances include it.
-    """
-    at = np.arange(-reach_mm, reach_mm + settings.step_mm / 2, settings.step_mm)
-    expected = np.broadcast_to(np.asarray(expected_mm, dtype=float), len(origins))
-    points = origins[:, None] + (expected[:, None] + at[None, :])[..., None] * direction
-    hu = np.clip(sample(volume, points), *settings.hu_limits)
-    hu = ndimage.gaussian_filter1d(hu, settings.smooth_mm / settings.step_mm, axis=1, mode="nearest")
-    is_free = is_inside(volume, points)
-    if metal is not None:
-        is_free &= sample(metal, points) < 0.5
-    return at + (float(expected_mm) if np.ndim(expected_mm) == 0 else 0.0), hu, is_free
-
-
-def _edges(
-    volume: Volume,
-    origins: Points,
-    direction: Points,
-    expected_mm: float | Points,
-    reach_mm: float,
-    metal: Volume | None,
-    settings: BodySettings,
-) -> Edges:
-    """Steepest fall from bone to what is beyond it along each ray, to a fraction of a step."""
-    at, hu, is_free = _rays(volume, origins, direction, expected_mm, reach_mm, metal, settings)
-    fall = -np.gradient(hu, settings.step_mm, axis=1)
-    best = _first_strong(fall[:, 1:-1], settings.first_strong_share) + 1
-    rays = np.arange(len(best))
-    before, peak, after = fall[rays, best - 1], fall[rays, best], fall[rays, best + 1]
-    curve = before - 2.0 * peak + after
-    part = np.where(np.abs(curve) > 1e-6, 0.5 * (before - after) / np.where(np.abs(curve) > 1e-6, curve, 1.0), 0.0)
-    is_free = np.asarray(is_free.all(axis=1))
-    is_edge = (peak > settings.least_edge_hu_per_mm) & is_free
-    found = at[best] + np.clip(part, -1.0, 1.0) * settings.step_mm - _shell_shift_mm(volume, direction, settings)
-    if np.ndim(expected_mm):
-        found = found + np.asarray(expected_mm)
-    return Edges(found, peak, is_edge, is_free)
-
-
-def _shell_shift_mm(volume: Volume, direction: Points, settings: BodySettings) -> float:
-    """How far beyond the surface of a thin dense shell its blurred picture falls most steeply."""
-    along = np.abs(volume.lps_from_index[:3, :3].T @ direction)
-    blur = np.array([settings.smooth_mm, settings.kernel_mm, *(settings.voxel_blur * along)])
-    return settings.shell_share * float(np.linalg.norm(blur))
-
-
-def _first_strong(fall: Points, share: float) -> NDArray[np.intp]:
-    """Index of the first local maximum along each ray that is not much weaker than the strongest.
-
-    Beyond a disc the neighbour's endplate falls towards its own marrow, too; the body's own comes first.
-    """
-    padded = np.pad(fall, ((0, 0), (1, 1)), constant_values=-np.inf)
-    is_peak = (fall >= padded[:, :-2]) & (fall >= padded[:, 2:])
-    is_strong = is_peak & (fall >= share * fall.max(axis=1, keepdims=True))
-    return np.argmax(is_strong, axis=1)

@@ -9,18 +9,10 @@ import pytest
 
 from plumbline.anatomy.transforms import RigidTransform
 from plumbline.errors import AnalysisFailed
+from plumbline.imaging.bone_motion import assign_vertebrae, believed_bone, bone_points, register_bone
 from plumbline.imaging.hardware import segment_hardware
-from plumbline.imaging.motion import (
-    ExamAnatomy,
-    MotionSettings,
-    SpacerMotion,
-    assign_vertebrae,
-    believed_bone,
-    bone_points,
-    measure_spacer,
-    posterior_margin,
-    register_bone,
-)
+from plumbline.imaging.motion import ExamAnatomy, SpacerMotion, measure_spacer, posterior_margin
+from plumbline.imaging.motion_settings import MotionSettings
 from plumbline.imaging.tilt import without_tilt
 from tests.unit.imaging.bone_worlds import (
     DISC_MM,

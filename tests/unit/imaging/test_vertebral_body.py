@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from plumbline.anatomy.transforms import RigidTransform
-from plumbline.imaging.vertebral_body import Body, BodySettings, fit_body
+from plumbline.imaging.body_settings import BodySettings
+from plumbline.imaging.vertebral_body import Body, fit_body
 from plumbline.imaging.volume import Volume
 
 from .spine_worlds import DEPTH_MM, Grid, body_at, leaning, over, own_mm, vertebral

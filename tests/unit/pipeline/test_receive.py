@@ -265,4 +265,5 @@ def test_what_the_path_cannot_do_without_is_named(changes, reason, words):
 
 
 def test_a_sound_header_is_let_through():
-    tell_unusable(Label(HEADER.sop_class_uid, HEADER.sop_instance_uid, "1.2", "MODALITY", MOMENT), HEADER)
+    label = Label(HEADER.sop_class_uid, HEADER.sop_instance_uid, "1.2", "MODALITY", MOMENT)
+    assert tell_unusable(label, HEADER) is None

@@ -198,8 +198,9 @@ def test_what_a_connection_outlives_is_dropped(site, client, monkeypatch):
     uid = site.add_reading(1)
     client.post(f"{URL}/{uid}/subscribers/WATCHER")
     with client.websocket_connect("/dicom-web/subscribers/WATCHER") as channel:
-        channel.receive_json()
+        assert channel.receive_json()["00001000"]["Value"] == [uid]
         site.wait_until(lambda: waiting(site) == [])
+    assert waiting(site) == []
 
 
 def test_every_channel_of_an_application_hears_each_event_once(site, client):
@@ -254,4 +255,5 @@ def test_events_that_nobody_fetches_are_dropped_after_a_week(site, client):
     site.clock.advance(8 * 24 * 3600)
     site.add_reading(2)
     with client:
-        site.wait_until(lambda: [each[0] for each in waiting(site)] == ["2.25.992"])
+        site.wait_until(lambda: len(waiting(site)) < 2)
+    assert [each[0] for each in waiting(site)] == ["2.25.992"]
