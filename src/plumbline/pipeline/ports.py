@@ -385,7 +385,7 @@ class ReportObject:
     series_instance_uid: str
     sop_class_uid: str
     kind: str
-    """``sr``, ``key-objects`` or ``picture``."""
+    """``sr``, ``key-objects``, ``picture`` or ``rejection-note``."""
     part10: bytes
 
 
