@@ -57,8 +57,9 @@ def _bone_beside(bone: Bone, body: Body, side: float, along: Points, settings: L
     return float(is_bone[is_known].mean()) if is_known.mean() >= settings.least_known else None
 
 
-_NEAREST = 3
-"""Places beside a body, outwards, in one of which bone that belongs to it begins."""
+_NEAREST = 5
+"""Places beside a body, outwards, in one of which bone that belongs to it begins: within 12 mm. Of 39 sacra one lost
+bone at 6 mm; in two patients whose kidneys are full of contrast neither distance lets them count."""
 
 _LEAST_IN_VIEW = 0.5
 _CORTEX_HU = 145.0
